@@ -1,0 +1,1 @@
+"""Agent hosts: roles run here, think, and ask."""

@@ -1,0 +1,1 @@
+"""NATS: subjects, the journal, consumers, identities, the embedded server."""

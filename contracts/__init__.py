@@ -1,0 +1,1 @@
+"""Every message, charter and error of Remit: pure data, no I/O."""

@@ -1,0 +1,104 @@
+"""The charter: who owns a team, what it is for, and the walls of each role. Unknown or missing keys are refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+from remit.contracts.message import digest_of
+from remit.contracts.plan import Operator
+from remit.contracts.tool import Risk
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class RoleLimits(_Strict):
+    """Bounds of one step of a role."""
+
+    deadline_s: PositiveFloat = 60.0
+    attempts: PositiveInt = 3
+    slots: PositiveInt = 32
+
+
+class RoleCharter(_Strict):
+    """What one role may use."""
+
+    tools: tuple[str, ...]
+    asks: tuple[str, ...] = ()
+    data_sources: tuple[str, ...] = ()
+    limits: RoleLimits = RoleLimits()
+
+
+class ToolCharter(_Strict):
+    """How dangerous a tool is, and who must agree before it runs."""
+
+    risk: Risk
+    review: Literal["none", "person"]
+    timeout_s: PositiveFloat = 30.0
+
+
+class DataSource(_Strict):
+    """Something outside that roles read; its value is taken from the task's input or fixed here."""
+
+    from_input: str = ""
+    value: str = ""
+    description: Text
+
+
+class RunLimits(_Strict):
+    """Ceilings of one run."""
+
+    wall_clock_s: PositiveFloat
+    steps: PositiveInt
+    depth: PositiveInt = 8
+
+
+class CompletionCheck(_Strict):
+    """One criterion that the supervisor evaluates against recorded evidence."""
+
+    name: Text
+    check: Literal["steps_completed", "reply_field", "state_present", "no_open_review"]
+    node: str = ""
+    field: str = ""
+    operator: Operator = "eq"
+    value: str | int | float | bool | None = None
+    key: str = ""
+
+
+class ReviewPath(_Strict):
+    """Who decides what a person must decide."""
+
+    reviewers: tuple[Text, ...] = Field(min_length=1)
+    expires_s: PositiveFloat = 7 * 86400.0
+
+
+class Rollback(_Strict):
+    """What undoes a run of this team, and whether that was tried."""
+
+    procedure: Text
+    tested: bool
+
+
+class Charter(_Strict):
+    """The whole charter of a team."""
+
+    charter: Literal[1]
+    team: Text
+    owner: Text
+    purpose: Text
+    roles: dict[str, RoleCharter]
+    tools: dict[str, ToolCharter]
+    data_sources: dict[str, DataSource]
+    limits: RunLimits
+    completion: tuple[CompletionCheck, ...] = Field(min_length=1)
+    review_path: ReviewPath
+    rollback: Rollback
+
+    def digest(self) -> str:
+        """Give the digest by which runs name the charter in force."""
+        return digest_of(self.model_dump(mode="json"))

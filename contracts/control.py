@@ -1,0 +1,91 @@
+"""What an operator asks of the supervisor, and the heartbeats and reports that answer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from remit.contracts.message import Message
+
+
+class CancelRun(Message, frozen=True, kw_only=True, tag="control.cancel.v1"):
+    """End a run; what finished stays finished."""
+
+    run_id: str
+    reason: str = ""
+
+
+class ScaleRole(Message, frozen=True, kw_only=True, tag="control.scale.v1"):
+    """Wish for a number of hosts of a role; 0 holds the work. The wish is journaled."""
+
+    role: str
+    hosts: int
+
+
+class DecideReview(Message, frozen=True, kw_only=True, tag="control.decide.v1"):
+    """Decide a review; `subject` names the digest of what the person saw."""
+
+    review_id: str
+    subject: str
+    decision: Literal["approved", "rejected"]
+    reason: str = ""
+    resolution: Literal["", "again", "done", "skip"] = ""
+    value: msgspec.Raw | None = None
+    by: str = ""
+    """Name of the person; the operator's identity stands in the subject."""
+
+
+class RedriveDead(Message, frozen=True, kw_only=True, tag="control.redrive.v1"):
+    """Publish the task behind a dead letter again, as a new task."""
+
+    seq: int
+
+
+class AskStatus(Message, frozen=True, kw_only=True, tag="control.status.v1"):
+    """Ask for the pools, the open runs and the reviews that wait."""
+
+
+class ControlDone(Message, frozen=True, kw_only=True, tag="control.done.v1"):
+    """The wish is journaled."""
+
+    detail: str = ""
+
+
+class Heartbeat(Message, frozen=True, kw_only=True, tag="registry.heartbeat.v1"):
+    """An agent lives; sent every second and when it starts or drains."""
+
+    agent: str
+    role: str
+    host: str
+    pid: int
+    slots: int
+    busy: int
+    state: Literal["ready", "draining"]
+
+
+class RoleStatus(Message, frozen=True, kw_only=True, tag="control.role.v1"):
+    """One pool: what is wished, what is there, what waits."""
+
+    role: str
+    desired: int
+    ready: int
+    busy: int
+    slots: int
+    backlog: int
+    oldest_wait_s: float
+    redelivered: int
+    pending_reason: str = ""
+
+
+class TeamStatus(Message, frozen=True, kw_only=True, tag="control.team.v1"):
+    """The deployment as the supervisor sees it."""
+
+    team: str
+    build: str
+    charter: str
+    roles: tuple[RoleStatus, ...]
+    gateways: tuple[str, ...]
+    open_runs: int
+    parked_runs: int
+    started_at: str

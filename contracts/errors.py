@@ -1,0 +1,298 @@
+"""The tree of errors: the class of an error is the decision what happens next."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from remit.contracts.message import Message
+
+
+class Fault(Message, frozen=True, kw_only=True, tag="error.fault.v1"):
+    """An error as data: the same words in a reply, an outcome, the CLI and the log."""
+
+    code: str
+    """Stable code `RM-…`; documented in docs/errors.md."""
+    message: str
+    where: str = ""
+    """Path into the message (`$.input.customer`), or `file:line`."""
+    expected: str = ""
+    got: str = ""
+    fix: str = ""
+    """What to do or the command to run next."""
+
+
+class RemitError(Exception):
+    """Base of all errors of Remit; carries the fields of a `Fault`."""
+
+    code: ClassVar[str] = "RM-000"
+
+    def __init__(self, message: str, *, where: str = "", expected: str = "", got: str = "", fix: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.expected = expected
+        self.got = got
+        self.fix = fix
+
+    def fault(self) -> Fault:
+        """Give this error as data."""
+        return Fault(
+            code=self.code,
+            message=self.message,
+            where=self.where,
+            expected=self.expected,
+            got=self.got,
+            fix=self.fix,
+        )
+
+    def __str__(self) -> str:
+        return sentence(self.fault())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.fault()))
+
+
+def _rebuild(kind: type[RemitError], fault: Fault) -> RemitError:
+    return kind(fault.message, where=fault.where, expected=fault.expected, got=fault.got, fix=fault.fix)
+
+
+def sentence(fault: Fault) -> str:
+    """Say a fault in one line: code, what, where, expected and got, the next command."""
+    parts = [f"{fault.code} {fault.message}"]
+    if fault.where:
+        parts.append(f"at {fault.where}")
+    if fault.expected:
+        parts.append(f"expected {fault.expected}" + (f", got {fault.got}" if fault.got else ""))
+    elif fault.got:
+        parts.append(f"got {fault.got}")
+    if fault.fix:
+        parts.append(f"next: {fault.fix}")
+    return "; ".join(parts)
+
+
+# --- again, with backoff -------------------------------------------------------------------------
+
+
+class RetryableError(RemitError):
+    """The same attempt may succeed later; nothing is known to have changed."""
+
+    code = "RM-100"
+
+
+class BusUnavailableError(RetryableError):
+    """No answer came from the bus; what was sent may or may not be stored."""
+
+    code = "RM-101"
+
+
+class ToolTimeoutError(RetryableError):
+    """The tool did not answer before its deadline."""
+
+    code = "RM-102"
+
+
+class AnswerTimeoutError(RetryableError):
+    """The plane that was asked did not answer in time; the question is repeated under the same id."""
+
+    code = "RM-103"
+
+
+# --- a coded reply or outcome --------------------------------------------------------------------
+
+
+class RefusedError(RemitError):
+    """What was asked is refused; nothing changed."""
+
+    code = "RM-200"
+
+
+class MalformedMessageError(RefusedError):
+    """Bytes do not fit their contract."""
+
+    code = "RM-201"
+
+
+class UnknownWorkflowError(RefusedError):
+    """A task names a workflow that this team does not have."""
+
+    code = "RM-202"
+
+
+class GrantDeniedError(RefusedError):
+    """The lease's grant does not cover what was asked."""
+
+    code = "RM-203"
+
+
+class PlanInvalidError(RefusedError):
+    """A plan or an edge of it does not hold together."""
+
+    code = "RM-204"
+
+
+class CharterInvalidError(RefusedError):
+    """A charter has missing, unknown or contradictory keys."""
+
+    code = "RM-205"
+
+
+class TeamInvalidError(RefusedError):
+    """A team file cannot be loaded or does not hold together."""
+
+    code = "RM-206"
+
+
+class ContractInvalidError(RefusedError):
+    """A type cannot be a contract: no versioned tag, or a part that has no schema."""
+
+    code = "RM-207"
+
+
+class ReplayMismatchError(RefusedError):
+    """A handler asked for something else than what was recorded at this position."""
+
+    code = "RM-208"
+
+
+class NotFoundError(RefusedError):
+    """What was named does not exist."""
+
+    code = "RM-209"
+
+
+class ConflictError(RefusedError):
+    """What was asked contradicts what is already decided."""
+
+    code = "RM-210"
+
+
+class UsageError(RefusedError):
+    """A command was called with words that do not fit it."""
+
+    code = "RM-211"
+
+
+class TooLargeError(RefusedError):
+    """A payload is above its limit."""
+
+    code = "RM-212"
+
+
+class StateInvalidError(RefusedError):
+    """A proposal to the shared state breaks its contract."""
+
+    code = "RM-213"
+
+
+# --- stop, touch nothing -------------------------------------------------------------------------
+
+
+class SupersededError(RemitError):
+    """A newer holder owns the work; touch nothing, not even the delivery."""
+
+    code = "RM-300"
+
+
+class LeaseLostError(SupersededError):
+    """The step is no longer held by this agent."""
+
+    code = "RM-301"
+
+
+class FencedOutError(SupersededError):
+    """The lane moved on; nothing was stored."""
+
+    code = "RM-302"
+
+
+class AlreadyStoredError(SupersededError):
+    """An entry stands at this index already; nothing was stored."""
+
+    code = "RM-303"
+
+
+# --- the run ends well ---------------------------------------------------------------------------
+
+
+class StoppedError(RemitError):
+    """The run ends with `stopped_by` and what it has."""
+
+    code = "RM-400"
+
+
+class DeadlineError(StoppedError):
+    """The deadline passed."""
+
+    code = "RM-401"
+
+
+class CancelledRunError(StoppedError):
+    """A person or a client cancelled the run."""
+
+    code = "RM-402"
+
+
+# --- what a role or a tool did: data for the retry policy ----------------------------------------
+
+
+class ToolFailedError(RemitError):
+    """A tool raised; the fields say what."""
+
+    code = "RM-500"
+
+
+class ToolNotDoneError(ToolFailedError):
+    """Raised by a tool: it failed and certainly had no effect."""
+
+    code = "RM-501"
+
+
+class EffectInDoubtError(ToolFailedError):
+    """Whether the effect happened is not known, and a person decided not to repeat it."""
+
+    code = "RM-502"
+
+
+class AskFailedError(RemitError):
+    """The role that was asked failed; the fields say how."""
+
+    code = "RM-510"
+
+
+class RoleFailedError(RemitError):
+    """A role's handler raised or replied with something else than its contract."""
+
+    code = "RM-511"
+
+
+# --- the place where it runs ---------------------------------------------------------------------
+
+
+class EnvironmentFaultError(RemitError):
+    """The machine or the server does not give what is needed."""
+
+    code = "RM-600"
+
+
+class ServerStartError(EnvironmentFaultError):
+    """The nats-server did not start."""
+
+    code = "RM-601"
+
+
+class DataDirectoryInUseError(EnvironmentFaultError):
+    """Another live process owns the data directory."""
+
+    code = "RM-602"
+
+
+class ServerTooWeakError(EnvironmentFaultError):
+    """The server does not give the asked durability or features."""
+
+    code = "RM-603"
+
+
+class ClusterLostError(EnvironmentFaultError):
+    """Ray's head or the supervisor is gone."""
+
+    code = "RM-604"

@@ -1,0 +1,59 @@
+"""The entry that says which agent holds a step, until when, through which gateway, with which grant."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from remit.contracts.message import Message
+
+
+class DataScope(Message, frozen=True, kw_only=True, tag="lease.data.v1"):
+    """A data source that the holder may read: its name in the charter and its value for this run."""
+
+    name: str
+    value: str
+
+
+class Approval(Message, frozen=True, kw_only=True, tag="lease.approval.v1"):
+    """A person approved exactly the action with this digest."""
+
+    review_id: str
+    action: str
+    by: str
+
+
+class Resolution(Message, frozen=True, kw_only=True, tag="lease.resolution.v1"):
+    """A person said what became of a call in doubt."""
+
+    position: str
+    decision: Literal["again", "done", "skip"]
+    """again: it did not happen, call once more · done: it happened, `value` is its result · skip: go on without."""
+    value: msgspec.Raw | None = None
+
+
+class Grant(Message, frozen=True, kw_only=True, tag="lease.grant.v1"):
+    """What the holder may do, for exactly this step; absent means no."""
+
+    tools: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
+    data: tuple[DataScope, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    resolutions: tuple[Resolution, ...] = ()
+
+
+class Lease(Message, frozen=True, kw_only=True, tag="step.lease.v1"):
+    """Journaled by the supervisor; the gateway knows the grant from here, never from the agent."""
+
+    run_id: str
+    step: str
+    epoch: int
+    role: str
+    agent: str
+    gateway: str
+    gateways_gone: tuple[str, ...] = ()
+    """Gateways whose open intents on this step the named one may resolve: they are dead."""
+    until_at: datetime
+    grant: Grant

@@ -1,0 +1,146 @@
+"""One handler call for one role: dispatched, claimed, recorded, completed or failed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from remit.contracts.blob import BlobRef
+from remit.contracts.errors import Fault
+from remit.contracts.lease import Lease
+from remit.contracts.message import Message
+from remit.contracts.task import RunStarted
+
+
+class Parent(Message, frozen=True, kw_only=True, tag="step.parent.v1"):
+    """The step that asked for this one, and where in its handler."""
+
+    step: str
+    position: str
+
+
+class RunStep(Message, frozen=True, kw_only=True, tag="step.run.v1"):
+    """A dispatched step: hand `body` to the role's handler. Dispatching is journaling."""
+
+    run_id: str
+    step: str
+    epoch: int
+    role: str
+    goal: str
+    goal_hash: str
+    contract: str
+    """Tag of the body."""
+    body: msgspec.Raw = msgspec.Raw(b"{}")
+    body_ref: BlobRef | None = None
+    deadline_at: datetime
+    rule: str
+    """Why it was sent here: `plan`, `edge a -> b when …`, `ask by …`, `retry after …`, `host gone …`."""
+    attempt: int = 1
+    """Counts retries after a failure; re-dispatches after a lost host do not count."""
+    parent: Parent | None = None
+    start: RunStarted | None = None
+    """A run of one step starts and dispatches in one entry."""
+
+
+class StepCompleted(Message, frozen=True, kw_only=True, tag="step.completed.v1"):
+    """The handler returned."""
+
+    run_id: str
+    step: str
+    epoch: int
+    reply: msgspec.Raw = msgspec.Raw(b"null")
+    reply_ref: BlobRef | None = None
+    contract: str
+    """Tag of the reply."""
+    duration_ms: int = 0
+
+
+class StepFailed(Message, frozen=True, kw_only=True, tag="step.failed.v1"):
+    """The handler raised, hung, or replied with something else than its contract."""
+
+    run_id: str
+    step: str
+    epoch: int
+    error: Fault
+    retryable: bool = True
+
+
+RecordKind = Literal["step", "call", "ask", "review", "read", "propose"]
+
+
+class Recorded(Message, frozen=True, kw_only=True, tag="step.recorded.v1"):
+    """What one operation of a handler gave: answered again on replay instead of being repeated."""
+
+    run_id: str
+    step: str
+    epoch: int
+    position: str
+    kind: RecordKind
+    name: str
+    request: str
+    """Digest of what was asked."""
+    value: msgspec.Raw | None = None
+    value_ref: BlobRef | None = None
+    error: Fault | None = None
+
+
+class ClaimStep(Message, frozen=True, kw_only=True, tag="step.claim.v1"):
+    """An agent asks to hold a step."""
+
+    run_id: str
+    step: str
+    epoch: int
+
+
+class StepLeased(Message, frozen=True, kw_only=True, tag="step.leased.v1"):
+    """The agent holds the step; `recorded` is what earlier holders did."""
+
+    lease: Lease
+    lease_seq: int
+    recorded: tuple[Recorded, ...] = ()
+
+
+class ClaimRefused(Message, frozen=True, kw_only=True, tag="step.claim_refused.v1"):
+    """The step is not to be run by this agent."""
+
+    reason: Literal["superseded", "finished", "unknown", "held"]
+
+
+class AskRole(Message, frozen=True, kw_only=True, tag="step.ask.v1"):
+    """A step asks another role; the supervisor answers with the child's outcome."""
+
+    run_id: str
+    step: str
+    epoch: int
+    position: str
+    contract: str
+    body: msgspec.Raw = msgspec.Raw(b"{}")
+    body_ref: BlobRef | None = None
+
+
+class AskAnswered(Message, frozen=True, kw_only=True, tag="step.answered.v1"):
+    """The child step's reply, or why there is none."""
+
+    reply: msgspec.Raw | None = None
+    reply_ref: BlobRef | None = None
+    error: Fault | None = None
+
+
+class Refused(Message, frozen=True, kw_only=True, tag="step.refused.v1"):
+    """A request of a step is refused; nothing changed."""
+
+    error: Fault
+
+
+class Superseded(Message, frozen=True, kw_only=True, tag="step.superseded.v1"):
+    """The asker no longer holds the step; it stops and touches nothing."""
+
+    reason: str = ""
+
+
+class Parked(Message, frozen=True, kw_only=True, tag="step.parked.v1"):
+    """The step waits for a person; the slot is released and the step is dispatched again later."""
+
+    review_id: str

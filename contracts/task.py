@@ -1,0 +1,86 @@
+"""A task as published, the start of its run, and the one outcome it gets."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from remit.contracts.blob import BlobRef
+from remit.contracts.errors import Fault
+from remit.contracts.message import Message
+
+Verdict = Literal["complete", "incomplete", "stopped", "failed", "refused", "rejected"]
+"""complete: every criterion passed · incomplete: one did not · stopped: a limit or a person stopped it ·
+failed: a step failed for good · refused: never started · rejected: a person rejected a review."""
+
+
+class Limits(Message, frozen=True, kw_only=True, tag="task.limits.v1"):
+    """Bounds of one run; the charter's are the ceiling, a task may ask for less."""
+
+    wall_clock_s: float = 3600.0
+    steps: int = 10_000
+    """Steps dispatched, retries and asks included."""
+    depth: int = 8
+    """How deep asks may nest."""
+
+
+class TaskRequest(Message, frozen=True, kw_only=True, tag="task.request.v1"):
+    """What anyone publishes on `remit.task.<workflow>`; plain JSON, the tag may be left out."""
+
+    goal: str
+    """The requirement in words; immutable, known by its hash."""
+    input: msgspec.Raw = msgspec.Raw(b"{}")
+    """Decoded as the workflow's input type."""
+    wall_clock_s: float | None = None
+    """Asks for less time than the charter allows."""
+
+
+class RunStarted(Message, frozen=True, kw_only=True, tag="run.started.v1"):
+    """The run exists: what was asked, by whom, under which charter and build."""
+
+    run_id: str
+    workflow: str
+    goal: str
+    goal_hash: str
+    input: msgspec.Raw = msgspec.Raw(b"{}")
+    input_ref: BlobRef | None = None
+    charter: str
+    """Digest of the charter in force."""
+    build: str
+    """Digest of the team's roles and contracts."""
+    limits: Limits
+    sender: str = ""
+    trace: str = ""
+    started_at: datetime
+
+
+class Criterion(Message, frozen=True, kw_only=True, tag="run.criterion.v1"):
+    """One completion criterion, whether it passed, and the entries that show it."""
+
+    name: str
+    passed: bool
+    reason: str
+    evidence: tuple[str, ...] = ()
+    """Subjects of journal entries, or state keys with their version."""
+
+
+class RunFinished(Message, frozen=True, kw_only=True, tag="run.finished.v1"):
+    """The one outcome of a task."""
+
+    run_id: str
+    workflow: str
+    outcome: Verdict
+    stopped_by: str = ""
+    """Which limit, person or failure ended the run before its plan did."""
+    result: msgspec.Raw | None = None
+    """Reply of the last step of the plan."""
+    result_ref: BlobRef | None = None
+    error: Fault | None = None
+    criteria: tuple[Criterion, ...] = ()
+    left: tuple[str, ...] = ()
+    """Steps that were not finished."""
+    steps: int = 0
+    duration_ms: int = 0
+    finished_at: datetime

@@ -1,0 +1,84 @@
+"""A team as the planes see it: roles with their contracts, workflows, tools, state, charter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from remit.contracts.errors import NotFoundError
+from remit.contracts.message import Message, digest_of, schema_of, tag_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from remit.contracts.charter import Charter
+    from remit.contracts.plan import PlanSpec
+    from remit.contracts.proposal import StateField
+    from remit.contracts.tool import Effect, Risk
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleSpec:
+    """A role: what it takes, what it gives, and how its pool is sized."""
+
+    name: str
+    takes: type[Message]
+    gives: type[Message]
+    pool: int = 2
+    """Hosts at the start."""
+    pool_max: int = 16
+    isolated: bool = False
+    """Never shares a host with other roles."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolSpec:
+    """A tool as the supervisor sees it."""
+
+    name: str
+    risk: Risk
+    effect: Effect
+    manifest: str
+    """Digest of name, description and schema."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeamSpec:
+    """Everything the supervisor decides by; built once from the team's file and its charter."""
+
+    name: str
+    roles: Mapping[str, RoleSpec]
+    workflows: Mapping[str, PlanSpec]
+    tools: Mapping[str, ToolSpec]
+    state: tuple[StateField, ...]
+    charter: Charter
+    build: str = field(default="")
+    charter_digest: str = field(default="")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "charter_digest", self.charter.digest())
+        object.__setattr__(self, "build", self.build or self._build())
+
+    def role(self, name: str) -> RoleSpec:
+        """Give a role by name.
+
+        Raises:
+            NotFoundError: the team has no such role.
+        """
+        if name not in self.roles:
+            raise NotFoundError(f"no role {name!r}", expected=", ".join(sorted(self.roles)), got=name)
+        return self.roles[name]
+
+    def takes(self, workflow: str) -> type[Message]:
+        """Give the input type of a workflow: what its first nodes take."""
+        plan = self.workflows[workflow]
+        first = next(node for node in plan.nodes if not node.each and node.after == ("task",))
+        return self.roles[first.role].takes
+
+    def _build(self) -> str:
+        roles = {
+            name: [tag_of(role.takes), schema_of(role.takes), tag_of(role.gives), schema_of(role.gives)]
+            for name, role in sorted(self.roles.items())
+        }
+        tools = {name: tool.manifest for name, tool in sorted(self.tools.items())}
+        return digest_of([self.name, roles, tools, [[name, plan] for name, plan in sorted(self.workflows.items())]])

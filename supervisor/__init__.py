@@ -1,0 +1,1 @@
+"""The authority: routes, leases, decides, keeps pools alive."""

@@ -1,0 +1,1 @@
+"""Gateways: the only door from a role to the world."""
