@@ -184,6 +184,12 @@ class StateInvalidError(RefusedError):
     code = "RM-213"
 
 
+class ReviewRejectedError(RefusedError):
+    """A person rejected what was asked."""
+
+    code = "RM-214"
+
+
 # --- stop, touch nothing -------------------------------------------------------------------------
 
 

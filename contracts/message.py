@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from functools import cache
-from typing import Any, TypeVar, get_origin
+from typing import Any, TypeVar, dataclass_transform, get_origin
 
 import msgspec
 
@@ -16,6 +16,7 @@ _PATH = re.compile(r"^(?P<what>.*?)(?: - at `(?P<where>[^`]*)`)?$", re.DOTALL)
 _EXPECTED = re.compile(r"^Expected (?P<expected>.*?), got (?P<got>.*)$", re.DOTALL)
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class Message(msgspec.Struct, frozen=True, tag_field="type"):
     """A frozen, tagged, versioned message; subclasses name their tag: `tag="support.ticket.v1"`."""
 
@@ -115,7 +116,7 @@ def tag_of(kind: type) -> str:
 
     config = getattr(kind, "__struct_config__", None)
     tag = getattr(config, "tag", None)
-    if not (isinstance(kind, type) and issubclass(kind, Message) and isinstance(tag, str) and _TAG.match(tag)):
+    if not (issubclass(kind, Message) and isinstance(tag, str) and _TAG.match(tag)):
         name = getattr(kind, "__qualname__", str(get_origin(kind) or kind))
         raise ContractInvalidError(
             f"{name} is no contract",

@@ -67,7 +67,7 @@ class StepFailed(Message, frozen=True, kw_only=True, tag="step.failed.v1"):
     retryable: bool = True
 
 
-RecordKind = Literal["step", "call", "ask", "review", "read", "propose"]
+RecordKind = Literal["step", "call", "ask", "read", "propose"]
 
 
 class Recorded(Message, frozen=True, kw_only=True, tag="step.recorded.v1"):

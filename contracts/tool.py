@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 
 from remit.contracts.blob import BlobRef
 from remit.contracts.errors import Fault
 from remit.contracts.message import Message
+
+R_co = TypeVar("R_co", covariant=True)
 
 Risk = Literal["low", "medium", "high"]
 Effect = Literal["pure", "idempotent", "lookup", "at_most_once"]
@@ -86,3 +88,15 @@ class CallNeedsReview(Message, frozen=True, kw_only=True, tag="tool.needs_review
     action: str
     """Digest of tool and canonical arguments."""
     summary: str
+
+
+class ToolRef(Protocol[R_co]):
+    """What a handler needs to know of a tool to name it; the body runs in a gateway, never here."""
+
+    @property
+    def name(self) -> str:
+        """The tool's name."""
+
+    @property
+    def returns(self) -> type[R_co]:
+        """The type of its result."""

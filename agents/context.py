@@ -1,0 +1,257 @@
+"""All that a role may see and do: every operation is recorded by (step, position) and answered again on replay."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import msgspec
+
+from remit.agents.replay import scope, take_position
+from remit.agents.role import Role, contract_of
+from remit.agents.state import StateView
+from remit.contracts.blob import INLINE_LIMIT_BYTES
+from remit.contracts.errors import (
+    AskFailedError,
+    Fault,
+    RefusedError,
+    RemitError,
+    ReviewRejectedError,
+    TooLargeError,
+    ToolFailedError,
+    sentence,
+)
+from remit.contracts.message import Message, decode, decode_any, digest_of, encode, raw, tag_of
+from remit.contracts.review import RequestReview, ReviewKind, ReviewOutcome
+from remit.contracts.step import AskRole, Recorded, RecordKind, RunStep
+from remit.contracts.tool import CallNeedsReview, CallTool, ToolAnswered, ToolRef
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from datetime import datetime
+
+    from remit.agents.port import StepPort
+
+T = TypeVar("T")
+R = TypeVar("R")
+Work = TypeVar("Work", bound=Message)
+Reply = TypeVar("Reply", bound=Message)
+
+
+class Context:
+    """One step as its handler sees it."""
+
+    def __init__(self, work: RunStep, port: StepPort) -> None:
+        self._work = work
+        self.port = port
+        self.state = StateView(self)
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run."""
+        return self._work.run_id
+
+    @property
+    def step_id(self) -> str:
+        """Name of the step."""
+        return self._work.step
+
+    @property
+    def epoch(self) -> int:
+        """Which dispatch of the step this is."""
+        return self._work.epoch
+
+    @property
+    def goal(self) -> str:
+        """The requirement of the run, in words."""
+        return self._work.goal
+
+    @property
+    def goal_hash(self) -> str:
+        """Digest of the requirement; it never changes during a run."""
+        return self._work.goal_hash
+
+    @property
+    def attempt(self) -> int:
+        """1, and one more for each retry after a failure."""
+        return self._work.attempt
+
+    @property
+    def deadline_at(self) -> datetime:
+        """When the step is stopped."""
+        return self._work.deadline_at
+
+    async def call(self, tool: ToolRef[R], /, **arguments: object) -> R:
+        """Have a gateway call a tool once, and give its result.
+
+        Raises:
+            ToolFailedError: the tool raised, timed out, or its outcome is in doubt; recorded.
+            RefusedError: the grant or the tool's schema refuses the call; nothing was called.
+        """
+        request = digest_of({"tool": tool.name, "arguments": arguments})
+        position = take_position()
+        replay = await self.port.hold()
+        found = replay.find(position=position, kind="call", name=tool.name, request=request)
+        if found is not None:
+            return _outcome(tool, found.value, found.error)
+        asked = CallTool(
+            run_id=self.run_id,
+            step=self.step_id,
+            epoch=self.epoch,
+            position=position,
+            tool=tool.name,
+            arguments=raw(arguments),
+        )
+        answer = await self.port.call(asked)
+        if isinstance(answer, CallNeedsReview):
+            answer = await self._approved_call(asked, answer)
+        return _outcome(tool, answer.value, answer.error)
+
+    async def ask(self, role: type[Role[Work, Reply]], work: Work) -> Reply:
+        """Hand work to another role and give its reply.
+
+        Raises:
+            AskFailedError: the other step failed for good; its fault is in the fields.
+            RefusedError: this role may not ask that one, or the work does not fit; nothing was dispatched.
+        """
+        _takes, gives = contract_of(role)
+        name, body = role.role_name(), encode(work)
+        position = take_position()
+        replay = await self.port.hold()
+        request = digest_of({"role": name, "body": msgspec.json.decode(body)})
+        found = replay.find(position=position, kind="ask", name=name, request=request)
+        if found is None:
+            asked = AskRole(
+                run_id=self.run_id,
+                step=self.step_id,
+                epoch=self.epoch,
+                position=position,
+                contract=tag_of(type(work)),
+                body=msgspec.Raw(_bounded(body, "ask")),
+            )
+            answer = await self.port.ask(name, asked)
+            value, error = answer.reply, answer.error
+        else:
+            value, error = found.value, found.error
+        if error is not None:
+            raise _raised(AskFailedError, error, f"role {name} failed")
+        return cast("Reply", decode(gives, value or b""))
+
+    async def step(
+        self, name: str, act: Callable[[], T | Awaitable[T]], *, returns: type[T] | None = None
+    ) -> T:
+        """Run something once, record what it gives, and give that again on replay.
+
+        The value is decoded as `returns`, or as the function's annotated result, or as plain JSON: the first
+        time as on every replay. Use it for what is not deterministic: time, randomness, a costly thought.
+        """
+        kind = returns or inspect.signature(act).return_annotation
+
+        async def once(_position: str) -> bytes:
+            value = act()
+            return encode(await value if inspect.isawaitable(value) else value)
+
+        body = await self.recorded("step", name, "", once)
+        value: T = decode_any(kind if isinstance(kind, type) else object, body)
+        return value
+
+    async def gather(self, *branches: Coroutine[object, object, T]) -> tuple[T, ...]:
+        """Run branches side by side and give their results in order; the first error cancels the rest."""
+        position = take_position()
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(_branch(f"{position}-{index}-", branch)) for index, branch in enumerate(branches)
+            ]
+        return tuple(task.result() for task in tasks)
+
+    async def review(self, title: str, body: object) -> ReviewOutcome:
+        """Wait for a person's decision on exactly `body`; the slot is released meanwhile."""
+        return await self._review(take_position(), "question", title, subject=digest_of(body), body=body)
+
+    def progress(self, text: str, *, done: int = 0, total: int = 0) -> None:
+        """Tell whoever watches this run; nothing is stored."""
+        self.port.progress(text, done=done, total=total)
+
+    async def recorded(
+        self, kind: RecordKind, name: str, request: str, act: Callable[[str], Awaitable[bytes]]
+    ) -> msgspec.Raw:
+        """Give what was recorded at the next position, or act and record it first."""
+        position = take_position()
+        replay = await self.port.hold()
+        found = replay.find(position=position, kind=kind, name=name, request=request)
+        if found is not None:
+            return found.value or msgspec.Raw(b"null")
+        value = msgspec.Raw(_bounded(await act(position), f"{kind} {name}"))
+        await self.port.record(
+            Recorded(
+                run_id=self.run_id,
+                step=self.step_id,
+                epoch=self.epoch,
+                position=position,
+                kind=kind,
+                name=name,
+                request=request,
+                value=value,
+            )
+        )
+        return value
+
+    async def _approved_call(self, asked: CallTool, needs: CallNeedsReview) -> ToolAnswered:
+        outcome = await self._review(
+            asked.position, "action", needs.summary, subject=needs.action, body=msgspec.json.decode(asked.arguments)
+        )
+        if not outcome.approved:
+            raise ReviewRejectedError(
+                f"{outcome.by} rejected the call of {asked.tool}", where=outcome.review_id, got=outcome.reason
+            )
+        answer = await self.port.call(asked)
+        if isinstance(answer, CallNeedsReview):
+            raise RefusedError(f"the approval of {asked.tool} does not cover this call", where=outcome.review_id)
+        return answer
+
+    async def _review(
+        self, position: str, kind: ReviewKind, title: str, *, subject: str, body: object
+    ) -> ReviewOutcome:
+        await self.port.hold()
+        return await self.port.review(
+            RequestReview(
+                run_id=self.run_id,
+                step=self.step_id,
+                epoch=self.epoch,
+                position=position,
+                kind=kind,
+                title=title,
+                subject=subject,
+                body=raw(body),
+            )
+        )
+
+
+def _outcome(tool: ToolRef[R], value: msgspec.Raw | None, error: Fault | None) -> R:
+    if error is not None:
+        raise _raised(ToolFailedError, error, f"tool {tool.name} failed")
+    result: R = decode_any(tool.returns, value if value is not None else b"null")
+    return result
+
+
+async def _branch(prefix: str, branch: Coroutine[object, object, T]) -> T:
+    with scope(prefix):
+        return await branch
+
+
+def _bounded(body: bytes, what: str) -> bytes:
+    if len(body) > INLINE_LIMIT_BYTES:
+        raise TooLargeError(
+            f"the value of {what} is too large for a message",
+            expected=f"at most {INLINE_LIMIT_BYTES} bytes",
+            got=str(len(body)),
+            fix="keep it behind a tool and pass its name and digest",
+        )
+    return body
+
+
+def _raised(kind: type[RemitError], fault: Fault, what: str) -> RemitError:
+    return kind(
+        f"{what}: {sentence(fault)}", where=fault.where, expected=fault.expected, got=fault.got, fix=fault.fix
+    )

@@ -1,0 +1,77 @@
+"""Recorded operations answered again: a handler that is run once more does not repeat what was done."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from remit.contracts.errors import ReplayMismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from remit.contracts.step import Recorded, RecordKind
+
+
+class Scope:
+    """Numbers the operations of one branch of a handler, in the order in which they begin.
+
+    The handler itself counts `0, 1, 2 …`; the branches of a gather at 2 count `2-0-0, 2-0-1 …` and
+    `2-1-0 …`, so that the same operation has the same position however the branches interleave.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
+        self._next = 0
+
+    def take(self) -> str:
+        """Give the next position of this branch."""
+        position = f"{self._prefix}{self._next}"
+        self._next += 1
+        return position
+
+
+_scope: ContextVar[Scope] = ContextVar("remit_scope")
+
+
+def take_position() -> str:
+    """Give the position of the operation that begins now."""
+    return _scope.get().take()
+
+
+@contextmanager
+def scope(prefix: str = "") -> Iterator[None]:
+    """Count the operations inside as a branch of their own."""
+    token = _scope.set(Scope(prefix))
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+
+
+class Replay:
+    """What earlier holders of a step recorded, by position."""
+
+    def __init__(self, recorded: Iterable[Recorded] = ()) -> None:
+        self._by_position = {item.position: item for item in recorded}
+
+    def find(self, *, position: str, kind: RecordKind, name: str, request: str) -> Recorded | None:
+        """Give what was recorded at a position, or None if the handler was not there yet.
+
+        Raises:
+            ReplayMismatchError: the handler asks for something else than was recorded; nothing was done.
+        """
+        item = self._by_position.get(position)
+        if item is None:
+            return None
+        if (item.kind, item.name, item.request) != (kind, name, request):
+            raise ReplayMismatchError(
+                "the handler asks for something else than it did before; it is not deterministic,"
+                " or its code changed while the run was in flight",
+                where=f"{item.step} position {position}",
+                expected=f"{item.kind} {item.name} ({item.request[:19]})",
+                got=f"{kind} {name} ({request[:19]})",
+                fix="put what varies (time, randomness, order of a set) into ctx.step(…)",
+            )
+        return item

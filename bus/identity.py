@@ -1,0 +1,267 @@
+"""Keys, credentials and the authority that says which identity may do what."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from typing import TYPE_CHECKING, Final, Literal, NoReturn
+
+import msgspec
+import nkeys  # type: ignore[import-untyped]  # ships no types
+
+from remit.bus import claims, private_file
+from remit.bus.permission import EDGE_FEEDS, EDGE_SERVICES, EDGE_STREAMING_SERVICES, Permissions
+from remit.contracts.errors import EnvironmentFaultError, UsageError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+AccountName = Literal["core", "edge", "system"]
+KeyKind = Literal["operator", "account", "user"]
+
+_PREFIX: Final[dict[KeyKind, int]] = {
+    "operator": nkeys.PREFIX_BYTE_OPERATOR,
+    "account": nkeys.PREFIX_BYTE_ACCOUNT,
+    "user": nkeys.PREFIX_BYTE_USER,
+}
+_CREDS = re.compile(r"-{3,}BEGIN [A-Z ]+-{3,}\s*(\S+)\s*-{3,}END [A-Z ]+-{3,}")
+
+
+class NKey:
+    """An ed25519 key as NATS spells it. It never leaves its process by accident: no pickle, no repr of the seed."""
+
+    __slots__ = ("_pair", "public", "seed")
+
+    def __init__(self, seed: str) -> None:
+        try:
+            self._pair = nkeys.from_seed(bytearray(seed.encode()))
+            self.public: str = self._pair.public_key.decode()
+        except (nkeys.NkeysError, ValueError, IndexError) as error:
+            # The seed is a secret and stays out of the sentence, and so does the error that may quote it.
+            raise UsageError("this is no nkey seed", expected="S…") from error
+        self.seed: str = seed
+
+    @classmethod
+    def generate(cls, kind: KeyKind = "user") -> NKey:
+        """Give a new key."""
+        return cls(nkeys.encode_seed(os.urandom(32), _PREFIX[kind]).decode())
+
+    def sign(self, data: bytes) -> bytes:
+        """Give the raw signature of data."""
+        signature: bytes = self._pair.sign(data)
+        return signature
+
+    def answer(self, nonce: str) -> bytes:
+        """Give the signature of a server's nonce as nats clients send it."""
+        return base64.b64encode(self.sign(nonce.encode()))
+
+    def __repr__(self) -> str:
+        return f"NKey({self.public})"
+
+    def __reduce__(self) -> NoReturn:
+        message = "a private key is not pickled; it travels as a file"
+        raise TypeError(message)
+
+
+class Credentials(msgspec.Struct, frozen=True, repr_omit_defaults=True):
+    """A user JWT with the seed that proves it; as a file every NATS client and CLI reads it."""
+
+    jwt: str
+    seed: str
+
+    @property
+    def key(self) -> NKey:
+        """The private key."""
+        return NKey(self.seed)
+
+    def text(self) -> str:
+        """Give the content of a `.creds` file."""
+        return (
+            f"-----BEGIN NATS USER JWT-----\n{self.jwt}\n------END NATS USER JWT------\n\n"
+            f"-----BEGIN USER NKEY SEED-----\n{self.seed}\n------END USER NKEY SEED------\n"
+        )
+
+    def write(self, path: Path) -> None:
+        """The file holds the credentials, mode 0600, whole or unchanged."""
+        private_file.replace(path, self.text())
+
+    @classmethod
+    def read(cls, path: Path) -> Credentials:
+        """Give the credentials of a file.
+
+        Raises:
+            EnvironmentFaultError: the file is missing, unreadable or no credentials.
+        """
+        try:
+            found = _CREDS.findall(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise EnvironmentFaultError(f"cannot read the credentials: {error}", where=str(path)) from error
+        if len(found) != 2:  # noqa: PLR2004  # the JWT and the seed
+            raise EnvironmentFaultError("this is no credentials file", where=str(path), expected="a JWT and a seed")
+        return cls(jwt=found[0], seed=found[1])
+
+    def __repr__(self) -> str:
+        return "Credentials(…)"
+
+
+class _Seeds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The file of an authority: one secret per key, all written at once."""
+
+    version: Literal[1] = 1
+    operator: str
+    system: str
+    system_signing: str
+    core: str
+    core_signing: str
+    edge: str
+    edge_signing: str
+
+
+class _Account:
+    """An account: the key that names it and the key that signs for it."""
+
+    def __init__(self, seed: str, signing_seed: str) -> None:
+        self.public = NKey(seed).public
+        self.signing = NKey(signing_seed)
+
+
+class Authority:
+    """The root of trust of one deployment: an operator, a system account, and the accounts CORE and EDGE.
+
+    EDGE reaches CORE through the doors listed in `permission`, and through nothing else.
+    """
+
+    FILE: Final = "authority.json"
+
+    def __init__(self, seeds: _Seeds) -> None:
+        self._operator = NKey(seeds.operator)
+        self._accounts: dict[AccountName, _Account] = {
+            "system": _Account(seeds.system, seeds.system_signing),
+            "core": _Account(seeds.core, seeds.core_signing),
+            "edge": _Account(seeds.edge, seeds.edge_signing),
+        }
+
+    @classmethod
+    def create_or_load(cls, directory: Path) -> Authority:
+        """The directory holds exactly one authority, made now if there was none; a crash leaves all of it or nothing.
+
+        Raises:
+            EnvironmentFaultError: the directory or its file is unusable; nothing changed.
+        """
+        path = directory / cls.FILE
+        try:
+            private_file.private_directory(directory)
+            if not path.exists():
+                private_file.create(path, msgspec.json.encode(_new_seeds()).decode())
+            return cls(msgspec.json.decode(path.read_bytes(), type=_Seeds))
+        except OSError as error:
+            raise EnvironmentFaultError(f"cannot keep the keys: {error}", where=str(directory)) from error
+        except (msgspec.DecodeError, UsageError) as error:
+            fix = "restore the file from a backup; without it every identity must be issued anew"
+            raise EnvironmentFaultError("the keys are damaged", where=str(path), fix=fix) from error
+
+    def account(self, name: AccountName) -> str:
+        """Give the public key of an account."""
+        return self._accounts[name].public
+
+    def user_jwt(
+        self,
+        public_key: str,
+        *,
+        name: str,
+        permissions: Permissions,
+        account: AccountName,
+        expires_at: datetime | None = None,
+    ) -> str:
+        """Give the JWT that lets the holder of a key act as `name` with exactly these permissions."""
+        issuer = self._accounts[account]
+        user = claims.user(
+            public_key,
+            name=name,
+            account=issuer.public,
+            permissions=permissions.claims(),
+            expires_at_s=None if expires_at is None else int(expires_at.timestamp()),
+        )
+        return claims.encode(user, signer=issuer.signing)
+
+    def issue(
+        self,
+        name: str,
+        *,
+        permissions: Permissions,
+        account: AccountName,
+        expires_at: datetime | None = None,
+    ) -> Credentials:
+        """Give credentials on a new key."""
+        key = NKey.generate("user")
+        jwt = self.user_jwt(key.public, name=name, permissions=permissions, account=account, expires_at=expires_at)
+        return Credentials(jwt=jwt, seed=key.seed)
+
+    def account_jwts(self) -> dict[str, str]:
+        """Give the JWT of every account by its public key, issued now."""
+        return {
+            str(body["sub"]): claims.encode(body, signer=self._operator)
+            for body in (self._system_claims(), self._core_claims(), self._edge_claims())
+        }
+
+    def server_config(self, resolver_directory: Path) -> str:
+        """Give the part of nats-server's configuration that makes it obey this authority.
+
+        The accounts are issued anew, so the server takes them over what its resolver kept from an older release.
+        """
+        system = self.account("system")
+        operator = claims.encode(claims.operator(self._operator.public, system_account=system), signer=self._operator)
+        preload = "\n".join(f"  {public}: {jwt}" for public, jwt in self.account_jwts().items())
+        resolver = f'type: full, dir: {quoted(resolver_directory)}, allow_delete: true, interval: "2m"'
+        return (
+            f"operator: {operator}\nsystem_account: {system}\n"
+            f"resolver: {{ {resolver} }}\nresolver_preload: {{\n{preload}\n}}\n"
+        )
+
+    def _system_claims(self) -> dict[str, object]:
+        system = self._accounts["system"]
+        return claims.account(system.public, name="SYS", signing_key=system.signing.public)
+
+    def _core_claims(self) -> dict[str, object]:
+        core = self._accounts["core"]
+        return claims.account(
+            core.public, name="CORE", signing_key=core.signing.public, jetstream=True, exports=_doors()
+        )
+
+    def _edge_claims(self) -> dict[str, object]:
+        edge = self._accounts["edge"]
+        imports = [{**door, "account": self.account("core")} for door in _doors()]
+        for door in imports:
+            door.pop("response_type", None)  # the exporter's business
+        return claims.account(edge.public, name="EDGE", signing_key=edge.signing.public, imports=imports)
+
+
+def quoted(value: object) -> str:
+    """Give a value as a quoted string of nats-server's configuration language."""
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+def _doors() -> list[dict[str, object]]:
+    return [
+        *(claims.service(subject) for subject in EDGE_SERVICES),
+        *(claims.service(subject, streaming=True) for subject in EDGE_STREAMING_SERVICES),
+        *(claims.feed(subject) for subject in EDGE_FEEDS),
+    ]
+
+
+def _new_seeds() -> _Seeds:
+    def account() -> str:
+        return NKey.generate("account").seed
+
+    return _Seeds(
+        operator=NKey.generate("operator").seed,
+        system=account(),
+        system_signing=account(),
+        core=account(),
+        core_signing=account(),
+        edge=account(),
+        edge_signing=account(),
+    )

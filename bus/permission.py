@@ -1,0 +1,260 @@
+"""What each identity may say and hear, compiled to the lists that nats-server enforces."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from remit.bus import subject
+from remit.bus.subject import BLOBS, DEAD, JOURNAL, RESULTS, STATE_CACHE, TASKS
+from remit.contracts.errors import UsageError
+from remit.contracts.ids import LANE, RESERVED_ROLES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# --- the subjects of NATS itself, in one table -----------------------------------------------------
+
+API = "$JS.API"
+PULL = f"{API}.CONSUMER.MSG.NEXT"
+DIRECT_GET = f"{API}.DIRECT.GET"
+ACKS, FLOW = "$JS.ACK.>", "$JS.FC.>"
+ADVISORIES = "$JS.EVENT.ADVISORY.>"
+SERVICE_REPLIES = "_R_.>"
+"""How the server spells, inside CORE, the reply subject of a request that came from EDGE."""
+CORE_INBOXES = "_I.*.>"
+PLAIN_INBOXES = "_INBOX.>"
+STATE_STREAM, BLOB_STREAM = f"KV_{STATE_CACHE}", f"OBJ_{BLOBS}"
+STATE_KEYS, BLOB_PARTS = f"$KV.{STATE_CACHE}.>", f"$O.{BLOBS}.>"
+
+AGENT_KINDS = ("recorded", "reflected", "completed", "failed")
+CALL_KINDS = ("called", "returned", "in_doubt")
+
+REQUESTS = (
+    "remit.claim.>",
+    "remit.ask.>",
+    "remit.propose.>",
+    "remit.review.>",
+    "remit.state.read.>",
+    "remit.registry.>",
+)
+"""What EDGE asks the supervisor."""
+RESULT_GET = f"{DIRECT_GET}.{RESULTS}"
+
+EDGE_SERVICES = (
+    "remit.task.>",
+    "remit.run.*.*.*.*.*",
+    *REQUESTS,
+    "remit.tool.>",
+    "remit.live.>",
+    f"{RESULT_GET}.>",
+    ACKS,
+)
+"""The doors from EDGE to CORE; whoever is in EDGE still needs its own permission to knock."""
+EDGE_STREAMING_SERVICES = (f"{PULL}.{JOURNAL}.*",)
+"""Doors whose one request has many answers."""
+EDGE_FEEDS = (subject.RESULT_ALL, "remit.live.>")
+"""What CORE lets EDGE hear."""
+
+_TOKEN = re.compile(r"^[A-Za-z0-9_=-]+$")
+
+
+class Permissions(msgspec.Struct, frozen=True, kw_only=True):
+    """What one identity may publish and subscribe; an empty allow list means nothing, never everything."""
+
+    publish_allow: tuple[str, ...] = ()
+    publish_deny: tuple[str, ...] = ()
+    subscribe_allow: tuple[str, ...] = ()
+    allow_responses: bool = False
+    """May answer on the reply subject of what was delivered to this very connection: acks."""
+
+    def claims(self) -> dict[str, object]:
+        """Give the permissions as a user JWT states them."""
+        claims: dict[str, object] = {
+            "pub": _side(self.publish_allow, self.publish_deny),
+            "sub": _side(self.subscribe_allow, ()),
+        }
+        if self.allow_responses:
+            claims["resp"] = {"max": -1, "ttl": 0}
+        return claims
+
+
+def _side(allow: tuple[str, ...], deny: tuple[str, ...]) -> dict[str, list[str]]:
+    # nats-server reads an empty allow list as "everything".
+    if not allow:
+        return {"deny": [">"]}
+    return {"allow": list(allow), "deny": list(deny)} if deny else {"allow": list(allow)}
+
+
+# --- who lives in EDGE -----------------------------------------------------------------------------
+
+
+def agent_permissions(role: str, agent: str, *, tools: Sequence[str], asks: Sequence[str]) -> Permissions:
+    """Give what an agent of a role may do: its role's work, its own name everywhere else.
+
+    Raises:
+        UsageError: a name is no subject token, or the agent's name is not of its role.
+    """
+    _check_agent(role, agent)
+    return Permissions(
+        publish_allow=(
+            f"{PULL}.{JOURNAL}.{role}",
+            *(subject.agent_entry("*", "*", agent=agent, index="*", kind=kind) for kind in AGENT_KINDS),
+            subject.claim(role, agent),
+            *(subject.ask(_token(target), agent) for target in asks),
+            subject.propose(agent),
+            subject.review(agent),
+            subject.state_read(agent),
+            *(subject.tool("*", _token(subject.tool_token(name)), agent) for name in tools),
+            subject.registry(agent),
+            subject.live("*", agent),
+        ),
+        publish_deny=(subject.lane("*"),),
+        subscribe_allow=(inbox(agent),),
+        allow_responses=True,
+    )
+
+
+def publisher_permissions(name: str) -> Permissions:
+    """Give what a publisher may do: tasks in, outcomes out; foreign clients use plain inboxes."""
+    return Permissions(
+        publish_allow=("remit.task.>", f"{RESULT_GET}.{subject.RESULT_ALL}"),
+        subscribe_allow=(PLAIN_INBOXES, inbox(name), subject.RESULT_ALL),
+    )
+
+
+# --- who lives in CORE -----------------------------------------------------------------------------
+
+
+def supervisor_permissions() -> Permissions:
+    """Give what the supervisor may do: hear every request, keep consumers, append its own entries."""
+    return Permissions(
+        publish_allow=(
+            subject.lane("*"),
+            "remit.run.*.*.lease.*",
+            "remit.state.*.*.*",
+            *subject.DEAD_SUBJECTS,
+            *subject.TASK_SUBJECTS,  # redrive
+            subject.live("*", "supervisor"),
+            STATE_KEYS,
+            BLOB_PARTS,
+            *_READING,
+            *_CONSUMERS,
+            f"{API}.CONSUMER.DELETE.>",
+            f"{PULL}.>",
+            ACKS,
+            FLOW,
+        ),
+        subscribe_allow=(*REQUESTS, "remit.ctl.>", "remit.live.>", ADVISORIES, inbox("supervisor")),
+    )
+
+
+def supervisor_answer_permissions() -> Permissions:
+    """Give what the supervisor's answering connection may do: hear requests, write on reply subjects only."""
+    return Permissions(
+        publish_allow=(SERVICE_REPLIES, CORE_INBOXES),
+        subscribe_allow=(*REQUESTS, "remit.ctl.>", inbox("supervisor-answer")),
+    )
+
+
+def gateway_permissions(gateway: str) -> Permissions:
+    """Give what a gateway may do: hear its calls, append intents and outcomes, read the journal."""
+    _token(gateway)
+    return Permissions(
+        publish_allow=(
+            *(subject.call("*", "*", "*", kind) for kind in CALL_KINDS),
+            "remit.effect.*.*.*",
+            subject.live("*", gateway),
+            subject.registry(gateway),
+            BLOB_PARTS,
+            *_reading_by_get(JOURNAL),
+            *_reading_by_get(BLOB_STREAM),
+        ),
+        publish_deny=(subject.lane("*"),),
+        subscribe_allow=(f"remit.tool.{gateway}.>", inbox(gateway)),
+    )
+
+
+def gateway_answer_permissions(gateway: str) -> Permissions:
+    """Give what a gateway's answering connection may do: hear its calls, write on reply subjects only."""
+    return Permissions(
+        publish_allow=(SERVICE_REPLIES, CORE_INBOXES),
+        subscribe_allow=(f"remit.tool.{_token(gateway)}.>", inbox(f"{gateway}-answer")),
+    )
+
+
+def operator_permissions(name: str) -> Permissions:
+    """Give what an operator may do: read everything, ask for control under its own name, append nothing."""
+    return Permissions(
+        publish_allow=(
+            subject.control("*", _token(name)),
+            *_READING,
+            # Without a name in the subject the server only makes ephemerals: a role's durable is out of reach.
+            *(f"{API}.CONSUMER.CREATE.{stream}" for stream in _READABLE),
+            FLOW,
+        ),
+        subscribe_allow=("remit.run.>", subject.RESULT_ALL, "remit.live.>", inbox(name)),
+    )
+
+
+def archivist_permissions() -> Permissions:
+    """Give what the archivist may do: purge what was sealed and exported, and nothing else."""
+    return Permissions(
+        publish_allow=(f"{API}.STREAM.PURGE.{JOURNAL}", f"{API}.STREAM.INFO.{JOURNAL}"),
+        subscribe_allow=(inbox("archivist"),),
+    )
+
+
+def topology_permissions() -> Permissions:
+    """Give what brings streams and consumers to their shape, at start only; it cannot purge or delete."""
+    return Permissions(
+        publish_allow=(f"{API}.STREAM.CREATE.*", f"{API}.STREAM.UPDATE.*", *_READING, *_CONSUMERS),
+        subscribe_allow=(inbox("topology"),),
+    )
+
+
+def inbox(name: str) -> str:
+    """Give the inboxes of one identity; its connections use the prefix `_I.<name>`.
+
+    Raises:
+        UsageError: the name is no subject token.
+    """
+    return f"_I.{_token(name)}.>"
+
+
+_READABLE = (TASKS, JOURNAL, RESULTS, DEAD, STATE_STREAM, BLOB_STREAM)
+_READING = (
+    f"{API}.INFO",
+    f"{API}.STREAM.INFO.*",
+    f"{API}.STREAM.LIST",
+    f"{API}.STREAM.NAMES",
+    f"{API}.STREAM.MSG.GET.*",
+    f"{API}.CONSUMER.INFO.*.*",
+    f"{API}.CONSUMER.LIST.*",
+    f"{API}.CONSUMER.NAMES.*",
+    f"{DIRECT_GET}.>",
+)
+_CONSUMERS = (f"{API}.CONSUMER.CREATE.>", f"{API}.CONSUMER.DURABLE.CREATE.>")
+
+
+def _reading_by_get(stream: str) -> tuple[str, ...]:
+    return (f"{API}.STREAM.INFO.{stream}", f"{DIRECT_GET}.{stream}", f"{DIRECT_GET}.{stream}.>")
+
+
+def _check_agent(role: str, agent: str) -> None:
+    _token(role)
+    _token(agent)
+    if not agent.startswith(f"{role}-") or agent in RESERVED_ROLES or LANE in (role, agent):
+        raise UsageError("the agent's name is not of its role", expected=f"{role}-<random>", got=agent)
+
+
+def _token(name: str) -> str:
+    if not _TOKEN.match(name):
+        raise UsageError(
+            "this cannot be one token of a subject",
+            expected="letters, digits, '_', '-', '='",
+            got=repr(name),
+        )
+    return name

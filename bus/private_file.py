@@ -1,0 +1,53 @@
+"""Small files that only their owner may read, and that are whole or absent after any crash."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def private_directory(path: Path) -> Path:
+    """The directory exists and only its owner may enter it."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path
+
+
+def replace(path: Path, text: str) -> None:
+    """The file holds exactly `text`, mode 0600; after a crash it holds the old text or the new one."""
+    whole = _written(path, text)
+    whole.replace(path)
+    _sync_directory(path.parent)
+
+
+def create(path: Path, text: str) -> bool:
+    """The file exists, mode 0600; True if it holds `text`, False if it was there before and is unchanged."""
+    whole = _written(path, text)
+    try:
+        # A link, unlike a rename, fails when another process was first: its file must win.
+        os.link(whole, path)
+    except FileExistsError:
+        return False
+    finally:
+        whole.unlink(missing_ok=True)
+    _sync_directory(path.parent)
+    return True
+
+
+def _written(path: Path, text: str) -> Path:
+    # mkstemp makes the file 0600 whatever the umask says.
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    return Path(name)
+
+
+def _sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

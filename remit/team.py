@@ -1,0 +1,126 @@
+"""A team as its author writes it: roles, tools, workflows and shared state; and the plans between roles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from remit.contracts.errors import TeamInvalidError
+from remit.contracts.plan import TASK, Condition, Node, Operator, PlanSpec
+from remit.contracts.proposal import MergeRule, StateField
+from remit.contracts.team import TeamSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from remit.agents.role import AnyRole
+    from remit.contracts.charter import Charter
+    from remit.tools.tool import Tool
+
+
+def when(field: str, operator: Operator = "eq", value: str | float | bool | None = True) -> Condition:  # noqa: FBT001, FBT002  # reads as a sentence: when("report.publish")
+    """Take an edge only if a field of an earlier reply compares so: `when("report.findings", "gt", 0)`.
+
+    Raises:
+        TeamInvalidError: `field` is not `<node>.<path>`.
+    """
+    node, _, path = field.partition(".")
+    if not path:
+        raise TeamInvalidError(f"when({field!r}) names no field", expected="<node>.<field>", got=field)
+    return Condition(node=node, path=path, operator=operator, value=value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One node of a plan."""
+
+    name: str
+    role: type[AnyRole]
+    after: tuple[str, ...]
+    each: str
+    when: tuple[Condition, ...]
+
+    def node(self) -> Node:
+        """Give this node as data."""
+        return Node(name=self.name, role=self.role.role_name(), after=self.after, each=self.each, when=self.when)
+
+
+def step(
+    name: str,
+    role: type[AnyRole],
+    *,
+    after: str | Sequence[str] = TASK,
+    each: str = "",
+    when: Condition | Sequence[Condition] = (),
+) -> Step:
+    """Name one node of a plan.
+
+    A node with one `after` gets that reply (or the task's input) as it is. With `each="shards"` it runs once
+    for every item of the field `shards` of that reply. A node with several `after`, or after a fanned-out
+    node, gets a message whose fields are called like the nodes (a fanned-out node gives a tuple); the field
+    `task` is the run's input. Types along every edge are checked before anything runs.
+    """
+    return Step(
+        name=name,
+        role=role,
+        after=(after,) if isinstance(after, str) else tuple(after),
+        each=each,
+        when=(when,) if isinstance(when, Condition) else tuple(when),
+    )
+
+
+class Plan:
+    """A static plan: steps in any order. The reply of the last one is the result of the run."""
+
+    def __init__(self, *steps: Step, window: int = 32) -> None:
+        self.steps = steps
+        self.window = window
+
+    def spec(self) -> PlanSpec:
+        """Give this plan as data."""
+        return PlanSpec(nodes=tuple(item.node() for item in self.steps), window=self.window)
+
+
+def state(prefix: str, rule: MergeRule, *, by: str = "") -> StateField:
+    """Declare how writes of keys that start with `prefix` are decided when the key moved on."""
+    return StateField(prefix=prefix, rule=rule, by=by)
+
+
+class Team:
+    """Roles, their tools, and the workflows that tasks may name."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        roles: Sequence[type[AnyRole]],
+        workflows: Mapping[str, type[AnyRole] | Plan],
+        tools: Sequence[Tool[object]] = (),
+        state: Sequence[StateField] = (),
+    ) -> None:
+        self.name = name
+        self.roles = {role.role_name(): role for role in roles}
+        self.tools = {item.name: item for item in tools}
+        self.workflows = dict(workflows)
+        self.state = tuple(state)
+
+    def spec(self, charter: Charter) -> TeamSpec:
+        """Give the team as the planes see it.
+
+        Raises:
+            ContractInvalidError: a role or a message is no contract.
+        """
+        return TeamSpec(
+            name=self.name,
+            roles={name: role.spec() for name, role in self.roles.items()},
+            workflows={name: _plan(name, item) for name, item in self.workflows.items()},
+            tools={name: item.spec() for name, item in self.tools.items()},
+            state=self.state,
+            charter=charter,
+        )
+
+
+def _plan(name: str, item: type[AnyRole] | Plan) -> PlanSpec:
+    if isinstance(item, Plan):
+        return item.spec()
+    return PlanSpec(nodes=(Node(name=name, role=item.role_name()),))
