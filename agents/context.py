@@ -138,9 +138,7 @@ class Context:
             raise _raised(AskFailedError, error, f"role {name} failed")
         return cast("Reply", decode(gives, value or b""))
 
-    async def step(
-        self, name: str, act: Callable[[], T | Awaitable[T]], *, returns: type[T] | None = None
-    ) -> T:
+    async def step(self, name: str, act: Callable[[], T | Awaitable[T]], *, returns: type[T] | None = None) -> T:
         """Run something once, record what it gives, and give that again on replay.
 
         The value is decoded as `returns`, or as the function's annotated result, or as plain JSON: the first
@@ -252,6 +250,4 @@ def _bounded(body: bytes, what: str) -> bytes:
 
 
 def _raised(kind: type[RemitError], fault: Fault, what: str) -> RemitError:
-    return kind(
-        f"{what}: {sentence(fault)}", where=fault.where, expected=fault.expected, got=fault.got, fix=fault.fix
-    )
+    return kind(f"{what}: {sentence(fault)}", where=fault.where, expected=fault.expected, got=fault.got, fix=fault.fix)

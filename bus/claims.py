@@ -74,10 +74,15 @@ def account(
     return {"sub": public, "name": name, "nats": nats}
 
 
-def service(subject: str, *, streaming: bool = False) -> dict[str, object]:
-    """Give a door for requests; a streaming one lets many answers back."""
-    door: dict[str, object] = {"name": subject, "subject": subject, "type": "service"}
-    return {**door, "response_type": "Stream"} if streaming else door
+def service(subject: str) -> dict[str, object]:
+    """Give a door for requests."""
+    return {"name": subject, "subject": subject, "type": "service"}
+
+
+def answering(door: Mapping[str, object], *, has_many_answers: bool, within_s: int) -> dict[str, object]:
+    """Give a door as its exporter states it: how many answers come back, and until when."""
+    exported = {**door, "response_threshold": within_s * 1_000_000_000}
+    return {**exported, "response_type": "Stream"} if has_many_answers else exported
 
 
 def feed(subject: str) -> dict[str, object]:

@@ -11,14 +11,13 @@ import msgspec
 import nkeys  # type: ignore[import-untyped]  # ships no types
 
 from remit.bus import claims, private_file
-from remit.bus.permission import EDGE_FEEDS, EDGE_SERVICES, EDGE_STREAMING_SERVICES, Permissions
+from remit.bus.permission import EDGE_DOORS, PUBLIC_DOORS, PUBLIC_FEEDS, AccountName, Door, Permissions
 from remit.contracts.errors import EnvironmentFaultError, UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-AccountName = Literal["core", "edge", "system"]
 KeyKind = Literal["operator", "account", "user"]
 
 _PREFIX: Final[dict[KeyKind, int]] = {
@@ -117,6 +116,8 @@ class _Seeds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     core_signing: str
     edge: str
     edge_signing: str
+    public: str
+    public_signing: str
 
 
 class _Account:
@@ -128,9 +129,9 @@ class _Account:
 
 
 class Authority:
-    """The root of trust of one deployment: an operator, a system account, and the accounts CORE and EDGE.
+    """The root of trust of one deployment: an operator, a system account, and CORE, EDGE and PUBLIC.
 
-    EDGE reaches CORE through the doors listed in `permission`, and through nothing else.
+    EDGE and PUBLIC reach CORE through the doors listed in `permission`, and through nothing else.
     """
 
     FILE: Final = "authority.json"
@@ -141,6 +142,7 @@ class Authority:
             "system": _Account(seeds.system, seeds.system_signing),
             "core": _Account(seeds.core, seeds.core_signing),
             "edge": _Account(seeds.edge, seeds.edge_signing),
+            "public": _Account(seeds.public, seeds.public_signing),
         }
 
     @classmethod
@@ -172,11 +174,10 @@ class Authority:
         *,
         name: str,
         permissions: Permissions,
-        account: AccountName,
         expires_at: datetime | None = None,
     ) -> str:
         """Give the JWT that lets the holder of a key act as `name` with exactly these permissions."""
-        issuer = self._accounts[account]
+        issuer = self._accounts[permissions.account]
         user = claims.user(
             public_key,
             name=name,
@@ -186,25 +187,15 @@ class Authority:
         )
         return claims.encode(user, signer=issuer.signing)
 
-    def issue(
-        self,
-        name: str,
-        *,
-        permissions: Permissions,
-        account: AccountName,
-        expires_at: datetime | None = None,
-    ) -> Credentials:
+    def issue(self, name: str, *, permissions: Permissions, expires_at: datetime | None = None) -> Credentials:
         """Give credentials on a new key."""
         key = NKey.generate("user")
-        jwt = self.user_jwt(key.public, name=name, permissions=permissions, account=account, expires_at=expires_at)
+        jwt = self.user_jwt(key.public, name=name, permissions=permissions, expires_at=expires_at)
         return Credentials(jwt=jwt, seed=key.seed)
 
     def account_jwts(self) -> dict[str, str]:
         """Give the JWT of every account by its public key, issued now."""
-        return {
-            str(body["sub"]): claims.encode(body, signer=self._operator)
-            for body in (self._system_claims(), self._core_claims(), self._edge_claims())
-        }
+        return {str(body["sub"]): claims.encode(body, signer=self._operator) for body in self._account_claims()}
 
     def server_config(self, resolver_directory: Path) -> str:
         """Give the part of nats-server's configuration that makes it obey this authority.
@@ -220,22 +211,26 @@ class Authority:
             f"resolver: {{ {resolver} }}\nresolver_preload: {{\n{preload}\n}}\n"
         )
 
-    def _system_claims(self) -> dict[str, object]:
-        system = self._accounts["system"]
-        return claims.account(system.public, name="SYS", signing_key=system.signing.public)
-
-    def _core_claims(self) -> dict[str, object]:
-        core = self._accounts["core"]
-        return claims.account(
-            core.public, name="CORE", signing_key=core.signing.public, jetstream=True, exports=_doors()
+    def _account_claims(self) -> tuple[dict[str, object], ...]:
+        system, core, edge, public = (self._accounts[name] for name in ("system", "core", "edge", "public"))
+        return (
+            claims.account(system.public, name="SYS", signing_key=system.signing.public),
+            claims.account(
+                core.public, name="CORE", signing_key=core.signing.public, jetstream=True, exports=_exports()
+            ),
+            claims.account(
+                edge.public,
+                name="EDGE",
+                signing_key=edge.signing.public,
+                imports=_imports(core.public, EDGE_DOORS),
+            ),
+            claims.account(
+                public.public,
+                name="PUBLIC",
+                signing_key=public.signing.public,
+                imports=_imports(core.public, PUBLIC_DOORS, PUBLIC_FEEDS),
+            ),
         )
-
-    def _edge_claims(self) -> dict[str, object]:
-        edge = self._accounts["edge"]
-        imports = [{**door, "account": self.account("core")} for door in _doors()]
-        for door in imports:
-            door.pop("response_type", None)  # the exporter's business
-        return claims.account(edge.public, name="EDGE", signing_key=edge.signing.public, imports=imports)
 
 
 def quoted(value: object) -> str:
@@ -244,12 +239,21 @@ def quoted(value: object) -> str:
     return f'"{text}"'
 
 
-def _doors() -> list[dict[str, object]]:
-    return [
-        *(claims.service(subject) for subject in EDGE_SERVICES),
-        *(claims.service(subject, streaming=True) for subject in EDGE_STREAMING_SERVICES),
-        *(claims.feed(subject) for subject in EDGE_FEEDS),
+def _exports() -> list[dict[str, object]]:
+    doors = [
+        claims.answering(
+            claims.service(door.subject),
+            has_many_answers=door.has_many_answers,
+            within_s=door.answer_within_s,
+        )
+        for door in (*EDGE_DOORS, *PUBLIC_DOORS)
     ]
+    return [*doors, *(claims.feed(subject) for subject in PUBLIC_FEEDS)]
+
+
+def _imports(core: str, doors: tuple[Door, ...], feeds: tuple[str, ...] = ()) -> list[dict[str, object]]:
+    own = [*(claims.service(door.subject) for door in doors), *(claims.feed(subject) for subject in feeds)]
+    return [{**claim, "account": core} for claim in own]
 
 
 def _new_seeds() -> _Seeds:
@@ -264,4 +268,6 @@ def _new_seeds() -> _Seeds:
         core_signing=account(),
         edge=account(),
         edge_signing=account(),
+        public=account(),
+        public_signing=account(),
     )

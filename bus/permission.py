@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -43,27 +43,45 @@ REQUESTS = (
 """What EDGE asks the supervisor."""
 RESULT_GET = f"{DIRECT_GET}.{RESULTS}"
 
-EDGE_SERVICES = (
-    "remit.task.>",
-    "remit.run.*.*.*.*.*",
-    *REQUESTS,
-    "remit.tool.>",
-    "remit.live.>",
-    f"{RESULT_GET}.>",
-    ACKS,
+AccountName = Literal["core", "edge", "public", "system"]
+"""CORE holds the streams and the trusted planes, EDGE the agents, PUBLIC the publishers."""
+
+
+class Door(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests that another account may send into CORE; whoever is there still needs a permission to knock."""
+
+    subject: str
+    has_many_answers: bool = False
+    answer_within_s: int = 120
+    """The server forgets the way back after this time; a later answer goes nowhere, without an error."""
+
+
+SLOW_ANSWER_S = 3600
+"""For tools, children and people; askers repeat their question, with a new way back, well before."""
+PULL_ANSWER_S = 120
+"""A pull must expire well before this, or its work is delivered to nobody and waits for `ack_wait`."""
+_SLOW = ("remit.ask.>", "remit.review.>", "remit.tool.>")
+_QUICK = ("remit.claim.>", "remit.propose.>", "remit.state.read.>", "remit.registry.>", "remit.live.>")
+
+EDGE_DOORS = (
+    Door(subject="remit.run.*.*.*.*.*"),
+    *(Door(subject=name) for name in _QUICK),
+    *(Door(subject=name, answer_within_s=SLOW_ANSWER_S) for name in _SLOW),
+    Door(subject=f"{PULL}.{JOURNAL}.*", has_many_answers=True, answer_within_s=PULL_ANSWER_S),
+    Door(subject=ACKS),
 )
-"""The doors from EDGE to CORE; whoever is in EDGE still needs its own permission to knock."""
-EDGE_STREAMING_SERVICES = (f"{PULL}.{JOURNAL}.*",)
-"""Doors whose one request has many answers."""
-EDGE_FEEDS = (subject.RESULT_ALL, "remit.live.>")
-"""What CORE lets EDGE hear."""
+PUBLIC_DOORS = (Door(subject="remit.task.>"), Door(subject=f"{RESULT_GET}.>"))
+PUBLIC_FEEDS = (subject.RESULT_ALL, "remit.live.>")
+"""What CORE lets PUBLIC hear. Publishers are not in EDGE, because whoever may send a request chooses where in its
+own account the answer appears: an agent could name `remit.result.r7` and hand every publisher a false outcome."""
 
 _TOKEN = re.compile(r"^[A-Za-z0-9_=-]+$")
 
 
 class Permissions(msgspec.Struct, frozen=True, kw_only=True):
-    """What one identity may publish and subscribe; an empty allow list means nothing, never everything."""
+    """Where one identity lives and what it may publish and subscribe; an empty allow list means nothing, never everything."""
 
+    account: AccountName
     publish_allow: tuple[str, ...] = ()
     publish_deny: tuple[str, ...] = ()
     subscribe_allow: tuple[str, ...] = ()
@@ -88,7 +106,7 @@ def _side(allow: tuple[str, ...], deny: tuple[str, ...]) -> dict[str, list[str]]
     return {"allow": list(allow), "deny": list(deny)} if deny else {"allow": list(allow)}
 
 
-# --- who lives in EDGE -----------------------------------------------------------------------------
+# --- who lives outside -----------------------------------------------------------------------------
 
 
 def agent_permissions(role: str, agent: str, *, tools: Sequence[str], asks: Sequence[str]) -> Permissions:
@@ -99,6 +117,7 @@ def agent_permissions(role: str, agent: str, *, tools: Sequence[str], asks: Sequ
     """
     _check_agent(role, agent)
     return Permissions(
+        account="edge",
         publish_allow=(
             f"{PULL}.{JOURNAL}.{role}",
             *(subject.agent_entry("*", "*", agent=agent, index="*", kind=kind) for kind in AGENT_KINDS),
@@ -120,6 +139,7 @@ def agent_permissions(role: str, agent: str, *, tools: Sequence[str], asks: Sequ
 def publisher_permissions(name: str) -> Permissions:
     """Give what a publisher may do: tasks in, outcomes out; foreign clients use plain inboxes."""
     return Permissions(
+        account="public",
         publish_allow=("remit.task.>", f"{RESULT_GET}.{subject.RESULT_ALL}"),
         subscribe_allow=(PLAIN_INBOXES, inbox(name), subject.RESULT_ALL),
     )
@@ -131,6 +151,7 @@ def publisher_permissions(name: str) -> Permissions:
 def supervisor_permissions() -> Permissions:
     """Give what the supervisor may do: hear every request, keep consumers, append its own entries."""
     return Permissions(
+        account="core",
         publish_allow=(
             subject.lane("*"),
             "remit.run.*.*.lease.*",
@@ -154,6 +175,7 @@ def supervisor_permissions() -> Permissions:
 def supervisor_answer_permissions() -> Permissions:
     """Give what the supervisor's answering connection may do: hear requests, write on reply subjects only."""
     return Permissions(
+        account="core",
         publish_allow=(SERVICE_REPLIES, CORE_INBOXES),
         subscribe_allow=(*REQUESTS, "remit.ctl.>", inbox("supervisor-answer")),
     )
@@ -163,6 +185,7 @@ def gateway_permissions(gateway: str) -> Permissions:
     """Give what a gateway may do: hear its calls, append intents and outcomes, read the journal."""
     _token(gateway)
     return Permissions(
+        account="core",
         publish_allow=(
             *(subject.call("*", "*", "*", kind) for kind in CALL_KINDS),
             "remit.effect.*.*.*",
@@ -180,6 +203,7 @@ def gateway_permissions(gateway: str) -> Permissions:
 def gateway_answer_permissions(gateway: str) -> Permissions:
     """Give what a gateway's answering connection may do: hear its calls, write on reply subjects only."""
     return Permissions(
+        account="core",
         publish_allow=(SERVICE_REPLIES, CORE_INBOXES),
         subscribe_allow=(f"remit.tool.{_token(gateway)}.>", inbox(f"{gateway}-answer")),
     )
@@ -188,6 +212,7 @@ def gateway_answer_permissions(gateway: str) -> Permissions:
 def operator_permissions(name: str) -> Permissions:
     """Give what an operator may do: read everything, ask for control under its own name, append nothing."""
     return Permissions(
+        account="core",
         publish_allow=(
             subject.control("*", _token(name)),
             *_READING,
@@ -202,6 +227,7 @@ def operator_permissions(name: str) -> Permissions:
 def archivist_permissions() -> Permissions:
     """Give what the archivist may do: purge what was sealed and exported, and nothing else."""
     return Permissions(
+        account="core",
         publish_allow=(f"{API}.STREAM.PURGE.{JOURNAL}", f"{API}.STREAM.INFO.{JOURNAL}"),
         subscribe_allow=(inbox("archivist"),),
     )
@@ -210,6 +236,7 @@ def archivist_permissions() -> Permissions:
 def topology_permissions() -> Permissions:
     """Give what brings streams and consumers to their shape, at start only; it cannot purge or delete."""
     return Permissions(
+        account="core",
         publish_allow=(f"{API}.STREAM.CREATE.*", f"{API}.STREAM.UPDATE.*", *_READING, *_CONSUMERS),
         subscribe_allow=(inbox("topology"),),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64encode
 from typing import NamedTuple
 
 from remit.contracts.ids import LANE
@@ -176,6 +177,50 @@ CLAIMS, ASKS, PROPOSALS, REVIEWS = "remit.claim.*.*", "remit.ask.*.*", "remit.pr
 STATE_READS, REGISTRY, CONTROLS = "remit.state.read.*", "remit.registry.*", "remit.ctl.*.*"
 RESULT_ALL = "remit.result.*"
 
+# --- what NATS itself listens on -----------------------------------------------------------------
+
+_UNDELIVERABLE = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES"
+
+
+def api(verb: str, *names: str) -> str:
+    """A request to JetStream, such as `STREAM.INFO` with a stream's name."""
+    return ".".join(("$JS.API", verb, *names))
+
+
+def pull(stream: str, durable: str) -> str:
+    """Where the next deliveries of a consumer are asked for."""
+    return f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
+
+
+def direct_get(stream: str, subject: str = "") -> str:
+    """Where a stream is read without a consumer; with a subject its last message is named."""
+    return f"$JS.API.DIRECT.GET.{stream}.{subject}" if subject else f"$JS.API.DIRECT.GET.{stream}"
+
+
+def undeliverable(stream: str, durable: str = "*") -> str:
+    """Where the server says that a consumer gave a message up."""
+    return f"{_UNDELIVERABLE}.{stream}.{durable}"
+
+
+def state_cache(scope: str, key: str) -> str:
+    """Where the current value of a state key is cached; `nats kv get state <scope>.<key>` reads it."""
+    return f"$KV.{STATE_CACHE}.{token(scope)}.{token(key)}"
+
+
+def blob_part(object_id: str) -> str:
+    """Where the parts of a blob are stored."""
+    return f"$O.{BLOBS}.C.{object_id}"
+
+
+def blob_meta(name: str) -> str:
+    """Where the description of a blob is stored; the object store of NATS spells it so."""
+    return f"$O.{BLOBS}.M.{urlsafe_b64encode(name.encode()).decode()}"
+
+
+STATE_STREAM, STATE_CACHE_SUBJECTS = f"KV_{STATE_CACHE}", (f"$KV.{STATE_CACHE}.>",)
+BLOB_STREAM, BLOB_SUBJECTS = f"OBJ_{BLOBS}", (f"$O.{BLOBS}.C.>", f"$O.{BLOBS}.M.>")
+UNDELIVERABLE_SUBJECTS = (undeliverable(JOURNAL), undeliverable(TASKS))
+
 # --- parsing -------------------------------------------------------------------------------------
 
 
@@ -183,14 +228,14 @@ class RunSubject(NamedTuple):
     """The parts of a journal subject below `remit.run`.
 
     `lane`: `_` or the step. `author`: number or `work` in the lane `_`, else `lease`, `call` or the agent.
-    `index`: kind of a decision, role of a work entry, epoch of a lease, position or number of the rest.
+    `place`: number of a decision, role of a work entry, epoch of a lease, position or number of the rest.
     `kind`: decision kind, `work`, `lease`, or the last token.
     """
 
     run: str
     lane: str
     author: str
-    index: str
+    index: str  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
     kind: str
 
 
@@ -233,3 +278,32 @@ def parse_state(subject: str) -> StateSubject | None:
 def last_token(subject: str) -> str:
     """Give the last token: the sender's name in every request."""
     return subject.rsplit(".", 1)[1]
+
+
+class AckSubject(NamedTuple):
+    """What the reply subject of a delivery says about it."""
+
+    stream: str
+    consumer: str
+    num_delivered: int
+    stream_seq: int
+    consumer_seq: int
+    stored_ns: int
+    """When it was stored, in nanoseconds since 1970."""
+    pending: int
+    """How many more wait for this consumer."""
+
+
+_ACK_TOKENS, _ACK_TOKENS_OF_A_DOMAIN = 9, 11
+
+
+def parse_ack(reply: str) -> AckSubject | None:
+    """Give what a delivery's reply subject says, or None if it is none; newer servers put a domain before it."""
+    parts = reply.split(".")
+    if parts[:2] != ["$JS", "ACK"]:
+        return None
+    if len(parts) >= _ACK_TOKENS_OF_A_DOMAIN:
+        parts = parts[2:]
+    if len(parts) < _ACK_TOKENS:
+        return None
+    return AckSubject(parts[2], parts[3], *map(int, parts[4:9]))

@@ -97,6 +97,18 @@ class AnswerTimeoutError(RetryableError):
     code = "RM-103"
 
 
+class NoRespondersError(BusUnavailableError):
+    """Nobody listens on the subject: the stream, the plane or its connection is missing; nothing was done."""
+
+    code = "RM-104"
+
+
+class BusRefusedError(RetryableError):
+    """The server refused to store: disk or stream is full, or a limit is reached; nothing was stored."""
+
+    code = "RM-105"
+
+
 # --- a coded reply or outcome --------------------------------------------------------------------
 
 
@@ -302,3 +314,15 @@ class ClusterLostError(EnvironmentFaultError):
     """Ray's head or the supervisor is gone."""
 
     code = "RM-604"
+
+
+class StreamMismatchError(EnvironmentFaultError):
+    """A stream or consumer exists with a setting that cannot be changed any more."""
+
+    code = "RM-605"
+
+
+class CredentialsRefusedError(EnvironmentFaultError):
+    """The server does not know the credentials, or they are expired or revoked."""
+
+    code = "RM-606"

@@ -39,21 +39,20 @@ class PlanSpec(Message, frozen=True, kw_only=True, tag="plan.spec.v1"):
     window: int = 32
 
 
-class PlannedStep(Message, frozen=True, kw_only=True, tag="plan.step.v1"):
-    """One step of an accepted plan."""
+class PlannedNode(Message, frozen=True, kw_only=True, tag="plan.planned.v1"):
+    """What is decided of one node: it runs (once, or `width` times), or it is skipped."""
 
-    step: str
     node: str
-    role: str
+    width: int = 1
+    fanned: bool = False
+    skipped: str = ""
+    """Why it will not run: the false condition, or the skipped node it waits for."""
 
 
 class PlanAccepted(Message, frozen=True, kw_only=True, tag="plan.accepted.v1"):
-    """The steps that are known now; fan-outs and skips are added by later versions."""
+    """What this version of the plan decides, on top of the versions before."""
 
+    run_id: str
     version: int
-    steps: tuple[PlannedStep, ...]
-    fanned: tuple[str, ...] = ()
-    """Nodes whose width is decided by this version."""
-    skipped: tuple[str, ...] = ()
-    """Nodes that will not run, because a condition was false or what they wait for was skipped."""
+    nodes: tuple[PlannedNode, ...]
     rule: str

@@ -35,6 +35,9 @@ class RunStep(Message, frozen=True, kw_only=True, tag="step.run.v1"):
     body: msgspec.Raw = msgspec.Raw(b"{}")
     body_ref: BlobRef | None = None
     deadline_at: datetime
+    """End of the run; nothing of it is done later."""
+    limit_s: float = 60.0
+    """How long the handler may take once an agent holds the step."""
     rule: str
     """Why it was sent here: `plan`, `edge a -> b when …`, `ask by …`, `retry after …`, `host gone …`."""
     attempt: int = 1
@@ -65,6 +68,15 @@ class StepFailed(Message, frozen=True, kw_only=True, tag="step.failed.v1"):
     epoch: int
     error: Fault
     retryable: bool = True
+
+
+class StepTimedOut(Message, frozen=True, kw_only=True, tag="step.timed_out.v1"):
+    """The holder neither finished nor failed before its lease ended."""
+
+    run_id: str
+    step: str
+    epoch: int
+    error: Fault
 
 
 RecordKind = Literal["step", "call", "ask", "read", "propose"]

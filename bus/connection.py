@@ -1,0 +1,339 @@
+"""One NATS connection: publish, request over one shared reply inbox, subscribe with a plain callback."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+import nats.errors
+import nkeys  # type: ignore[import-untyped]  # ships no types
+import structlog
+
+from remit.bus.subject import token
+from remit.bus.wire import Incoming, WireClient
+from remit.contracts.errors import (
+    AnswerTimeoutError,
+    BusUnavailableError,
+    CredentialsRefusedError,
+    NoRespondersError,
+    RemitError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["Bus", "Credentials", "Incoming", "Reply", "Subscription"]
+
+log = structlog.get_logger(__name__)
+
+_NO_RESPONDERS: Final = 503
+_RECONNECT_WAIT_S: Final = 0.1
+_CONNECT_TIMEOUT_S: Final = 3
+_OUTAGE_BUFFER_BYTES: Final = 8 * 1024 * 1024
+
+
+class Credentials(Protocol):
+    """A user's JWT and the seed that proves it; `bus/identity.py` makes them."""
+
+    @property
+    def jwt(self) -> str:
+        """The signed user JWT."""
+
+    @property
+    def seed(self) -> str:
+        """The user's nkey seed."""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The answer to a request."""
+
+    data: bytes
+    headers: dict[str, str] | None = None
+
+
+class Subscription:
+    """A callback on a subject, replayed after every reconnect until it is given up."""
+
+    def __init__(self, wire: WireClient, sid: int) -> None:
+        self._wire = wire
+        self._sid = sid
+
+    async def unsubscribe(self) -> None:
+        """Give the subject up; everything that the server had sent before was handled.
+
+        Raises:
+            BusUnavailableError: the server did not confirm; nothing more is handled all the same.
+        """
+        self._wire.unlisten(self._sid)
+        try:
+            if self._wire.is_connected:
+                await _flush(self._wire)
+        finally:
+            self._wire.handlers.pop(self._sid, None)
+
+
+class Bus:
+    """One connection under one identity; it reconnects by itself for ever.
+
+    Replies come to `_I.<name>.r.<n>`. The numbers start at random, so that an answer meant for an earlier process of
+    the same name is never taken for ours.
+    """
+
+    def __init__(self, name: str, *, inbox: str = "", on_closed: Callable[[], None] | None = None) -> None:
+        self.name = name
+        self.inbox = inbox or f"_I.{token(name)}"
+        self._wire = WireClient()
+        self._on_closed = on_closed
+        self._on_reconnected: dict[object, Callable[[], None]] = {}
+        self._next = secrets.randbits(40)
+        self._prefix = f"{self.inbox}.r."
+        self._waiting: dict[int, asyncio.Future[Incoming]] = {}
+        self._batches: dict[int, list[Incoming]] = {}
+        self._stands = False
+        self._is_closing = False
+
+    @classmethod
+    async def connect(
+        cls,
+        url: str,
+        *,
+        name: str,
+        credentials: Credentials | None = None,
+        inbox: str = "",
+        on_closed: Callable[[], None] | None = None,
+    ) -> Bus:
+        """Give a connection that stands; `on_closed` is called if it ends for good without `close`.
+
+        Raises:
+            BusUnavailableError: nobody answers at the url.
+            CredentialsRefusedError: the server does not accept the credentials.
+        """
+        bus = cls(name, inbox=inbox, on_closed=on_closed)
+        try:
+            await bus._open(url, credentials)
+        except BaseException:
+            await bus._wire.close()
+            raise
+        bus._stands = True
+        bus._wire.listen(bus._prefix + "*", bus._take_reply)
+        return bus
+
+    async def _open(self, url: str, credentials: Credentials | None) -> None:
+        await self._wire.connect(
+            url,
+            name=self.name,
+            inbox_prefix=self.inbox,
+            user_jwt_cb=_jwt_callback(credentials),
+            signature_cb=_signature_callback(credentials),
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=_RECONNECT_WAIT_S,  # type: ignore[arg-type]  # annotated int, slept as any number
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            pending_size=_OUTAGE_BUFFER_BYTES,
+            error_cb=self._on_error,
+            disconnected_cb=self._on_disconnected,
+            reconnected_cb=self._on_reconnect,
+            closed_cb=self._on_close,
+        )
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection stands right now."""
+        return bool(self._wire.is_connected)
+
+    @property
+    def max_payload(self) -> int:
+        """The largest message, headers included, that the server takes."""
+        return self._wire.max_payload
+
+    @property
+    def server_version(self) -> str:
+        """The server's version such as `2.15.1`."""
+        return str(self._wire._server_info.get("version", "0.0.0"))  # noqa: SLF001  # nats-py parses it to less
+
+    def send(
+        self, subject: str, body: bytes = b"", *, headers: Mapping[str, str] | None = None, reply: str = ""
+    ) -> None:
+        """Publish without any waiting, for acks and heartbeats; raises as `publish`."""
+        self._wire.send(subject, body, reply=reply, headers=headers)
+
+    async def publish(
+        self, subject: str, body: bytes = b"", *, headers: Mapping[str, str] | None = None, reply: str = ""
+    ) -> None:
+        """Hand a message to the socket; waits only when the socket is far behind.
+
+        Raises:
+            TooLargeError: the message is above the server's limit; nothing was sent.
+            BusUnavailableError: the connection is closed, or the buffer of an outage is full; nothing was sent.
+        """
+        self._wire.send(subject, body, reply=reply, headers=headers)
+        await self._wire.drained()
+
+    async def request(
+        self, subject: str, body: bytes = b"", *, headers: Mapping[str, str] | None = None, timeout_s: float = 5.0
+    ) -> Reply:
+        """Give the answer to a message.
+
+        Raises:
+            NoRespondersError: nobody listens on the subject; nothing was done.
+            AnswerTimeoutError: no answer came in time; what was asked may or may not be done.
+            BusUnavailableError: the connection was lost meanwhile; what was asked may or may not be done.
+        """
+        answer = await self.ask(subject, body, headers=headers, timeout_s=timeout_s)
+        return Reply(answer.data, answer.headers)
+
+    async def ask(
+        self, subject: str, body: bytes, *, headers: Mapping[str, str] | None = None, timeout_s: float = 5.0
+    ) -> Incoming:
+        """Give the answer with its headers unread; raises as `request`."""
+        number, answer, timer = self._expect(timeout_s)
+        try:
+            self._wire.send(subject, body, reply=f"{self._prefix}{number}", headers=headers)
+            await self._wire.drained()
+            message = await answer
+        except AnswerTimeoutError as error:
+            error.where, error.expected = subject, f"an answer within {timeout_s:g} s"
+            raise
+        finally:
+            timer.cancel()
+            self._waiting.pop(number, None)
+        if message.raw_headers and message.status == _NO_RESPONDERS:
+            raise NoRespondersError("nobody listens", where=subject)
+        return message
+
+    async def fetch_batch(self, subject: str, body: bytes, timeout_s: float = 5.0) -> tuple[Incoming, ...]:
+        """Give every message of an answer in many; the last is the server's status that ends it.
+
+        Raises:
+            NoRespondersError: nobody listens on the subject.
+            AnswerTimeoutError: the end did not come in time.
+            BusUnavailableError: the connection was lost meanwhile.
+        """
+        number, end, timer = self._expect(timeout_s)
+        messages = self._batches[number] = []
+        try:
+            self._wire.send(subject, body, reply=f"{self._prefix}{number}")
+            status = await end
+        finally:
+            timer.cancel()
+            self._waiting.pop(number, None)
+            self._batches.pop(number, None)
+        if status.status == _NO_RESPONDERS:
+            raise NoRespondersError("nobody listens", where=subject)
+        return (*messages, status)
+
+    async def subscribe(self, subject: str, on_message: Callable[[Incoming], None], *, queue: str = "") -> Subscription:
+        """Call `on_message` for every message on a subject, from the reading of the socket: it must be fast."""
+        return Subscription(self._wire, self._wire.listen(subject, on_message, queue=queue))
+
+    def when_reconnected(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Call this after every reconnect; give what ends it."""
+        key = object()
+        self._on_reconnected[key] = call
+        return lambda: self._on_reconnected.pop(key, None) and None
+
+    async def flush(self, timeout_s: float = 10.0) -> None:
+        """Return when the server has everything that was sent, and we have handled what it sent before.
+
+        Raises:
+            BusUnavailableError: the server did not answer.
+        """
+        await _flush(self._wire, timeout_s)
+
+    async def close(self) -> None:
+        """End the connection; what was published is written first, and who waits for an answer is told."""
+        self._is_closing = True
+        await self._wire.close()
+        self._fail_waiting("the connection to NATS is closed")
+
+    # --- replies ---------------------------------------------------------------------------------
+
+    def _expect(self, timeout_s: float) -> tuple[int, asyncio.Future[Incoming], asyncio.TimerHandle]:
+        self._next += 1
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Incoming] = loop.create_future()
+        self._waiting[self._next] = future
+        return self._next, future, loop.call_later(timeout_s, _expire, future)
+
+    def _take_reply(self, message: Incoming) -> None:
+        number = int(message.subject[len(self._prefix) :])
+        future = self._waiting.get(number)
+        if future is None or future.done():
+            return
+        batch = self._batches.get(number)
+        if batch is None or message.status:
+            future.set_result(message)
+        else:
+            batch.append(message)
+
+    def _fail_waiting(self, why: str) -> None:
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(BusUnavailableError(why, fix="the same request may be repeated"))
+
+    # --- what nats-py tells ----------------------------------------------------------------------
+
+    async def _on_error(self, error: Exception) -> None:
+        if not self._stands:
+            raise _first_connection(error, self._wire) from error
+        log.warning("bus.error_received", connection=self.name, error=str(error) or type(error).__name__)
+
+    async def _on_disconnected(self) -> None:
+        if not self._is_closing:
+            log.warning("bus.connection_lost", connection=self.name)
+        self._fail_waiting("the connection to NATS was lost before the answer came")
+
+    async def _on_reconnect(self) -> None:
+        log.info("bus.connection_restored", connection=self.name)
+        for call in tuple(self._on_reconnected.values()):
+            call()
+
+    async def _on_close(self) -> None:
+        if self._is_closing or not self._stands:
+            return
+        log.error("bus.connection_closed", connection=self.name, error=str(self._wire.last_error))
+        self._fail_waiting("the connection to NATS is closed")
+        if self._on_closed is not None:
+            self._on_closed()
+
+
+async def _flush(wire: WireClient, timeout_s: float = 10.0) -> None:
+    wire.write_now()
+    try:
+        await wire.flush(timeout_s)  # type: ignore[arg-type]  # annotated int, waited as any number
+    except (nats.errors.Error, OSError) as error:
+        raise BusUnavailableError("NATS did not confirm what was sent") from error
+
+
+def _expire(future: asyncio.Future[Incoming]) -> None:
+    if not future.done():
+        future.set_exception(AnswerTimeoutError("no answer came in time"))
+
+
+def _jwt_callback(credentials: Credentials | None) -> Callable[[], bytes] | None:
+    return credentials.jwt.encode if credentials else None
+
+
+def _signature_callback(credentials: Credentials | None) -> Callable[[str], bytes] | None:
+    if credentials is None:
+        return None
+    import base64
+
+    def sign(nonce: str) -> bytes:
+        pair = nkeys.from_seed(bytearray(credentials.seed.encode()))
+        return base64.b64encode(pair.sign(nonce.encode()))
+
+    return sign
+
+
+def _first_connection(error: Exception, wire: WireClient) -> RemitError:
+    where = ", ".join(uri.netloc.rpartition("@")[2] for uri in wire.servers)
+    if "authorization" in str(error).lower() or "authentication" in str(error).lower():
+        return CredentialsRefusedError("NATS refused the credentials", where=where, got=str(error))
+    return BusUnavailableError(
+        "NATS does not answer",
+        where=where,
+        got=str(error) or type(error).__name__,
+        fix="start it with `remit up`, or check the address",
+    )

@@ -1,0 +1,242 @@
+"""nats-py's client with a cheap delivery path: one synchronous call from the socket to the callback, headers unread.
+
+nats-py delivers through a queue, a task and a coroutine per message and decodes every header block; a publish runs
+through five coroutines. In one Python process that is most of a journal append. This file, and no other, reaches
+behind nats-py's interface, at four places; the rest (handshake, signing, pings, reconnecting, replaying of
+subscriptions) stays nats-py's own:
+
+- `_ps`: a parser that cuts `MSG` and `HMSG` itself and leaves every other line to nats-py's parser;
+- `_subs`: our subscriptions stand there, so that a reconnect replays them, but have a handler instead of a task;
+- `_pending`: commands are put there at once, and written once per turn of the event loop;
+- `_transport`: written to, and waited for only when much was sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+from nats.aio.client import Client
+from nats.aio.subscription import Subscription as NatsSubscription
+from nats.protocol.parser import Parser
+
+from remit.contracts.errors import BusUnavailableError, MalformedMessageError, TooLargeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+log = structlog.get_logger(__name__)
+
+_BAD_SUBJECT = re.compile(r"\s|^$")
+_BAD_HEADER = re.compile(r"[\r\n]")
+_DRAIN_EVERY_BYTES: Final = 256 * 1024
+_STATUS_AT, _STATUS_LENGTH = 9, 3
+
+
+class Incoming(msgspec.Struct, frozen=True, gc=False):
+    """A message as it came; headers are decoded only when they are asked for."""
+
+    subject: str
+    data: bytes
+    reply: str = ""
+    raw_headers: bytes = b""
+
+    @property
+    def headers(self) -> dict[str, str] | None:
+        """The decoded headers, or None if there are none."""
+        return parse_headers(self.raw_headers) if self.raw_headers else None
+
+    @property
+    def status(self) -> int:
+        """The server's inline status such as 404 or 503; 0 for every message that someone sent."""
+        if not self.raw_headers.startswith(b"NATS/1.0 "):
+            return 0
+        return int(self.raw_headers[_STATUS_AT : _STATUS_AT + _STATUS_LENGTH])
+
+    @property
+    def description(self) -> str:
+        """The words that the server puts after its status."""
+        return self.raw_headers.split(b"\r\n", 1)[0][_STATUS_AT + _STATUS_LENGTH :].strip().decode()
+
+
+def parse_headers(raw: bytes) -> dict[str, str]:
+    """Give a header block as a dict; the last of several values of one name stands."""
+    pairs = (line.partition(":") for line in raw.decode("utf-8", "replace").split("\r\n")[1:])
+    return {name: value.strip() for name, colon, value in pairs if colon}
+
+
+def header_block(headers: Mapping[str, str]) -> bytes:
+    """Give headers as NATS writes them.
+
+    Raises:
+        MalformedMessageError: a name or value would break out of its line; nothing was sent.
+    """
+    for name, value in headers.items():
+        if _BAD_HEADER.search(value) or _BAD_SUBJECT.search(name) or ":" in name:
+            raise MalformedMessageError("a header must be one line", where=name, got=repr(value[:64]))
+    return ("NATS/1.0\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items()) + "\r\n").encode()
+
+
+class WireClient(Client):
+    """A nats-py client that calls handlers synchronously and publishes without waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handlers: dict[int, Callable[[Incoming], None]] = {}
+        self._ps = _Parser(self)
+        self._write_is_due = False
+        self._undrained_bytes = 0
+
+    def send(self, subject: str, body: bytes, *, reply: str = "", headers: Mapping[str, str] | None = None) -> None:
+        """Hand a message to the socket; it leaves within this turn of the loop, or after the reconnect.
+
+        Raises:
+            MalformedMessageError: the subject or a header cannot be written; nothing was sent.
+            TooLargeError: the message is above the server's limit; nothing was sent.
+            BusUnavailableError: the connection is closed, or its buffer is full; nothing was sent.
+        """
+        if _BAD_SUBJECT.search(subject) or (reply and _BAD_SUBJECT.search(reply)):
+            raise MalformedMessageError("this is no subject", got=repr(subject[:128]))
+        block = header_block(headers) if headers else b""
+        size = len(block) + len(body)
+        if size > self._max_payload:
+            raise TooLargeError(
+                "the message is too large", where=subject, expected=f"at most {self._max_payload} bytes", got=str(size)
+            )
+        if block:
+            self._enqueue(b"HPUB %b %b %d %d\r\n%b%b\r\n" % (*_names(subject, reply), len(block), size, block, body))
+        else:
+            self._enqueue(b"PUB %b %b %d\r\n%b\r\n" % (*_names(subject, reply), size, body))
+
+    async def drained(self) -> None:
+        """Return when the socket keeps up again: at once, except after much was sent."""
+        if self._undrained_bytes < _DRAIN_EVERY_BYTES or not self.is_connected or self._transport is None:
+            return
+        self._undrained_bytes = 0
+        self._write()
+        try:
+            await self._transport.drain()  # type: ignore[no-untyped-call]  # nats-py left it so
+        except OSError as error:  # the read loop sees the same loss and reconnects
+            log.debug("bus.drain_failed", error=str(error))
+
+    def listen(self, subject: str, handler: Callable[[Incoming], None], *, queue: str = "") -> int:
+        """Call the handler with every message on a subject, across reconnects; give the id for `unlisten`."""
+        if _BAD_SUBJECT.search(subject):
+            raise MalformedMessageError("this is no subject", got=repr(subject[:128]))
+        self._sid += 1
+        sid = self._sid
+        self._subs[sid] = NatsSubscription(self, sid, subject, queue=queue)
+        self.handlers[sid] = handler
+        if self.is_connected:  # otherwise the reconnect replays it
+            self._enqueue(f"SUB {subject} {queue} {sid}\r\n".encode())
+        return sid
+
+    def unlisten(self, sid: int) -> None:
+        """Tell the server that nobody listens any more; what it has sent is still handled."""
+        if self._subs.pop(sid, None) is not None and self.is_connected:
+            self._enqueue(f"UNSUB {sid}\r\n".encode())
+
+    def write_now(self) -> None:
+        """Write what waits; `flush` of nats-py would send its ping before it."""
+        self._write()
+
+    def _enqueue(self, command: bytes) -> None:
+        if self.is_closed:
+            raise BusUnavailableError("the connection to NATS is closed")
+        if not self.is_connected and self._pending_data_size + len(command) > self._max_pending_size:
+            raise BusUnavailableError("NATS is away and the outgoing buffer is full", got=f"{len(command)} bytes more")
+        self._pending.append(command)
+        self._pending_data_size += len(command)
+        self._undrained_bytes += len(command)
+        self.stats["out_msgs"] += 1
+        if not self._write_is_due:
+            self._write_is_due = True
+            asyncio.get_running_loop().call_soon(self._write)
+
+    def _write(self) -> None:
+        self._write_is_due = False
+        if not self._pending or not self.is_connected or self._transport is None:
+            return
+        try:
+            self._transport.writelines(self._pending)
+        except (OSError, RuntimeError) as error:  # closed under us: sent again after the reconnect
+            log.debug("bus.write_failed", error=str(error))
+            return
+        self._pending = []
+        self._pending_data_size = 0
+
+
+def _names(subject: str, reply: str) -> tuple[bytes, bytes]:
+    return subject.encode(), reply.encode()
+
+
+class _Parser(Parser):
+    """Cuts messages out of what the socket gave and calls their handlers; keeps an incomplete one for later."""
+
+    def __init__(self, client: WireClient) -> None:
+        self._client = client
+        self._epoch = 0
+        super().__init__(client)
+
+    def reset(self) -> None:
+        super().reset()
+        self._epoch += 1
+        self._chunks: list[bytes] = []
+        self._have = 0
+        self._need = 0
+
+    async def parse(self, data: bytes = b"") -> None:
+        self._chunks.append(data)
+        self._have += len(data)
+        if self._have < self._need:  # a large payload: joined once, when it is complete
+            return
+        buffer = data if len(self._chunks) == 1 else b"".join(self._chunks)
+        epoch = self._epoch
+        position = await self._consume(buffer)
+        if epoch == self._epoch:  # else a reconnect began inside: these bytes belong to the old connection
+            rest = buffer[position:]
+            self._chunks, self._have = ([rest] if rest else []), len(rest)
+
+    async def _consume(self, buffer: bytes) -> int:
+        position, end = 0, len(buffer)
+        self._need = 0
+        while position < end:
+            eol = buffer.find(b"\r\n", position)
+            if eol < 0:
+                break
+            if buffer.startswith((b"MSG ", b"HMSG "), position):
+                parts = buffer[position:eol].split()
+                stop = eol + 4 + int(parts[-1])
+                if stop > end:
+                    self._need = stop - position
+                    break
+                self._deliver(parts, buffer, start=eol + 2, stop=stop - 2)
+                position = stop
+            else:
+                epoch = self._epoch
+                await super().parse(buffer[position : eol + 2])
+                position = eol + 2
+                if epoch != self._epoch:
+                    break
+        return position
+
+    def _deliver(self, parts: list[bytes], buffer: bytes, *, start: int, stop: int) -> None:
+        handler = self._client.handlers.get(int(parts[2]))
+        if handler is None:
+            return
+        has_headers = parts[0] == b"HMSG"
+        body = start + int(parts[-2]) if has_headers else start
+        has_reply = len(parts) == (6 if has_headers else 5)
+        message = Incoming(
+            parts[1].decode(),
+            buffer[body:stop],
+            parts[3].decode() if has_reply else "",
+            buffer[start:body] if has_headers else b"",
+        )
+        try:
+            handler(message)
+        except Exception:  # a handler's bug must not end the reading of every other subscription
+            log.exception("bus.handler_failed", subject=message.subject, size_bytes=len(message.data))

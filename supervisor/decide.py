@@ -1,0 +1,345 @@
+"""Pure decisions: what entry a run needs next. No I/O, no clock, no randomness.
+
+`advance` is asked again after every entry until it has nothing to add. What it answers depends on the
+fold alone, so a supervisor that died between two entries goes on where the journal ends, and a decision
+that was made twice has the same subject, which the server stores once.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from remit.bus import subject
+from remit.contracts.errors import (
+    CancelledRunError,
+    DeadlineError,
+    Fault,
+    MalformedMessageError,
+    RemitError,
+    ReviewRejectedError,
+    UnknownWorkflowError,
+)
+from remit.contracts.message import decode, digest, tag_of
+from remit.contracts.plan import TASK, PlanAccepted, PlannedNode
+from remit.contracts.step import Parent, RunStep, StepTimedOut
+from remit.contracts.task import Limits, RunFinished, RunStarted, TaskRequest
+from remit.supervisor import plan as plans
+from remit.supervisor.completion import evaluate
+from remit.supervisor.run import is_ready, items_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from remit.contracts.envelope import Envelope
+    from remit.contracts.task import Verdict
+    from remit.contracts.team import TeamSpec
+    from remit.supervisor.run import LaneEntry, NodeState, RunState, StepState
+
+BACKOFF_S, BACKOFF_MAX_S = 0.5, 30.0
+OVERDUE_GRACE_S = 2.0
+"""The holder says itself that it ran out of time; the supervisor says it only for one that is silent."""
+_STOPPED, _REJECTED = "RM-4", ReviewRejectedError.code
+
+
+class Append(NamedTuple):
+    """An entry to store: its subject and its message."""
+
+    subject: str
+    message: LaneEntry
+
+
+def start(  # noqa: PLR0913  # the facts of one task
+    team: TeamSpec, *, run_id: str, workflow: str, body: bytes, envelope: Envelope, now: datetime
+) -> Append:
+    """Decide what becomes of a task: its run starts, or it is refused with a coded outcome."""
+    try:
+        return _started(team, run_id, workflow, body, envelope=envelope, now=now)
+    except RemitError as error:
+        refusal = RunFinished(run_id=run_id, workflow=workflow, outcome="refused", error=error.fault(), finished_at=now)
+        return Append(subject.decision(run_id, 1, "finished"), refusal)
+
+
+def _started(team: TeamSpec, run_id: str, workflow: str, body: bytes, *, envelope: Envelope, now: datetime) -> Append:
+    if workflow not in team.workflows:
+        raise UnknownWorkflowError(
+            f"team {team.name} has no workflow {workflow!r}",
+            where=subject.task(workflow),
+            expected=", ".join(sorted(team.workflows)),
+            got=workflow,
+            fix="remit contract list",
+        )
+    request = decode(TaskRequest, body)
+    takes = team.takes(workflow)
+    _check_input(takes, request.input)
+    started = RunStarted(
+        run_id=run_id,
+        workflow=workflow,
+        goal=request.goal,
+        goal_hash=digest(request.goal.encode()),
+        input=request.input,
+        charter=team.charter_digest,
+        build=team.build,
+        limits=_limits(team, request),
+        sender=envelope.sender,
+        trace=envelope.trace,
+        started_at=now,
+    )
+    plan = team.workflows[workflow]
+    if len(plan.nodes) > 1:
+        return Append(subject.decision(run_id, 1, "started"), started)
+    node = plan.nodes[0]
+    work = _work(team, started, step=node.name, role=node.role, body=request.input, rule="plan", start=started)
+    return Append(subject.work(run_id, role=node.role, step=node.name, epoch=1), work)
+
+
+def _check_input(takes: type, body: msgspec.Raw) -> None:
+    try:
+        decode(takes, body)
+    except MalformedMessageError as error:
+        where = "$.input" + error.where.removeprefix("$")
+        raise MalformedMessageError(
+            error.message,
+            where=where,
+            expected=error.expected,
+            got=error.got,
+            fix=f"remit contract show {tag_of(takes)}",
+        ) from error
+
+
+def _limits(team: TeamSpec, request: TaskRequest) -> Limits:
+    ceiling = team.charter.limits
+    wall = min(request.wall_clock_s or ceiling.wall_clock_s, ceiling.wall_clock_s)
+    return Limits(wall_clock_s=wall, steps=ceiling.steps, depth=ceiling.depth)
+
+
+def _work(
+    team: TeamSpec, started: RunStarted, *, step: str, role: str, body: msgspec.Raw, rule: str, **more: object
+) -> RunStep:
+    work = RunStep(
+        run_id=started.run_id,
+        step=step,
+        epoch=1,
+        role=role,
+        goal=started.goal,
+        goal_hash=started.goal_hash,
+        contract=tag_of(team.roles[role].takes),
+        body=body,
+        deadline_at=ends_at(started),
+        limit_s=team.charter.roles[role].limits.deadline_s,
+        rule=rule,
+    )
+    return msgspec.structs.replace(work, **more) if more else work
+
+
+def ends_at(started: RunStarted) -> datetime:
+    """Give the end of a run's wall-clock limit."""
+    return started.started_at + timedelta(seconds=started.limits.wall_clock_s)
+
+
+def child(
+    team: TeamSpec, run: RunState, *, parent: StepState, step: str, role: str, body: msgspec.Raw, position: str
+) -> Append:
+    """Dispatch the step that a step asks for."""
+    work = _work(
+        team,
+        run.started,
+        step=step,
+        role=role,
+        body=body,
+        rule=f"ask by {parent.work.step} at {position}",
+        parent=Parent(step=parent.work.step, position=position),
+    )
+    return Append(subject.work(run.run_id, role=role, step=step, epoch=1), work)
+
+
+def again(run: RunState, step: StepState, rule: str, *, attempt: int = 0) -> Append:
+    """Dispatch a step once more, in its next epoch; whoever holds the old one is superseded."""
+    old = step.work
+    work = msgspec.structs.replace(old, epoch=old.epoch + 1, rule=rule, attempt=attempt or old.attempt, start=None)
+    return Append(subject.work(run.run_id, role=old.role, step=old.step, epoch=work.epoch), work)
+
+
+def cancel(run: RunState, *, by: str, reason: str, now: datetime) -> Append:
+    """End a run because a person says so."""
+    error = CancelledRunError(f"cancelled by {by}" + (f": {reason}" if reason else "")).fault()
+    return _finish(run, "stopped", now=now, stopped_by=f"cancel by {by}", error=error)
+
+
+def advance(team: TeamSpec, run: RunState, versions: Mapping[str, int], now: datetime) -> Append | None:
+    """Give the entry that the run needs next, or None while it waits for others."""
+    if run.finished is not None:
+        return None
+    if now >= ends_at(run.started):
+        return _stopped(run, "wall_clock", f"{run.started.limits.wall_clock_s:g} s", now)
+    return (
+        _answer_failure(team, run, now)
+        or _reopen(run)
+        or _accept(run)
+        or _dispatch(team, run, now)
+        or _complete(team, run, versions, now)
+    )
+
+
+def _answer_failure(team: TeamSpec, run: RunState, now: datetime) -> Append | None:
+    for name in run.failed:
+        step = run.steps[name]
+        if may_retry(team, step):
+            if now >= retry_at(step):
+                code = step.error.code if step.error else ""
+                return again(run, step, f"retry after {code}", attempt=step.work.attempt + 1)
+        elif step.work.parent is None:
+            return _failed(run, step, now)
+    return None
+
+
+def may_retry(team: TeamSpec, step: StepState) -> bool:
+    """Say whether a failed step has attempts left and its failure may pass."""
+    return step.retryable and step.work.attempt < team.charter.roles[step.work.role].limits.attempts
+
+
+def retry_at(step: StepState) -> datetime:
+    """Give the time of the next attempt: 0.5 s after the first failure, doubling, at most 30 s."""
+    if step.failed_at is None:
+        raise ValueError(step.work.step)
+    return step.failed_at + timedelta(seconds=min(BACKOFF_S * 2 ** (step.work.attempt - 1), BACKOFF_MAX_S))
+
+
+def _failed(run: RunState, step: StepState, now: datetime) -> Append:
+    error = step.error
+    outcome: Verdict = "failed"
+    if error is not None and error.code.startswith(_STOPPED):
+        outcome = "stopped"
+    elif error is not None and error.code == _REJECTED:
+        outcome = "rejected"
+    return _finish(run, outcome, now=now, stopped_by=f"step {step.work.step}", error=error)
+
+
+def _stopped(run: RunState, limit: str, allowed: str, now: datetime) -> Append:
+    error = DeadlineError(f"the run reached its limit {limit}", expected=f"at most {allowed}").fault()
+    return _finish(run, "stopped", now=now, stopped_by=limit, error=error)
+
+
+def _reopen(run: RunState) -> Append | None:
+    if not run.reopened:
+        return None
+    step = run.steps[run.reopened[0]]
+    decided = [name for name, item in run.reviews.items() if item.opened.step == step.work.step and item.decided]
+    return again(run, step, f"review {decided[-1]} decided")
+
+
+def _accept(run: RunState) -> Append | None:
+    if not run.undecided:
+        return None
+    ready = [node for node in run.nodes.values() if not node.decided and is_ready(run, node)]
+    if not ready:
+        return None
+    entry = PlanAccepted(
+        run_id=run.run_id,
+        version=run.plan_version + 1,
+        nodes=tuple(_decide_node(run, node) for node in ready),
+        rule="what they wait for is over",
+    )
+    return Append(subject.decision(run.run_id, run.number + 1, "planned"), entry)
+
+
+def _decide_node(run: RunState, node: NodeState) -> PlannedNode:
+    spec = node.spec
+    for condition in spec.when:
+        if not plans.holds(run, condition):
+            said = f"{condition.node}.{condition.path} {condition.operator} {condition.value!r} is false"
+            return PlannedNode(node=spec.name, skipped=said)
+    needed = spec.after if len(spec.after) == 1 else ()
+    for name in needed:
+        if name != TASK and run.nodes[name].skipped:
+            return PlannedNode(node=spec.name, skipped=f"{name} was skipped")
+    if spec.each:
+        return PlannedNode(node=spec.name, width=len(items_of(run, spec)), fanned=True)
+    return PlannedNode(node=spec.name)
+
+
+def _dispatch(team: TeamSpec, run: RunState, now: datetime) -> Append | None:
+    if run.in_flight >= run.window:
+        return None
+    node = next((item for item in run.nodes.values() if item.undispatched), None)
+    if node is None:
+        return None
+    if run.dispatched >= run.started.limits.steps:
+        return _stopped(run, "steps", f"{run.started.limits.steps} steps", now)
+    index = node.undispatched[0]
+    step = node.step(index)
+    body = msgspec.Raw(plans.body_of(run, node.spec, index))
+    edge = "plan" if node.spec.after == (TASK,) else f"edge {' + '.join(node.spec.after)} -> {node.spec.name}"
+    rule = edge + "".join(f" when {item.node}.{item.path} {item.operator} {item.value!r}" for item in node.spec.when)
+    work = _work(team, run.started, step=step, role=node.spec.role, body=body, rule=rule)
+    return Append(subject.work(run.run_id, role=node.spec.role, step=step, epoch=1), work)
+
+
+def _complete(team: TeamSpec, run: RunState, versions: Mapping[str, int], now: datetime) -> Append | None:
+    if run.undecided or any(not node.is_over for node in run.nodes.values()):
+        return None
+    criteria = evaluate(run, team.charter, versions)
+    outcome: Verdict = "complete" if all(item.passed for item in criteria) else "incomplete"
+    missing = "; ".join(item.name for item in criteria if not item.passed)
+    finish = _finish(run, outcome, now=now, stopped_by=f"criteria: {missing}" if missing else "")
+    entry = msgspec.structs.replace(finish.message, criteria=criteria, result=_result(run))
+    return Append(finish.subject, entry)
+
+
+def _result(run: RunState) -> msgspec.Raw | None:
+    """The reply of the last node, in the order of the plan, that ran once."""
+    last = [node.spec.name for node in run.nodes.values() if node.width == 1 and not node.fanned]
+    return run.steps[last[-1]].reply if last else None
+
+
+def _finish(
+    run: RunState, outcome: Verdict, *, now: datetime, stopped_by: str = "", error: Fault | None = None
+) -> Append:
+    left = [
+        name for node in run.nodes.values() for name in node.steps() or [node.spec.name] if _is_left(run, node, name)
+    ]
+    entry = RunFinished(
+        run_id=run.run_id,
+        workflow=run.started.workflow,
+        outcome=outcome,
+        stopped_by=stopped_by,
+        error=error,
+        left=tuple(left[:100]),
+        steps=run.dispatched,
+        duration_ms=int((now - run.started.started_at).total_seconds() * 1000),
+        finished_at=now,
+    )
+    return Append(subject.decision(run.run_id, run.number + 1, "finished"), entry)
+
+
+def _is_left(run: RunState, node: NodeState, name: str) -> bool:
+    if node.skipped:
+        return False
+    return name not in run.steps or run.steps[name].status != "completed"
+
+
+def overdue(run: RunState, now: datetime) -> list[Append]:
+    """Give the time-outs of held steps whose holder is silent past the end of its lease."""
+    grace = timedelta(seconds=OVERDUE_GRACE_S)
+    late = [
+        step
+        for step in run.steps.values()
+        if step.status == "leased" and step.lease is not None and now > step.lease.until_at + grace
+    ]
+    return [
+        Append(
+            subject.decision(run.run_id, run.number + 1 + index, "timed_out"),
+            StepTimedOut(
+                run_id=run.run_id,
+                step=step.work.step,
+                epoch=step.work.epoch,
+                error=DeadlineError(
+                    f"step {step.work.step} did not end in time", expected=f"{step.work.limit_s:g} s"
+                ).fault(),
+            ),
+        )
+        for index, step in enumerate(late)
+    ]

@@ -1,0 +1,129 @@
+"""From journal entries to runs: what live work does entry by entry, done for a whole journal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from remit.bus import subject
+from remit.contracts.errors import MalformedMessageError
+from remit.contracts.ids import LANE
+from remit.contracts.lease import Lease
+from remit.contracts.message import decode_any
+from remit.contracts.plan import PlanAccepted
+from remit.contracts.review import ReviewDecided, ReviewOpened
+from remit.contracts.step import RunStep, StepCompleted, StepFailed, StepTimedOut
+from remit.contracts.task import RunFinished, RunStarted
+from remit.supervisor.run import evolve, new_run, on_leased, on_settled
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from remit.bus.journal import Entry
+    from remit.bus.subject import RunSubject
+    from remit.contracts.team import TeamSpec
+    from remit.supervisor.run import LaneEntry, RunState
+
+log = structlog.get_logger(__name__)
+
+DECISIONS: dict[str, type[msgspec.Struct]] = {
+    "started": RunStarted,
+    "planned": PlanAccepted,
+    "timed_out": StepTimedOut,
+    "review_opened": ReviewOpened,
+    "review_decided": ReviewDecided,
+    "finished": RunFinished,
+}
+SETTLED: dict[str, type[msgspec.Struct]] = {"completed": StepCompleted, "failed": StepFailed}
+
+FILTERS = (
+    "remit.run.*._.>",
+    "remit.run.*.*.lease.*",
+    "remit.run.*.*.*.*.completed",
+    "remit.run.*.*.*.*.failed",
+)
+"""The entries that a run's state is folded from."""
+
+
+class Fold:
+    """Open runs by name, fed with entries in journal order."""
+
+    def __init__(self, team: TeamSpec) -> None:
+        self._team = team
+        self.runs: dict[str, RunState] = {}
+        self.finished: dict[str, RunFinished] = {}
+        self.strangers: dict[str, RunStarted] = {}
+        """Runs of workflows that this team does not have any more."""
+
+    def apply(self, entry: Entry) -> None:
+        """Apply one entry; what does not fit its contract or its subject does not count."""
+        parts = subject.parse_run(entry.subject)
+        if parts is None:
+            return
+        try:
+            self._apply(parts, entry)
+        except MalformedMessageError as error:
+            log.warning("entry.ignored", subject=entry.subject, error=str(error))
+
+    def _apply(self, parts: RunSubject, entry: Entry) -> None:
+        if parts.lane == LANE:
+            self._on_lane(parts, entry)
+            return
+        run = self.runs.get(parts.run)
+        if run is None:
+            return
+        if parts.kind == "lease":
+            lease: Lease = decode_any(Lease, entry.data)
+            if (lease.run_id, lease.step) == (parts.run, parts.lane):
+                on_leased(run, entry.seq, lease)
+        elif parts.kind in SETTLED:
+            settle(run, parts, entry.subject, entry.data, at=entry.stored_at)
+
+    def _on_lane(self, parts: RunSubject, entry: Entry) -> None:
+        kind = RunStep if parts.kind == "work" else DECISIONS.get(parts.kind)
+        if kind is None:
+            return
+        message: LaneEntry = decode_any(kind, entry.data)
+        if message.run_id != parts.run:
+            return
+        if isinstance(message, RunFinished):
+            self.runs.pop(parts.run, None)
+            self.finished[parts.run] = message
+            return
+        run = self.runs.get(parts.run) or self._begin(message)
+        if run is not None:
+            evolve(run, entry.seq, message, at=entry.stored_at)
+
+    def _begin(self, message: LaneEntry) -> RunState | None:
+        started = started_by(message)
+        if started is None:
+            return None
+        plan = self._team.workflows.get(started.workflow)
+        if plan is None:
+            self.strangers[started.run_id] = started
+            return None
+        run = self.runs[started.run_id] = new_run(started, plan)
+        return run
+
+
+def started_by(message: LaneEntry) -> RunStarted | None:
+    """Give the start that an entry holds, as its first fact or as itself."""
+    if isinstance(message, RunStarted):
+        return message
+    if isinstance(message, RunStep) and message.start is not None:
+        return msgspec.structs.replace(message.start, input=message.body)
+    return None
+
+
+def settle(run: RunState, parts: RunSubject, name: str, data: bytes, *, at: datetime) -> bool:
+    """Apply what an agent said of the end of a step; False if it does not count.
+
+    Raises:
+        MalformedMessageError: it does not fit its contract; nothing changed.
+    """
+    message: StepCompleted | StepFailed = decode_any(SETTLED[parts.kind], data)
+    if (message.run_id, message.step) != (parts.run, parts.lane):
+        return False
+    return on_settled(run, parts.author, name, message, at=at)

@@ -1,0 +1,308 @@
+"""One run as its journal tells it: the fold that live work and replay share."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, assert_never
+
+import msgspec
+
+from remit.contracts.ids import node_of, role_of, shard_step
+from remit.contracts.lease import Approval, Lease, Resolution
+from remit.contracts.plan import TASK, PlanAccepted
+from remit.contracts.review import ReviewDecided, ReviewOpened
+from remit.contracts.step import RunStep, StepCompleted, StepFailed, StepTimedOut
+from remit.contracts.task import RunFinished, RunStarted
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from remit.contracts.errors import Fault
+    from remit.contracts.plan import Node, PlanSpec
+    from remit.contracts.tool import ToolInDoubt
+
+StepStatus = Literal["dispatched", "leased", "parked", "decided", "completed", "failed"]
+
+LaneEntry = RunStarted | PlanAccepted | RunStep | ReviewOpened | ReviewDecided | StepTimedOut | RunFinished
+StepEntry = StepCompleted | StepFailed
+
+
+@dataclass(slots=True)
+class StepState:
+    """One step: where it stands, who holds it, what came of it."""
+
+    work: RunStep
+    status: StepStatus = "dispatched"
+    lease: Lease | None = None
+    lease_seq: int = 0
+    reply: msgspec.Raw | None = None
+    completed_by: str = ""
+    """Subject of the entry that completed it."""
+    error: Fault | None = None
+    retryable: bool = False
+    failed_at: datetime | None = None
+    approvals: tuple[Approval, ...] = ()
+    resolutions: tuple[Resolution, ...] = ()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether an agent may still complete it."""
+        return self.status in {"dispatched", "leased"}
+
+
+@dataclass(slots=True)
+class NodeState:
+    """One plan node: undecided, running with a width, done, or skipped."""
+
+    spec: Node
+    decided: bool = False
+    width: int = 0
+    fanned: bool = False
+    skipped: str = ""
+    undispatched: deque[int] = field(default_factory=deque)
+    open: int = 0
+    items: list[msgspec.Raw] = field(default_factory=list)
+    """The messages of a fanned-out node, decoded once."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen here."""
+        return self.decided and (bool(self.skipped) or self.open == 0)
+
+    def step(self, index: int) -> str:
+        """Name of one of its steps."""
+        return shard_step(self.spec.name, index) if self.fanned else self.spec.name
+
+    def steps(self) -> list[str]:
+        """Names of its steps, in order; none if it is skipped."""
+        return [self.step(index) for index in range(self.width)]
+
+
+@dataclass(slots=True)
+class ReviewState:
+    """A review and its decision, if there is one."""
+
+    opened: ReviewOpened
+    decided: ReviewDecided | None = None
+
+
+@dataclass(slots=True)
+class RunState:
+    """A run: folded from its entries, never changed otherwise."""
+
+    run_id: str
+    started: RunStarted
+    nodes: dict[str, NodeState]
+    window: int
+    first_seq: int = 0
+    lane_seq: int = 0
+    number: int = 0
+    plan_version: int = 0
+    steps: dict[str, StepState] = field(default_factory=dict)
+    reviews: dict[str, ReviewState] = field(default_factory=dict)
+    dispatched: int = 0
+    in_flight: int = 0
+    failed: deque[str] = field(default_factory=deque)
+    """Steps whose failure is not answered yet: by a retry, by the asker, or by the end of the run."""
+    reopened: deque[str] = field(default_factory=deque)
+    """Steps whose review is decided and that must be dispatched again."""
+    undecided: int = 0
+    finished: RunFinished | None = None
+
+    def input(self) -> msgspec.Raw:
+        """The task's input."""
+        return self.started.input
+
+
+def new_run(started: RunStarted, plan: PlanSpec) -> RunState:
+    """Give the state of a run of which only the start is known."""
+    nodes = {node.name: NodeState(node) for node in plan.nodes}
+    return RunState(started.run_id, started, nodes, plan.window, undecided=len(nodes))
+
+
+def evolve(run: RunState, seq: int, entry: LaneEntry, *, at: datetime) -> None:
+    """Apply one entry of the supervisor's lane, stored at `seq` at the time `at`."""
+    run.lane_seq = seq
+    run.first_seq = run.first_seq or seq
+    if not isinstance(entry, RunStep):
+        run.number += 1
+    match entry:
+        case RunStarted():
+            pass
+        case PlanAccepted():
+            _on_planned(run, entry)
+        case RunStep():
+            _on_dispatched(run, entry)
+        case StepTimedOut():
+            _on_failure(run, entry.step, entry.error, retryable=True, at=at)
+        case ReviewOpened():
+            _on_opened(run, entry)
+        case ReviewDecided():
+            _on_decided(run, entry)
+        case RunFinished():
+            run.finished = entry
+        case _:
+            assert_never(entry)
+
+
+def _on_planned(run: RunState, entry: PlanAccepted) -> None:
+    run.plan_version = entry.version
+    for planned in entry.nodes:
+        node = run.nodes[planned.node]
+        node.decided, node.width, node.fanned, node.skipped = True, planned.width, planned.fanned, planned.skipped
+        run.undecided -= 1
+        if planned.skipped:
+            node.width = 0
+            continue
+        node.open = planned.width
+        node.undispatched.extend(range(planned.width))
+        if planned.fanned:
+            node.items = items_of(run, node.spec)
+
+
+def _on_dispatched(run: RunState, work: RunStep) -> None:
+    known = run.steps.get(work.step)
+    if work.start is not None:
+        _decide_alone(run, work.step)
+    if known is None:
+        run.steps[work.step] = StepState(work)
+        if work.parent is None:
+            _forget_undispatched(run.nodes[node_of(work.step)], work.step)
+    else:
+        run.steps[work.step] = StepState(
+            work,
+            lease=known.lease,
+            lease_seq=known.lease_seq,
+            approvals=known.approvals,
+            resolutions=known.resolutions,
+        )
+        _discard(run.failed, work.step)
+        _discard(run.reopened, work.step)
+    if known is None or not known.is_held:
+        run.in_flight += 1
+    run.dispatched += 1
+
+
+def _decide_alone(run: RunState, step: str) -> None:
+    node = run.nodes[step]
+    node.decided, node.width, node.open = True, 1, 1
+    run.undecided -= 1
+
+
+def _forget_undispatched(node: NodeState, step: str) -> None:
+    index = int(step.rsplit("-", 1)[1]) if node.fanned else 0
+    _discard(node.undispatched, index)
+
+
+def _discard(queue: deque[str] | deque[int], item: str | int) -> None:
+    if queue and queue[0] == item:
+        queue.popleft()
+    elif item in queue:
+        queue.remove(item)  # type: ignore[arg-type]  # item and queue agree, which a union cannot say
+
+
+def on_leased(run: RunState, seq: int, lease: Lease) -> bool:
+    """Apply a lease; False if it does not count: another epoch, or the step is not to be held."""
+    step = run.steps.get(lease.step)
+    if step is None or step.work.epoch != lease.epoch or step.status != "dispatched":
+        return False
+    step.status, step.lease, step.lease_seq = "leased", lease, seq
+    return True
+
+
+def on_settled(run: RunState, author: str, subject: str, entry: StepEntry, *, at: datetime) -> bool:
+    """Apply a completion or failure; False if its author did not hold the step in that epoch."""
+    step = run.steps.get(entry.step)
+    if step is None or not counts(step, author, entry.epoch):
+        return False
+    match entry:
+        case StepCompleted():
+            _on_completed(run, step, subject, entry)
+        case StepFailed():
+            _on_failure(run, entry.step, entry.error, retryable=entry.retryable, at=at)
+        case _:
+            assert_never(entry)
+    return True
+
+
+def counts(step: StepState, author: str, epoch: int) -> bool:
+    """Say whether what this author says of this epoch counts.
+
+    The holder's word counts. Before any lease of the epoch, the first word of an agent of the role does.
+    """
+    if not step.is_held or step.work.epoch != epoch:
+        return False
+    if step.status == "leased":
+        return step.lease is not None and step.lease.agent == author
+    return role_of(author) == step.work.role
+
+
+def _on_completed(run: RunState, step: StepState, subject: str, entry: StepCompleted) -> None:
+    step.status, step.reply, step.completed_by = "completed", entry.reply, subject
+    run.in_flight -= 1
+    if step.work.parent is None:
+        run.nodes[node_of(step.work.step)].open -= 1
+
+
+def _on_failure(run: RunState, name: str, error: Fault, *, retryable: bool, at: datetime) -> None:
+    step = run.steps[name]
+    step.status, step.error, step.retryable, step.failed_at = "failed", error, retryable, at
+    run.in_flight -= 1
+    run.failed.append(name)
+
+
+def _on_opened(run: RunState, entry: ReviewOpened) -> None:
+    run.reviews[entry.review_id] = ReviewState(entry)
+    step = run.steps[entry.step]
+    if step.is_held:
+        step.status = "parked"
+        run.in_flight -= 1
+
+
+def _on_decided(run: RunState, entry: ReviewDecided) -> None:
+    review = run.reviews[entry.review_id]
+    review.decided = entry
+    opened = review.opened
+    step = run.steps[opened.step]
+    if opened.kind == "action" and entry.decision == "approved":
+        step.approvals += (Approval(review_id=entry.review_id, action=opened.subject, by=entry.by),)
+    if opened.kind == "in_doubt":
+        decision = (entry.resolution or "again") if entry.decision == "approved" else "skip"
+        step.resolutions += (Resolution(position=opened.position, decision=decision, value=entry.value),)
+    if step.status == "parked" and not _is_waiting(run, opened.step):
+        step.status = "decided"
+        run.reopened.append(opened.step)
+
+
+def _is_waiting(run: RunState, step: str) -> bool:
+    return any(item.opened.step == step and item.decided is None for item in run.reviews.values())
+
+
+def review_at(run: RunState, step: str, position: str) -> ReviewState | None:
+    """Give the review of an operation, if it was asked before."""
+    found = [item for item in run.reviews.values() if (item.opened.step, item.opened.position) == (step, position)]
+    return found[-1] if found else None
+
+
+def doubt_is_known(run: RunState, doubt: ToolInDoubt) -> bool:
+    """Say whether the review of a call in doubt was opened already."""
+    return review_at(run, doubt.step, doubt.position) is not None
+
+
+def reply_of(run: RunState, node: str) -> msgspec.Raw:
+    """Give the reply of a node that is not fanned out, or the task's input."""
+    if node == TASK:
+        return run.input()
+    return run.steps[node].reply or msgspec.Raw(b"null")
+
+
+def items_of(run: RunState, node: Node) -> list[msgspec.Raw]:
+    """Give the messages over which a node fans out."""
+    reply = msgspec.json.decode(reply_of(run, node.after[0]), type=dict[str, msgspec.Raw])
+    return msgspec.json.decode(reply[node.each], type=list[msgspec.Raw])
+
+
+def is_ready(run: RunState, node: NodeState) -> bool:
+    """Say whether all that a node waits for is over."""
+    return all(name == TASK or run.nodes[name].is_over for name in node.spec.after)
