@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import msgspec
 import structlog
 
-from remit.contracts.errors import AnswerTimeoutError, BusUnavailableError, NoRespondersError, RetryableError
-from remit.contracts.message import decode
+from remit.bus import stream
+from remit.contracts.errors import AlreadyStoredError, AnswerTimeoutError, BusUnavailableError, RetryableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from remit.bus.connection import Bus
 
 log = structlog.get_logger(__name__)
-
-_TAKEN: Final = 10077
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,16 +31,6 @@ class Patience:
     pause_most_s: float = 1.0
 
 
-class _StoreError(msgspec.Struct, frozen=True):
-    err_code: int = 0
-    description: str = ""
-
-
-class _StoreAnswer(msgspec.Struct, frozen=True):
-    seq: int = 0
-    error: _StoreError | None = None
-
-
 class Asker:
     """One agent's voice on its connection. Nothing here ends by itself: the step's deadline or a drain cancels it."""
 
@@ -53,9 +40,7 @@ class Asker:
         self.agent = agent
         self._patience = patience or Patience()
 
-    async def ask(
-        self, subject: str, body: bytes, *, on_silence: Callable[[], Awaitable[None]] | None = None
-    ) -> bytes:
+    async def ask(self, subject: str, body: bytes, *, on_silence: Callable[[], Awaitable[None]] | None = None) -> bytes:
         """Give the answer; the same question is repeated until there is one.
 
         `on_silence` is awaited whenever nobody listened or answered in time, and may end the asking with an error.
@@ -67,7 +52,7 @@ class Asker:
                 return (await self.bus.ask(subject, body, timeout_s=wait_s)).data
             except AnswerTimeoutError:
                 wait_s = self._patience.most_s
-            except (NoRespondersError, BusUnavailableError) as error:
+            except BusUnavailableError as error:
                 await self._pause(attempt, subject, error)
             if on_silence is not None:
                 await on_silence()
@@ -81,15 +66,13 @@ class Asker:
         while True:
             attempt += 1
             try:
-                answer = decode(_StoreAnswer, (await self.bus.ask(subject, body)).data)
+                await stream.store(self.bus, subject, body)
+            except AlreadyStoredError:
+                return attempt > 1
             except RetryableError as error:
                 await self._pause(attempt, subject, error)
-                continue
-            if answer.error is None:
+            else:
                 return True
-            if answer.error.err_code == _TAKEN:
-                return attempt > 1
-            await self._pause(attempt, subject, BusUnavailableError(answer.error.description))
 
     async def _pause(self, attempt: int, subject: str, error: RetryableError) -> None:
         pause_s = min(self._patience.pause_s * 2 ** min(attempt - 1, 10), self._patience.pause_most_s)

@@ -15,6 +15,10 @@ _KINDS: Final[dict[str, type[RemitError]]] = {
 }
 
 
+class WrongReplyError(RoleFailedError):
+    """The handler replied with something else than its contract; it would again."""
+
+
 def raise_fault(fault: Fault) -> NoReturn:
     """Raise the error that a fault was made of; a code that this build does not know is a refusal."""
     raise _error_of(fault)
@@ -31,7 +35,7 @@ def fault_of(error: BaseException, *, file: str) -> Fault:
 
 def is_retryable(error: BaseException) -> bool:
     """Say whether the same step may succeed when it is tried again: what was refused is refused again."""
-    return not isinstance(error, RefusedError)
+    return not isinstance(error, RefusedError | WrongReplyError)
 
 
 def leaf_of(error: BaseException) -> BaseException:
@@ -66,8 +70,7 @@ def _located(fault: Fault, where: str) -> Fault:
 
 
 def _line_of(error: BaseException, file: str) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == file]
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file]
     return f"{_shown(file)}:{lines[-1]}" if lines else ""
 
 

@@ -73,6 +73,11 @@ class Subscription:
         finally:
             self._wire.handlers.pop(self._sid, None)
 
+    def drop(self) -> None:
+        """Give the subject up at once; what is on its way is not handled."""
+        self._wire.unlisten(self._sid)
+        self._wire.handlers.pop(self._sid, None)
+
 
 class Bus:
     """One connection under one identity; it reconnects by itself for ever.
@@ -227,11 +232,20 @@ class Bus:
         """Call `on_message` for every message on a subject, from the reading of the socket: it must be fast."""
         return Subscription(self._wire, self._wire.listen(subject, on_message, queue=queue))
 
+    def new_inbox(self, kind: str) -> str:
+        """Give a subject below this connection's inbox that was never used before."""
+        self._next += 1
+        return f"{self.inbox}.{kind}.{self._next}"
+
     def when_reconnected(self, call: Callable[[], None]) -> Callable[[], None]:
         """Call this after every reconnect; give what ends it."""
         key = object()
         self._on_reconnected[key] = call
-        return lambda: self._on_reconnected.pop(key, None) and None
+
+        def forget() -> None:
+            self._on_reconnected.pop(key, None)
+
+        return forget
 
     async def flush(self, timeout_s: float = 10.0) -> None:
         """Return when the server has everything that was sent, and we have handled what it sent before.

@@ -16,8 +16,8 @@ from remit.contracts.errors import DataDirectoryInUseError, EnvironmentFaultErro
 if TYPE_CHECKING:
     from pathlib import Path
 
-_HAND_OVER_S = 5.0
-"""How long an orphaned server may take to notice that its parent is gone."""
+_ORPHAN_S, _OWNED_S = 5.0, 0.5
+"""How long we wait for a server whose parent is gone, and for one whose parent seems to live: it may be a zombie."""
 _POLL_S = 0.01
 
 
@@ -92,14 +92,13 @@ class DataDirectory:
 
 
 def _lock(lock: int, path: Path) -> None:
-    give_up_at = time.monotonic() + _HAND_OVER_S
+    began = time.monotonic()
     while True:
         try:
             return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             owner = _owner(lock)
-            # An orphan is on its way out; a server whose parent lives is in use.
-            if _is_alive(owner.parent) or time.monotonic() > give_up_at:
+            if time.monotonic() - began > (_OWNED_S if _is_alive(owner.parent) else _ORPHAN_S):
                 raise _in_use(path, owner) from None
             threading.Event().wait(_POLL_S)  # flock has no deadline of its own
 

@@ -17,7 +17,7 @@ from remit.bus.child import ChildProcess
 from remit.bus.data_directory import DataDirectory, KeptPort, Owner
 from remit.bus.identity import Authority, quoted
 from remit.bus.private_file import private_directory, replace
-from remit.contracts.errors import ServerStartError
+from remit.contracts.errors import ServerStartError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,9 +28,11 @@ Durability = Literal["embedded", "durable"]
 HOST = "127.0.0.1"
 MAX_PAYLOAD_BYTES = 1 << 20
 ANY_PORT = -1
+_LAST_PORT = 65535
 _START_S = 60.0
 """Recovering a large store comes before listening."""
 _POLL_S = 0.002
+_CONTROL_LINE_BYTES = 256 << 10
 _LOG_ROTATE_BYTES = 16 << 20
 _TAIL_BYTES = 8192
 
@@ -74,7 +76,10 @@ class EmbeddedServer:
             DataDirectoryInUseError: a live server owns the directory; nothing changed.
             ServerStartError: it did not start; no process is left behind, the data is as it was.
             EnvironmentFaultError: the directory or its keys are unusable.
+            UsageError: `port` is none; nothing changed.
         """
+        if port is not None and not 0 <= port <= _LAST_PORT:
+            raise UsageError("this is no port", expected=f"0 to {_LAST_PORT}", got=str(port))
         data = DataDirectory.claim(directory.absolute())
         try:
             authority = Authority.create_or_load(data.path / "keys")
@@ -201,6 +206,8 @@ def _config_text(directory: Path, *, port: int, settings: _Settings) -> str:
     sync = ", sync_interval: always" if settings.durability == "durable" else ""
     return (
         f"host: {HOST}\nport: {port}\nserver_name: remit\nmax_payload: {settings.max_payload_bytes}\n"
+        # An identity with many tools has a JWT, and so a CONNECT line, above the default of 4 KB.
+        f"max_control_line: {_CONTROL_LINE_BYTES}\n"
         f"ports_file_dir: {quoted(directory / 'ports')}\n"
         f"log_file: {quoted(directory / 'nats-server.log')}\n"
         f"logfile_size_limit: {_LOG_ROTATE_BYTES}\nlogfile_max_num: 3\n"
@@ -265,5 +272,12 @@ def _said_since(log_path: Path, position: int) -> str:
 
 def _complaint(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    bad = [line for line in lines if "[FTL]" in line or "[ERR]" in line or line.startswith("nats-server:")]
+    bad = [text for line in lines if (text := _error_in(line))]
     return (bad or lines or ["nothing"])[-1]
+
+
+def _error_in(line: str) -> str:
+    for mark in ("[FTL] ", "[ERR] ", "nats-server: "):
+        if mark in line:
+            return line.partition(mark)[2]
+    return ""

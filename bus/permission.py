@@ -79,7 +79,7 @@ _TOKEN = re.compile(r"^[A-Za-z0-9_=-]+$")
 
 
 class Permissions(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one identity lives and what it may publish and subscribe; an empty allow list means nothing, never everything."""
+    """Where one identity lives and what it may say and hear; an empty list means nothing, never everything."""
 
     account: AccountName
     publish_allow: tuple[str, ...] = ()
@@ -242,6 +242,15 @@ def topology_permissions() -> Permissions:
     )
 
 
+def monitor_permissions(name: str) -> Permissions:
+    """Give what looks at the server itself: its version, store and durability, for the doctor."""
+    return Permissions(
+        account="system",
+        publish_allow=tuple(f"$SYS.REQ.SERVER.PING.{what}" for what in ("VARZ", "JSZ", "HEALTHZ")),
+        subscribe_allow=(inbox(name),),
+    )
+
+
 def inbox(name: str) -> str:
     """Give the inboxes of one identity; its connections use the prefix `_I.<name>`.
 
@@ -273,7 +282,7 @@ def _reading_by_get(stream: str) -> tuple[str, ...]:
 def _check_agent(role: str, agent: str) -> None:
     _token(role)
     _token(agent)
-    if not agent.startswith(f"{role}-") or agent in RESERVED_ROLES or LANE in (role, agent):
+    if not agent.startswith(f"{role}-") or agent == f"{role}-" or role in RESERVED_ROLES or role == LANE:
         raise UsageError("the agent's name is not of its role", expected=f"{role}-<random>", got=agent)
 
 

@@ -21,6 +21,8 @@ class Approval(Message, frozen=True, kw_only=True, tag="lease.approval.v1"):
     """A person approved exactly the action with this digest."""
 
     review_id: str
+    position: str
+    """The operation that was approved; another one needs its own approval."""
     action: str
     by: str
 

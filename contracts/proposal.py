@@ -10,6 +10,7 @@ import msgspec
 from remit.contracts.message import Message
 
 MergeRule = Literal["reject", "write_once", "union", "max"]
+RejectReason = Literal["stale_version", "written_once", "wrong_type"]
 TEAM_SCOPE = "team"
 """Scope of state that lives longer than one run; every other scope is a run."""
 
@@ -60,7 +61,7 @@ class StateRejected(Message, frozen=True, kw_only=True, tag="state.rejected.v1")
     scope: str
     key: str
     rule: str
-    reason: Literal["stale_version", "written_once", "wrong_type", "no_such_key"]
+    reason: RejectReason
     version: int
     value: msgspec.Raw | None = None
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 
 from remit.bus import subject
@@ -25,8 +26,6 @@ from remit.supervisor import merge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    import msgspec
 
     from remit.bus.journal import Entry, Journal
     from remit.contracts.proposal import StateField
@@ -69,6 +68,10 @@ class Arbiter:
     def versions(self, scope: str) -> dict[str, int]:
         """Give the current version of every key of a scope."""
         return {key: item.version for key, item in self._scopes.get(scope, {}).items()}
+
+    def values(self, scope: str) -> dict[str, object]:
+        """Give the current value of every key of a scope."""
+        return {key: msgspec.json.decode(item.value) for key, item in self._scopes.get(scope, {}).items()}
 
     def current(self, scope: str, key: str) -> StateCommitted | None:
         """Give the current version of a key."""
@@ -183,12 +186,11 @@ def _committed(proposal: ProposeState, *, agent: str, version: int, value: msgsp
 
 
 def _rejected(proposal: ProposeState, verdict: merge.Verdict, current: StateCommitted) -> StateRejected:
-    reason = "written_once" if verdict.reason == "written_once" else "stale_version"
     return StateRejected(
         scope=proposal.scope,
         key=proposal.key,
         rule=verdict.rule,
-        reason="wrong_type" if verdict.reason == "wrong_type" else reason,
+        reason=verdict.reason,
         version=current.version,
         value=current.value,
     )

@@ -52,7 +52,7 @@ class Append(NamedTuple):
     message: LaneEntry
 
 
-def start(  # noqa: PLR0913  # the facts of one task
+def start(  # the facts of one task
     team: TeamSpec, *, run_id: str, workflow: str, body: bytes, envelope: Envelope, now: datetime
 ) -> Append:
     """Decide what becomes of a task: its run starts, or it is refused with a coded outcome."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,8 +20,6 @@ from remit.contracts.task import RunFinished, RunStarted
 from remit.supervisor.run import evolve, new_run, on_leased, on_settled
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from remit.bus.journal import Entry
     from remit.bus.subject import RunSubject
     from remit.contracts.team import TeamSpec
@@ -79,7 +78,7 @@ class Fold:
             if (lease.run_id, lease.step) == (parts.run, parts.lane):
                 on_leased(run, entry.seq, lease)
         elif parts.kind in SETTLED:
-            settle(run, parts, entry.subject, entry.data, at=entry.stored_at)
+            settle(run, parts, entry.subject, entry.data, at=entry.stored_at or datetime.now(UTC))
 
     def _on_lane(self, parts: RunSubject, entry: Entry) -> None:
         kind = RunStep if parts.kind == "work" else DECISIONS.get(parts.kind)
@@ -94,7 +93,7 @@ class Fold:
             return
         run = self.runs.get(parts.run) or self._begin(message)
         if run is not None:
-            evolve(run, entry.seq, message, at=entry.stored_at)
+            evolve(run, entry.seq, message, at=entry.stored_at or datetime.now(UTC))
 
     def _begin(self, message: LaneEntry) -> RunState | None:
         started = started_by(message)

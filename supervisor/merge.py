@@ -11,7 +11,7 @@ from remit.contracts.message import canonical
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from remit.contracts.proposal import MergeRule, StateField
+    from remit.contracts.proposal import MergeRule, RejectReason, StateField
 
 
 class Verdict(NamedTuple):
@@ -19,7 +19,7 @@ class Verdict(NamedTuple):
 
     value: msgspec.Raw | None
     rule: str
-    reason: str = ""
+    reason: RejectReason = "stale_version"
 
 
 def field_of(fields: Sequence[StateField], key: str) -> StateField | None:
@@ -33,7 +33,7 @@ def decide(field: StateField | None, *, current: msgspec.Raw, proposed: msgspec.
     rule: MergeRule = field.rule if field is not None else "reject"
     match rule:
         case "reject":
-            return Verdict(None, rule, "stale_version")
+            return Verdict(None, rule)
         case "write_once":
             return Verdict(None, rule, "written_once")
         case "union":

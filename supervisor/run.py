@@ -33,6 +33,8 @@ class StepState:
     """One step: where it stands, who holds it, what came of it."""
 
     work: RunStep
+    since: datetime
+    """When it was dispatched."""
     status: StepStatus = "dispatched"
     lease: Lease | None = None
     lease_seq: int = 0
@@ -133,7 +135,7 @@ def evolve(run: RunState, seq: int, entry: LaneEntry, *, at: datetime) -> None:
         case PlanAccepted():
             _on_planned(run, entry)
         case RunStep():
-            _on_dispatched(run, entry)
+            _on_dispatched(run, entry, at)
         case StepTimedOut():
             _on_failure(run, entry.step, entry.error, retryable=True, at=at)
         case ReviewOpened():
@@ -161,17 +163,18 @@ def _on_planned(run: RunState, entry: PlanAccepted) -> None:
             node.items = items_of(run, node.spec)
 
 
-def _on_dispatched(run: RunState, work: RunStep) -> None:
+def _on_dispatched(run: RunState, work: RunStep, at: datetime) -> None:
     known = run.steps.get(work.step)
     if work.start is not None:
         _decide_alone(run, work.step)
     if known is None:
-        run.steps[work.step] = StepState(work)
+        run.steps[work.step] = StepState(work, at)
         if work.parent is None:
             _forget_undispatched(run.nodes[node_of(work.step)], work.step)
     else:
         run.steps[work.step] = StepState(
             work,
+            at,
             lease=known.lease,
             lease_seq=known.lease_seq,
             approvals=known.approvals,
@@ -266,7 +269,9 @@ def _on_decided(run: RunState, entry: ReviewDecided) -> None:
     opened = review.opened
     step = run.steps[opened.step]
     if opened.kind == "action" and entry.decision == "approved":
-        step.approvals += (Approval(review_id=entry.review_id, action=opened.subject, by=entry.by),)
+        step.approvals += (
+            Approval(review_id=entry.review_id, position=opened.position, action=opened.subject, by=entry.by),
+        )
     if opened.kind == "in_doubt":
         decision = (entry.resolution or "again") if entry.decision == "approved" else "skip"
         step.resolutions += (Resolution(position=opened.position, decision=decision, value=entry.value),)

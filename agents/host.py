@@ -1,0 +1,122 @@
+"""A process that holds agents: starts them, beats their hearts, drains them. Knows nothing of Ray."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from remit.agents.agent import Agent, AgentSpec
+from remit.contracts.errors import BusUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+__all__ = ["AgentReport", "AgentSpec", "Host", "HostReport"]
+
+log = structlog.get_logger(__name__)
+
+BEAT_S: Final = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentReport:
+    """One agent of a host, now."""
+
+    agent: str
+    role: str
+    slots: int
+    busy: int
+    is_draining: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostReport:
+    """A host, now."""
+
+    host: str
+    pid: int
+    agents: tuple[AgentReport, ...]
+
+    @property
+    def busy(self) -> int:
+        """Steps that run."""
+        return sum(agent.busy for agent in self.agents)
+
+
+class Host:
+    """The agents of one process, one connection each."""
+
+    def __init__(self, name: str, url: str, *, on_bug: Callable[[BaseException], None]) -> None:
+        self.name = name
+        self._url = url
+        self._on_bug = on_bug
+        self._agents: dict[str, Agent] = {}
+        self._lock = asyncio.Lock()
+        """Guards which agents there are, while one starts or drains."""
+        self._beating: asyncio.Task[None] | None = None
+
+    async def ensure(self, specs: Sequence[AgentSpec]) -> None:
+        """Every named agent pulls work; those that did already are left alone.
+
+        Raises:
+            BusUnavailableError: an agent could not connect; those before it work, and `ensure` may be repeated.
+            CredentialsRefusedError: the server does not know an agent; the same holds.
+        """
+        async with self._lock:
+            for spec in specs:
+                if spec.agent not in self._agents:
+                    self._agents[spec.agent] = await Agent.start(
+                        spec, host=self.name, url=self._url, on_bug=self._on_bug
+                    )
+            if self._beating is None and self._agents:
+                self._beating = asyncio.create_task(self._beat())
+                self._beating.add_done_callback(self._on_beat_ended)
+
+    async def drain(self, roles: Collection[str] | None = None, *, deadline_s: float) -> None:
+        """The agents of these roles (of all, if None) are gone; what was not done by the deadline is handed back."""
+        async with self._lock:
+            leaving = [agent for agent in self._agents.values() if roles is None or agent.spec.role in roles]
+            async with asyncio.TaskGroup() as group:
+                for agent in leaving:
+                    group.create_task(agent.drain(deadline_s))
+            for agent in leaving:
+                del self._agents[agent.spec.agent]
+            if not self._agents:
+                await self._stop_beating()
+
+    def describe(self) -> HostReport:
+        """Give what runs here now."""
+        agents = tuple(
+            AgentReport(
+                agent=name,
+                role=agent.spec.role,
+                slots=agent.spec.slots,
+                busy=agent.busy,
+                is_draining=agent.is_draining,
+            )
+            for name, agent in self._agents.items()
+        )
+        return HostReport(host=self.name, pid=os.getpid(), agents=agents)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            for agent in self._agents.values():
+                try:
+                    agent.beat()
+                except BusUnavailableError as error:
+                    log.warning("heartbeat.missed", agent=agent.spec.agent, code=error.code)
+
+    def _on_beat_ended(self, beating: asyncio.Task[None]) -> None:
+        if not beating.cancelled() and (error := beating.exception()) is not None:
+            self._on_bug(error)
+
+    async def _stop_beating(self) -> None:
+        beating, self._beating = self._beating, None
+        if beating is not None:
+            beating.cancel()
+            await asyncio.wait((beating,))

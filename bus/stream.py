@@ -1,0 +1,247 @@
+"""One stream at a time: an acknowledged publish, a read by subject or sequence, a request to JetStream's API."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from remit.bus import subject as subjects
+from remit.contracts.errors import (
+    AlreadyStoredError,
+    AnswerTimeoutError,
+    BusRefusedError,
+    BusUnavailableError,
+    FencedOutError,
+    RemitError,
+    TooLargeError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from remit.bus.connection import Bus
+    from remit.bus.wire import Incoming
+
+EXPECTED_STREAM: Final = "Nats-Expected-Stream"
+EXPECTED_SEQ: Final = "Nats-Expected-Last-Subject-Sequence"
+EXPECTED_SEQ_SUBJECT: Final = "Nats-Expected-Last-Subject-Sequence-Subject"
+MESSAGE_ID: Final = "Nats-Msg-Id"
+BATCH_ID: Final = "Nats-Batch-Id"
+BATCH_SEQUENCE: Final = "Nats-Batch-Sequence"
+BATCH_COMMIT: Final = "Nats-Batch-Commit"
+ROLLUP: Final = "Nats-Rollup"
+
+WRONG_LAST_SEQUENCE, STORE_FAILED, MESSAGE_TOO_LARGE = 10071, 10077, 10054
+_PER_SUBJECT: Final = "per subject"
+_NOT_FOUND, _END_OF_BATCH = 404, 204
+_BATCH: Final = 512
+
+
+class ApiError(msgspec.Struct, frozen=True):
+    """What JetStream says when it refuses."""
+
+    code: int = 0
+    err_code: int = 0
+    description: str = ""
+
+
+class PubAck(msgspec.Struct, frozen=True):
+    """JetStream's answer to a publish."""
+
+    stream: str = ""
+    seq: int = 0
+    duplicate: bool = False
+    count: int = 0
+    error: ApiError | None = None
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One stored message."""
+
+    subject: str
+    seq: int
+    data: bytes
+    headers: dict[str, str] | None = None
+    stored_at: datetime | None = None
+
+
+_puback = msgspec.json.Decoder(PubAck)
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    error: ApiError | None = None
+
+
+_answer = msgspec.json.Decoder(_Answer)
+
+
+class _Position(msgspec.Struct, frozen=True, omit_defaults=True):
+    seq: int
+    next_by_subj: str = ""
+    batch: int = 0
+
+
+async def store(
+    bus: Bus, subject: str, body: bytes, *, headers: Mapping[str, str] | None = None, timeout_s: float = 5.0
+) -> PubAck:
+    """Store a message and give the server's acknowledgement.
+
+    Raises:
+        FencedOutError: the expected sequence is not the last one; nothing was stored.
+        AlreadyStoredError: the subject is taken in a write-once stream; nothing was stored.
+        TooLargeError: above the stream's limit; nothing was stored.
+        BusRefusedError: the server could not or would not store it; nothing was stored.
+        BusUnavailableError: no answer came; it may or may not be stored.
+    """
+    try:
+        answer = await bus.ask(subject, body, headers=headers, timeout_s=timeout_s)
+    except AnswerTimeoutError as error:
+        raise BusUnavailableError("no acknowledgement came", where=subject, expected=error.expected) from error
+    return acknowledged(answer, subject)
+
+
+def acknowledged(answer: Incoming, subject: str) -> PubAck:
+    """Give a publish's acknowledgement; raises as `store`."""
+    ack = _puback.decode(answer.data)
+    if ack.error is not None:
+        raise refusal(ack.error, subject)
+    return ack
+
+
+def refusal(error: ApiError, where: str) -> RemitError:
+    """Give JetStream's refusal as the error that decides what happens next."""
+    got = f"{error.err_code} {error.description}"
+    if error.err_code == WRONG_LAST_SEQUENCE:
+        return FencedOutError("the lane moved on", where=where, got=got)
+    # The code alone says only "store failed": a full disk has the same one.
+    if error.err_code == STORE_FAILED and _PER_SUBJECT in error.description:
+        return AlreadyStoredError("an entry stands at this index", where=where, got=got)
+    if error.err_code == MESSAGE_TOO_LARGE:
+        return TooLargeError("the message is above the stream's limit", where=where, got=got)
+    fix = "free disk space or wait until tasks are done" if error.err_code in _FULL else ""
+    return BusRefusedError("NATS refused", where=where, got=got, fix=fix)
+
+
+_FULL: Final = frozenset({10023, 10028, 10047, STORE_FAILED})
+"""Insufficient resources, resources exceeded, insufficient storage, store failed."""
+
+
+async def last(bus: Bus, stream: str, subject: str) -> Entry | None:
+    """Give the last entry on a subject, or None.
+
+    Raises:
+        BusUnavailableError: the stream could not be read.
+    """
+    return _entry_or_none(await _read_one(bus, subjects.direct_get(stream, subject), b""))
+
+
+async def at(bus: Bus, stream: str, seq: int) -> Entry | None:
+    """Give the entry with a sequence, or None; raises as `last`."""
+    return _entry_or_none(await _read_one(bus, subjects.direct_get(stream), msgspec.json.encode(_Position(seq))))
+
+
+async def entries(
+    bus: Bus, stream: str, filter_: str, *, start_seq: int = 1, batch: int = _BATCH
+) -> AsyncIterator[Entry]:
+    """Give every entry on matching subjects, oldest first, those included that are stored meanwhile.
+
+    Raises:
+        BusUnavailableError: reading broke off; what was given before is right and in order.
+    """
+    seq, where = max(start_seq, 1), subjects.direct_get(stream)
+    while True:
+        body = msgspec.json.encode(_Position(seq, filter_, batch))
+        try:
+            *found, end = await bus.fetch_batch(where, body, 30.0)
+        except AnswerTimeoutError as error:
+            raise BusUnavailableError("the stream was not read to its end", where=filter_) from error
+        for message in found:
+            entry = _entry(message)
+            seq = entry.seq + 1
+            yield entry
+        if end.status == _NOT_FOUND or int((end.headers or {}).get("Nats-Num-Pending", "0")) == 0:
+            return
+        if end.status != _END_OF_BATCH:
+            raise BusUnavailableError("the stream was not read to its end", where=filter_, got=end.description)
+
+
+async def api(bus: Bus, verb: str, *names: str, body: object = None, timeout_s: float = 10.0) -> bytes:
+    """Give JetStream's answer to a request of its API.
+
+    Raises:
+        BusRefusedError: JetStream refused; nothing changed.
+        BusUnavailableError: no answer came; it may or may not be done.
+    """
+    answer = await try_api(bus, verb, *names, body=body, timeout_s=timeout_s)
+    if isinstance(answer, ApiError):
+        raise refusal(answer, subjects.api(verb, *names))
+    return answer
+
+
+async def try_api(bus: Bus, verb: str, *names: str, body: object = None, timeout_s: float = 10.0) -> bytes | ApiError:
+    """Give JetStream's answer, or its refusal as data.
+
+    Raises:
+        BusUnavailableError: no answer came; it may or may not be done.
+    """
+    where = subjects.api(verb, *names)
+    try:
+        answer = await bus.ask(where, msgspec.json.encode(body) if body is not None else b"", timeout_s=timeout_s)
+    except AnswerTimeoutError as error:
+        raise BusUnavailableError("JetStream did not answer", where=where, expected=error.expected) from error
+    return _answer.decode(answer.data).error or answer.data
+
+
+class StreamState(msgspec.Struct, frozen=True):
+    """How far a stream is, and what it holds."""
+
+    messages: int = 0
+    bytes: int = 0
+    first_seq: int = 0
+    last_seq: int = 0
+
+
+class _Info(msgspec.Struct, frozen=True):
+    state: StreamState
+
+
+_info = msgspec.json.Decoder(_Info)
+
+
+async def state(bus: Bus, stream: str) -> StreamState:
+    """Give how far a stream is; raises as `api`."""
+    return _info.decode(await api(bus, "STREAM.INFO", stream)).state
+
+
+def instant(nanoseconds: int) -> datetime:
+    """Give JetStream's nanoseconds as an aware time."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)  # as a float it would lose microseconds
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+
+
+async def _read_one(bus: Bus, where: str, body: bytes) -> Incoming:
+    try:
+        return await bus.ask(where, body)
+    except AnswerTimeoutError as error:
+        raise BusUnavailableError("the stream could not be read", where=where, expected=error.expected) from error
+
+
+def _entry_or_none(message: Incoming) -> Entry | None:
+    if message.status == _NOT_FOUND:
+        return None
+    if message.status:
+        raise BusUnavailableError("the stream could not be read", got=f"{message.status} {message.description}")
+    return _entry(message)
+
+
+_META: Final = ("Nats-Stream", "Nats-Num-Pending", "Nats-Last-Sequence")
+
+
+def _entry(message: Incoming) -> Entry:
+    headers = message.headers or {}
+    subject, seq, at = headers.pop("Nats-Subject"), headers.pop("Nats-Sequence"), headers.pop("Nats-Time-Stamp")
+    for name in _META:
+        headers.pop(name, None)
+    return Entry(subject, int(seq), message.data, headers or None, datetime.fromisoformat(at))

@@ -1,0 +1,159 @@
+"""Streams, consumers and buckets as data; `ensure` brings the server to this shape and changes nothing else."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from remit.bus import shape, stream, subject
+from remit.bus.shape import ConsumerSpec, Republish, Source, StreamSpec
+from remit.bus.subject import DEAD, JOURNAL, RESULTS, TASKS
+from remit.contracts.errors import ServerTooWeakError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remit.bus.connection import Bus
+
+Profile = Literal["embedded", "durable", "cluster"]
+SUPERVISOR: Final = "supervisor"
+"""Durable name of the supervisor's consumers."""
+OLDEST_SERVER: Final = (2, 12, 6)
+
+_SECOND: Final = 1_000_000_000
+_MEBIBYTE: Final = 1024 * 1024
+_CLUSTER_REPLICAS: Final = 3
+
+ACK_WAIT_S: Final = 10
+MAX_DELIVER: Final = 100
+"""After so many deliveries the server gives a step's work up and says so on `UNDELIVERABLE_SUBJECTS`; with the
+backoff of `consumer.py` that is after about 25 minutes of nothing but failures."""
+
+
+STREAMS: Final = (
+    # Write-once: the server refuses a second entry on a subject, and nobody deletes one. Several of these settings
+    # can never be taken back, which is the point.
+    StreamSpec(
+        name=JOURNAL,
+        subjects=subject.JOURNAL_SUBJECTS,
+        storage="file",
+        retention="limits",
+        discard="new",
+        discard_new_per_subject=True,
+        max_msgs_per_subject=1,
+        deny_delete=True,
+        allow_direct=True,
+        allow_atomic=True,
+        republish=Republish(subject.FINISHED_FILTER, subject.RESULT_TARGET),
+    ),
+    # Sourced, not subscribed: a republished outcome carries the fence of its append, and a stream would refuse it.
+    StreamSpec(
+        name=RESULTS,
+        storage="file",
+        retention="limits",
+        max_msgs_per_subject=1,
+        allow_direct=True,
+        sources=(Source(JOURNAL, (Republish(subject.FINISHED_FILTER, subject.RESULT_TARGET),)),),
+    ),
+    StreamSpec(
+        name=DEAD,
+        subjects=(*subject.DEAD_SUBJECTS, *subject.UNDELIVERABLE_SUBJECTS),
+        storage="file",
+        retention="limits",
+        allow_direct=True,
+    ),
+    StreamSpec(
+        name=subject.BLOB_STREAM,
+        subjects=subject.BLOB_SUBJECTS,
+        storage="file",
+        retention="limits",
+        discard="new",
+        allow_direct=True,
+        allow_rollup_hdrs=True,
+    ),
+    StreamSpec(
+        name=subject.STATE_STREAM,
+        subjects=subject.STATE_CACHE_SUBJECTS,
+        storage="file",
+        retention="limits",
+        discard="new",
+        max_msgs_per_subject=1,
+        deny_delete=True,
+        allow_direct=True,
+        allow_rollup_hdrs=True,
+    ),
+    # Bounded, so that a publisher who is faster than the team is refused instead of filling the disk.
+    StreamSpec(
+        name=TASKS,
+        subjects=subject.TASK_SUBJECTS,
+        storage="file",
+        retention="workqueue",
+        discard="new",
+        max_msgs=1_000_000,
+        max_bytes=512 * _MEBIBYTE,
+        max_msg_size=_MEBIBYTE,
+        duplicate_window=120 * _SECOND,
+        allow_direct=True,
+    ),
+)
+
+
+def consumers(roles: Sequence[str]) -> tuple[tuple[str, ConsumerSpec], ...]:
+    """Give the durable consumers with their streams: the supervisor's, and one per role."""
+    return (
+        (TASKS, _consumer(SUPERVISOR, subject.TASK_SUBJECTS, max_deliver=-1)),
+        (JOURNAL, _consumer(SUPERVISOR, subject.SETTLED_FILTERS, max_deliver=-1)),
+        (DEAD, _consumer(SUPERVISOR, subject.UNDELIVERABLE_SUBJECTS, max_deliver=-1)),
+        *((JOURNAL, _consumer(role, (subject.work_filter(role),), max_deliver=MAX_DELIVER)) for role in roles),
+    )
+
+
+def _consumer(name: str, filters: tuple[str, ...], *, max_deliver: int) -> ConsumerSpec:
+    return ConsumerSpec(
+        durable_name=name,
+        filter_subjects=filters,
+        ack_policy="explicit",
+        ack_wait=ACK_WAIT_S * _SECOND,
+        max_ack_pending=20_000,
+        max_deliver=max_deliver,
+        max_waiting=4096,
+    )
+
+
+async def ensure(bus: Bus, roles: Sequence[str], *, profile: Profile = "embedded", oldest_open_seq: int = 1) -> None:
+    """Every stream, bucket and consumer is there with its settings; entries and positions are untouched.
+
+    A consumer of JOURNAL that has to be made starts at `oldest_open_seq`. TASKS, when it has to be made, starts above
+    every run that the journal knows, so that no new task takes an old run's name.
+
+    Raises:
+        StreamMismatchError: a setting stands that cannot be changed; what could be was changed.
+        ServerTooWeakError: the server does not give the profile; nothing below the failing stream was made.
+        BusUnavailableError: the server did not answer; `ensure` may be repeated.
+    """
+    for spec in STREAMS:
+        replicas = _CLUSTER_REPLICAS if profile == "cluster" else 1
+        await shape.ensure_stream(bus, msgspec.structs.replace(spec, num_replicas=replicas))
+    for name, consumer in consumers(roles):
+        await shape.ensure_consumer(bus, name, consumer, start_seq=oldest_open_seq if name == JOURNAL else 1)
+
+
+async def verify(bus: Bus) -> None:
+    """The server is new enough and has JetStream.
+
+    Raises:
+        ServerTooWeakError: it is not, or has not.
+        BusUnavailableError: the server did not answer.
+    """
+    numbers = tuple(int(part) for part in re.findall(r"\d+", bus.server_version)[:3])
+    if numbers < OLDEST_SERVER:
+        raise ServerTooWeakError(
+            "this nats-server is too old",
+            expected="at least " + ".".join(map(str, OLDEST_SERVER)),
+            got=bus.server_version,
+            fix="upgrade nats-server",
+        )
+    if isinstance(answer := await stream.try_api(bus, "INFO"), stream.ApiError):
+        raise ServerTooWeakError("JetStream is not enabled", got=answer.description, fix="give the server a store_dir")

@@ -1,0 +1,233 @@
+"""An embedded deployment: a child nats-server and a local Ray that start and end with this process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from remit import logs, places
+from remit.bus import permission, topology
+from remit.bus.connection import Bus
+from remit.bus.embedded import EmbeddedServer
+from remit.bus.identity import Authority, Credentials
+from remit.bus.private_file import private_directory
+from remit.contracts.errors import ClusterLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+    from typing import Self
+
+    from ray.actor import ActorHandle
+
+    from remit.bus.embedded import Durability
+    from remit.loader import Loaded
+
+FIRST_PORT: Final = 4222
+READY_S: Final = 90.0
+NAMESPACE: Final = "remit"
+_OBJECT_STORE_BYTES: Final = 80 * 1024 * 1024
+"""The smallest that Ray takes: work goes over NATS, so nothing is kept there."""
+IDENTITIES: Final = ("publisher", "operator", "supervisor", "supervisor-answer", "topology")
+
+
+@dataclass(frozen=True)
+class HostSpecs:
+    """Tells a host what to run."""
+
+    url: str
+    team_ref: str
+    slots: Mapping[str, int]
+
+    def __call__(self, host: str, jwts: Mapping[str, str]) -> object:
+        """Give the spec of one host."""
+        from remit.agents.actor import HostSpec
+        from remit.loader import load_roles
+
+        return HostSpec(host=host, url=self.url, jwts=jwts, team_ref=self.team_ref, load=load_roles, slots=self.slots)
+
+
+@dataclass(frozen=True)
+class GatewaySpecs:
+    """Tells a gateway what to serve."""
+
+    url: str
+    team_ref: str
+    data: Path
+    credentials: Path
+
+    def __call__(self, gateway: str) -> object:
+        """Give the spec of one gateway."""
+        from remit.loader import load_tools
+        from remit.tools.actor import GatewaySpec
+
+        return GatewaySpec(
+            name=gateway,
+            url=self.url,
+            journal_creds=self.credentials / f"{gateway}-journal.creds",
+            answer_creds=self.credentials / f"{gateway}-answer.creds",
+            team_ref=self.team_ref,
+            load=load_tools,
+            data_dir=self.data,
+        )
+
+
+class Embedded:
+    """A deployment of one team on this machine; `start`, then `stop`, whatever happens in between."""
+
+    def __init__(self, loaded: Loaded, *, name: str, port: int | None = FIRST_PORT, durability: Durability) -> None:
+        self.loaded = loaded
+        self.name = name
+        self.data = places.data_directory(name)
+        self._port = port
+        self._durability = durability
+        self._server: EmbeddedServer | None = None
+        self._supervisor: ActorHandle[object] | None = None
+
+    @property
+    def server(self) -> EmbeddedServer:
+        """The child nats-server.
+
+        Raises:
+            ClusterLostError: it is not started.
+        """
+        if self._server is None:
+            raise ClusterLostError("the deployment is not started", where=self.name, fix="remit up")
+        return self._server
+
+    def start(self) -> places.Place:
+        """Tasks are taken; the context of this deployment is the current one.
+
+        Raises:
+            DataDirectoryInUseError: another process runs this deployment; nothing changed.
+            ServerStartError: the nats-server did not start.
+            ClusterLostError: Ray or the supervisor did not start in time.
+        """
+        private_directory(self.data)
+        self._server = EmbeddedServer.start(self.data, port=self._port, durability=self._durability)
+        authority = Authority.create_or_load(self.data / "keys")
+        self._issue(authority)
+        asyncio.run(self._ensure_topology())
+        self._start_ray()
+        self._start_supervisor()
+        place = self._place()
+        places.write(place)
+        return place
+
+    def _issue(self, authority: Authority) -> None:
+        directory = private_directory(self.data / "credentials")
+        wanted = {
+            "publisher": permission.publisher_permissions("publisher"),
+            "operator": permission.operator_permissions("operator"),
+            "supervisor": permission.supervisor_permissions(),
+            "supervisor-answer": permission.supervisor_answer_permissions(),
+            "topology": permission.topology_permissions(),
+        }
+        for name, permissions in wanted.items():
+            authority.issue(name, permissions=permissions).write(directory / f"{name}.creds")
+
+    async def _ensure_topology(self) -> None:
+        credentials = Credentials.read(self._credentials("topology"))
+        bus = await Bus.connect(self.server.url, name="topology", credentials=credentials)
+        try:
+            await topology.verify(bus)
+            await topology.ensure(bus, sorted(self.loaded.team.roles), profile=self._durability)
+        finally:
+            await bus.close()
+
+    def _credentials(self, name: str) -> Path:
+        return self.data / "credentials" / f"{name}.creds"
+
+    def _start_ray(self) -> None:
+        os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # the hook copies the project for every worker
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # without byte code every worker starts three times slower
+        import ray
+
+        ray.init(
+            address="local",
+            namespace=NAMESPACE,
+            _node_ip_address="127.0.0.1",
+            include_dashboard=False,
+            log_to_driver=False,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            num_cpus=2,
+        )
+
+    def _start_supervisor(self) -> None:
+        import ray
+
+        from remit.supervisor.actor import SupervisorActor
+
+        self._supervisor = SupervisorActor.options(  # type: ignore[attr-defined]  # added by ray.remote
+            name=f"{self.name}.supervisor", lifetime="detached", max_concurrency=100
+        ).remote(self._supervisor_spec())
+        try:
+            ray.get(self._supervisor.ready.remote(), timeout=READY_S)  # type: ignore[attr-defined]
+        except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
+            raise ClusterLostError(
+                "the supervisor did not start", where=self.name, got=str(error)[-400:], fix="remit doctor"
+            ) from error
+
+    def _supervisor_spec(self) -> object:
+        from remit.agents.actor import HostActor
+        from remit.loader import load_spec
+        from remit.supervisor.actor import SupervisorSpec
+        from remit.supervisor.pool import PoolSpec
+        from remit.tools.actor import GatewayActor
+
+        url, ref, credentials = self.server.url, self.loaded.ref, self.data / "credentials"
+        slots = {name: role.limits.slots for name, role in self.loaded.charter.roles.items()}
+        return SupervisorSpec(
+            url=url,
+            keys=self.data / "keys",
+            journal_credentials=self._credentials("supervisor"),
+            answer_credentials=self._credentials("supervisor-answer"),
+            team_ref=ref,
+            load=load_spec,
+            configure_logs=logs.configure,
+            pool=PoolSpec(
+                prefix=self.name,
+                gateways=1,
+                host_actor=HostActor,
+                gateway_actor=GatewayActor,
+                host_spec=HostSpecs(url, ref, slots),
+                gateway_spec=GatewaySpecs(url, ref, self.data, credentials),
+                credentials=credentials,
+            ),
+        )
+
+    def _place(self) -> places.Place:
+        return places.Place(
+            name=self.name,
+            url=self.server.url,
+            team=self.loaded.team.name,
+            team_ref=self.loaded.ref,
+            data=str(self.data),
+            publisher=str(self._credentials("publisher")),
+            operator=str(self._credentials("operator")),
+        )
+
+    def stop(self, grace_s: float = 5.0) -> None:
+        """Nothing of this deployment runs any more; the journal stays, and the next start goes on from it."""
+        import ray
+
+        ray.shutdown()
+        if self._server is not None:
+            self._server.stop(grace_s)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

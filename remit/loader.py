@@ -1,0 +1,138 @@
+"""Load a team and its charter from where they stand: a folder, a team file, or a module that is installed."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from remit.charter_file import read_charter
+from remit.contracts.errors import TeamInvalidError
+from remit.team import Team
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import ModuleType
+
+    from remit.agents.role import AnyRole
+    from remit.contracts.charter import Charter
+    from remit.contracts.team import TeamSpec
+    from remit.tools.tool import Tool
+
+TEAM_FILE, CHARTER_FILE = "team.py", "charter.yaml"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A team, its charter, and the reference by which any process loads the same."""
+
+    ref: str
+    team: Team
+    charter: Charter
+    charter_path: Path
+
+    def spec(self) -> TeamSpec:
+        """Give the team as the planes see it."""
+        return self.team.spec(self.charter)
+
+
+def resolve(target: str) -> str:
+    """Give the reference of what a user names: a folder with `team.py`, a team file, or a module.
+
+    Raises:
+        TeamInvalidError: there is nothing by this name.
+    """
+    path = Path(target)
+    if path.is_dir():
+        path /= TEAM_FILE
+    if path.is_file():
+        return str(path.resolve())
+    if path.suffix != ".py" and "/" not in target and _is_module(target):
+        return target
+    raise TeamInvalidError(
+        "there is no team here", where=str(path), expected=f"a folder with {TEAM_FILE}", fix="remit init support"
+    )
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def load(ref: str) -> Loaded:
+    """Load a team by its reference.
+
+    Raises:
+        TeamInvalidError: the module cannot be imported, or holds no `team`.
+        CharterInvalidError: the charter is missing, or has missing, unknown or ill-typed keys.
+    """
+    module = _import(ref)
+    team = getattr(module, "team", None)
+    if not isinstance(team, Team):
+        raise TeamInvalidError(
+            "the file defines no team",
+            where=ref,
+            expected='team = Team("support", roles=[…], workflows={…})',
+            got=type(team).__name__,
+        )
+    file = module.__file__
+    path = Path(file).with_name(CHARTER_FILE) if file else Path(CHARTER_FILE)
+    return Loaded(ref, team, read_charter(path), path)
+
+
+def load_spec(ref: str) -> TeamSpec:
+    """Give the team as the supervisor sees it."""
+    return load(ref).spec()
+
+
+def load_roles(ref: str) -> Mapping[str, type[AnyRole]]:
+    """Give the roles of a team, for a host."""
+    return load(ref).team.roles
+
+
+def load_tools(ref: str) -> tuple[TeamSpec, Mapping[str, Tool[object]]]:
+    """Give the team and the bodies of its tools, for a gateway."""
+    loaded = load(ref)
+    return loaded.spec(), loaded.team.tools
+
+
+def _import(ref: str) -> ModuleType:
+    try:
+        if not ref.endswith(".py"):
+            return importlib.import_module(ref)
+        return _import_file(Path(ref))
+    except TeamInvalidError:
+        raise
+    except Exception as error:  # whatever a user's module raises is the user's to see
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        raise TeamInvalidError(
+            f"the team cannot be imported: {type(error).__name__}: {error}", where=f"{frame.filename}:{frame.lineno}"
+        ) from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    """Import a file once per process, under a name that its classes keep; its folder is importable, too."""
+    name = f"remit_team_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise TeamInvalidError("this is no Python file", where=str(path))
+    folder = str(path.parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

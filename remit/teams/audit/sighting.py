@@ -1,0 +1,83 @@
+"""What a tool saw, before anybody judged it: a rule's name, a place, a measure."""
+
+import msgspec
+
+
+class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+    """One hit of one detector."""
+
+    rule: str
+    path: str
+    line: int
+    symbol: str = ""
+    text: str = ""
+    """The cited line, stripped and cut."""
+    measure: int = 0
+    detail: str = ""
+    """What the detector knows beyond the line: the callee, the other copy, the cycle."""
+    tool: str = "ast"
+
+
+class Blob(msgspec.Struct, frozen=True, kw_only=True):
+    """The digest of a file as it was read."""
+
+    path: str
+    digest: str
+
+
+class Skipped(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that was not looked at, and why."""
+
+    what: str
+    cause: str
+
+
+class Scan(msgspec.Struct, frozen=True, kw_only=True):
+    """What one pass over a shard saw; of very many hits of one rule the first ones, and how many more there were."""
+
+    files: int = 0
+    lines: int = 0
+    sightings: tuple[Sighting, ...] = ()
+    blobs: tuple[Blob, ...] = ()
+    """Of every file with a sighting."""
+    skipped: tuple[Skipped, ...] = ()
+
+
+class Doubt(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding that somebody wants looked at again."""
+
+    fingerprint: str
+    rule: str
+    path: str
+    line: int
+    symbol: str
+    snippet: str
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What a second look found: whether the finding holds, at which line, and why."""
+
+    fingerprint: str
+    holds: bool
+    line: int
+    reason: str
+
+
+HITS_PER_RULE = 100
+"""Of one rule in one pass; a shard with more is summed up, not listed."""
+
+
+def clipped(sightings: list[Sighting]) -> tuple[tuple[Sighting, ...], tuple[Skipped, ...]]:
+    """Keep the first hits of every rule, and say how many were left out."""
+    kept: list[Sighting] = []
+    counts: dict[str, int] = {}
+    for sighting in sorted(sightings, key=lambda item: (-item.measure, item.path, item.line, item.rule)):
+        counts[sighting.rule] = counts.get(sighting.rule, 0) + 1
+        if counts[sighting.rule] <= HITS_PER_RULE:
+            kept.append(sighting)
+    left = {rule: count - HITS_PER_RULE for rule, count in counts.items() if count > HITS_PER_RULE}
+    skipped = tuple(
+        Skipped(what=f"{count} more hits of {rule}", cause=f"only the {HITS_PER_RULE} largest of a shard are judged")
+        for rule, count in sorted(left.items())
+    )
+    return tuple(sorted(kept, key=lambda item: (item.path, item.line, item.rule))), skipped

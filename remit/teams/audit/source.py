@@ -1,0 +1,142 @@
+"""A Python file as text: read inside the root, decoded as Python would, with the symbol around any line."""
+
+import ast
+import hashlib
+import io
+import re
+import tokenize
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+READ_LIMIT_BYTES = 2 * 1024 * 1024
+TEXT_LIMIT = 160
+_OPENS = re.compile(r"^(?P<indent>[ \t]*)(?:async[ \t]+)?(?:def|class)[ \t]+(?P<name>\w+)")
+
+
+class UnreadableError(Exception):
+    """A file that cannot be looked at; `rule` says which finding that is, or is empty if it is none."""
+
+    def __init__(self, rule: str, cause: str, line: int = 1) -> None:
+        super().__init__(cause)
+        self.rule = rule
+        self.cause = cause
+        self.line = line
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file that was read and decoded."""
+
+    path: str
+    text: str
+    digest: str
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """Every line without its end."""
+        return self.text.splitlines()
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree.
+
+        Raises:
+            UnreadableError: the file does not parse.
+        """
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return ast.parse(self.text)
+        except SyntaxError as error:
+            raise UnreadableError("syntax-error", error.msg or "invalid syntax", error.lineno or 1) from error
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise UnreadableError("syntax-error", f"the parser gave up: {type(error).__name__}") from error
+
+    def line(self, number: int) -> str:
+        """Give one line, stripped and cut; empty if there is none."""
+        return self.lines[number - 1].strip()[:TEXT_LIMIT] if 0 < number <= len(self.lines) else ""
+
+    def symbol(self, number: int) -> str:
+        """Name the function or class around a line, outermost first.
+
+        By indentation, not by syntax tree, so that it also works where a file does not parse, and a linter's
+        line gets the same name as our own.
+        """
+        if not 0 < number <= len(self.lines):
+            return ""
+        names: list[str] = []
+        limit = _indent(self.lines[number - 1]) + 1
+        for at in range(number - 1, -1, -1):
+            opens = _OPENS.match(self.lines[at])
+            if opens and len(opens["indent"].expandtabs()) < limit:
+                names.append(opens["name"])
+                limit = len(opens["indent"].expandtabs())
+            elif limit == 0:
+                break
+        return ".".join(reversed(names))
+
+
+def _indent(line: str) -> int:
+    bare = line.expandtabs()
+    return len(bare) - len(bare.lstrip())
+
+
+def inside(root: Path, path: str) -> Path:
+    """Give the file behind a relative path, which must lie in the root after every symlink is followed.
+
+    Raises:
+        UnreadableError: it is absolute, climbs out, is no regular file, or is not there.
+    """
+    if not path or Path(path).is_absolute() or ".." in Path(path).parts or "\0" in path:
+        raise UnreadableError("", "the path leaves the repository")
+    try:
+        found = (root / path).resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise UnreadableError("", "it is not there, or its links lead nowhere") from error
+    if not found.is_relative_to(root.resolve()):
+        raise UnreadableError("", "a symlink leads out of the repository")
+    if not found.is_file():
+        raise UnreadableError("", "it is no regular file")
+    return found
+
+
+def content(root: Path, path: str) -> bytes:
+    """Give a file's bytes.
+
+    Raises:
+        UnreadableError: it lies outside, is not there, or is larger than the read limit.
+    """
+    file = inside(root, path)
+    try:
+        if (size := file.stat().st_size) > READ_LIMIT_BYTES:
+            raise UnreadableError("huge-file", f"{size} bytes, above the read limit of {READ_LIMIT_BYTES}")
+        return file.read_bytes()
+    except OSError as error:
+        raise UnreadableError("", f"it cannot be read: {error.strerror}") from error
+
+
+def load(root: Path, path: str) -> Source:
+    """Read and decode one Python file.
+
+    Raises:
+        UnreadableError: as for `content`, or its bytes do not fit its encoding.
+    """
+    data = content(root, path)
+    try:
+        encoding, _lines = tokenize.detect_encoding(io.BytesIO(data).readline)
+        text = data.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+        line = data[: error.start].count(b"\n") + 1 if isinstance(error, UnicodeDecodeError) else 1
+        raise UnreadableError("undecodable-file", f"its bytes are not {_encoding(error)}", line) from error
+    return Source(path, text.removeprefix("\ufeff"), blob_digest(data))
+
+
+def blob_digest(data: bytes) -> str:
+    """Give the digest by which a file's content is named."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def _encoding(error: Exception) -> str:
+    return error.encoding if isinstance(error, UnicodeDecodeError) else "in the encoding that it declares"

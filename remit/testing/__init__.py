@@ -1,0 +1,6 @@
+"""Test a role like any class: a real context over scripted tools, replies and reviews; no server, milliseconds."""
+
+from remit.testing.bench import Bench
+from remit.testing.desk import Called
+
+__all__ = ["Bench", "Called"]

@@ -1,0 +1,98 @@
+"""Ray shell around the supervisor: Ray restarts it, and it goes on from the journal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import ray
+import structlog
+
+from remit.bus.connection import Bus
+from remit.bus.identity import Authority, Credentials
+from remit.contracts.proposal import TEAM_SCOPE
+from remit.supervisor.pool import Pools, PoolSpec, wishes
+from remit.supervisor.service import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from remit.contracts.team import TeamSpec
+
+log = structlog.get_logger(__name__)
+
+BUG_EXIT: Final = 70
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisorSpec:
+    """Where the bus is, where the keys are (files, never values), and what team to supervise."""
+
+    url: str
+    keys: Path
+    """Directory of the authority that signs the identities of agents and gateways."""
+    journal_credentials: Path
+    answer_credentials: Path
+    team_ref: str
+    load: Callable[[str], TeamSpec]
+    pool: PoolSpec
+    configure_logs: Callable[[], None]
+
+
+@ray.remote(max_restarts=-1, max_task_retries=0, num_cpus=0)
+class SupervisorActor:
+    """One team's supervisor. It starts by itself, so that a restart by Ray needs nobody."""
+
+    def __init__(self, spec: SupervisorSpec) -> None:
+        self._spec = spec
+        self._started: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+        self._loop = asyncio.get_event_loop()
+        self._loop.call_soon_threadsafe(self._begin)
+
+    def _begin(self) -> None:
+        if self._started is None:
+            self._started = self._loop.create_task(self._run())
+            self._started.add_done_callback(_end_on_bug)
+
+    async def ready(self) -> None:
+        """Return when tasks are taken."""
+        self._begin()
+        await self._ready.wait()
+
+    async def pid(self) -> int:
+        """Give the process."""
+        return os.getpid()
+
+    async def _run(self) -> None:
+        spec = self._spec
+        spec.configure_logs()
+        team = spec.load(spec.team_ref)
+        journal_bus = await _connect(spec.url, "supervisor", spec.journal_credentials)
+        answer_bus = await _connect(spec.url, "supervisor-answer", spec.answer_credentials)
+        supervisor = Supervisor(team, journal_bus=journal_bus, answer_bus=answer_bus, on_bug=_end_process)
+        await supervisor.recover()
+        pools = Pools(spec.pool, team, supervisor=supervisor, authority=Authority.create_or_load(spec.keys))
+        await pools.adopt(wishes(supervisor.arbiter.values(TEAM_SCOPE)))
+        await supervisor.serve(pools)
+        pools.settle_dead()
+        self._ready.set()
+        log.info("supervisor.started", team=team.name, build=team.build, charter=team.charter_digest)
+        await pools.run()
+
+
+async def _connect(url: str, name: str, credentials: Path) -> Bus:
+    return await Bus.connect(url, name=name, credentials=Credentials.read(credentials))
+
+
+def _end_on_bug(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _end_process(error)
+
+
+def _end_process(error: BaseException) -> NoReturn:
+    log.error("supervisor.ended", error=type(error).__name__, exc_info=error)
+    os._exit(BUG_EXIT)  # no clean-up: what is in memory is in doubt, and the journal is not

@@ -1,0 +1,273 @@
+"""What agents ask for: leases, other roles, decisions of people, and shared state."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from remit.bus import subject
+from remit.contracts.errors import Fault, GrantDeniedError, RemitError, ReplayMismatchError
+from remit.contracts.ids import child_step, role_of
+from remit.contracts.lease import DataScope, Grant, Lease
+from remit.contracts.message import decode
+from remit.contracts.review import RequestReview, ReviewOpened, ReviewOutcome
+from remit.contracts.step import (
+    AskAnswered,
+    AskRole,
+    ClaimRefused,
+    ClaimStep,
+    Parked,
+    Refused,
+    StepLeased,
+    Superseded,
+)
+from remit.supervisor import decide
+from remit.supervisor.decide import Append
+from remit.supervisor.records import answered_asks, is_answered, read_records
+from remit.supervisor.run import review_at
+from remit.supervisor.runs import answer_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Protocol
+
+    from remit.bus.journal import Journal
+    from remit.contracts.proposal import ProposeState, ReadState, StateCommitted, StateRead, StateRejected
+    from remit.contracts.team import TeamSpec
+    from remit.supervisor.arbiter import Arbiter
+    from remit.supervisor.run import ReviewState, RunState, StepState
+    from remit.supervisor.runs import OpenRun, Runs
+
+    class Gateways(Protocol):
+        """Who knows which gateways live."""
+
+        def gateways(self) -> Sequence[str]:
+            """Names of the gateways that serve calls now."""
+
+
+class Holders:
+    """Answers the requests of agents; every answer follows from the journal."""
+
+    def __init__(self, journal: Journal, team: TeamSpec, *, runs: Runs, arbiter: Arbiter, pools: Gateways) -> None:
+        self._journal = journal
+        self._team = team
+        self._runs = runs
+        self._arbiter = arbiter
+        self._pools = pools
+
+    async def claim(self, agent: str, claim: ClaimStep) -> StepLeased | ClaimRefused | None:
+        """The agent holds the step, or hears why not; None while no gateway could serve it."""
+        run = self._runs.get(claim.run_id)
+        if run is None:
+            return ClaimRefused(reason="finished")
+        async with run.lock:
+            refusal = self._check_claim(run, agent, claim)
+            if refusal is not None:
+                return refusal
+            step = run.state.steps[claim.step]
+            is_new = step.status == "dispatched"
+            if is_new and not await self._lease(run, step, agent):
+                return None
+            step = run.state.steps[claim.step]
+            if step.lease is None:
+                return None
+            recorded = answered_asks(self._team, run.state, claim.step)
+            if claim.epoch > 1 or not is_new:
+                recorded += await read_records(self._journal, run.state, claim.step)
+            return StepLeased(lease=step.lease, lease_seq=step.lease_seq, recorded=recorded)
+
+    def _check_claim(self, run: OpenRun, agent: str, claim: ClaimStep) -> ClaimRefused | None:
+        step = run.state.steps.get(claim.step)
+        if step is None or role_of(agent) != step.work.role or claim.epoch > step.work.epoch:
+            return ClaimRefused(reason="unknown")
+        if claim.epoch < step.work.epoch or step.status in {"parked", "decided"}:
+            return ClaimRefused(reason="superseded")
+        if not step.is_held:
+            return ClaimRefused(reason="finished")
+        if step.status == "leased" and step.lease is not None and step.lease.agent != agent:
+            return ClaimRefused(reason="held")
+        return None
+
+    async def _lease(self, run: OpenRun, step: StepState, agent: str) -> bool:
+        gateway, gone = self._gateway(step)
+        if not gateway:
+            return False
+        now = datetime.now(UTC)
+        work = step.work
+        lease = Lease(
+            run_id=work.run_id,
+            step=work.step,
+            epoch=work.epoch,
+            role=work.role,
+            agent=agent,
+            gateway=gateway,
+            gateways_gone=gone,
+            until_at=min(now + timedelta(seconds=work.limit_s), work.deadline_at),
+            grant=self._grant(run.state, step),
+        )
+        return await self._runs.lease(run, lease)
+
+    def _gateway(self, step: StepState) -> tuple[str, tuple[str, ...]]:
+        live = self._pools.gateways()
+        if not live:
+            return "", ()
+        before = step.lease
+        if before is not None and before.gateway in live:
+            return before.gateway, before.gateways_gone
+        gone = (*before.gateways_gone, before.gateway) if before is not None else ()
+        return live[hash(step.work.run_id) % len(live)], gone
+
+    def _grant(self, run: RunState, step: StepState) -> Grant:
+        charter = self._team.charter
+        role = charter.roles[step.work.role]
+        data = [DataScope(name=name, value=self._source(run, name)) for name in role.data_sources]
+        return Grant(
+            tools=role.tools,
+            asks=role.asks,
+            data=tuple(data),
+            approvals=step.approvals,
+            resolutions=step.resolutions,
+        )
+
+    def _source(self, run: RunState, name: str) -> str:
+        source = self._team.charter.data_sources[name]
+        if not source.from_input:
+            return source.value
+        value: object = msgspec.json.decode(run.input())
+        for part in source.from_input.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        return value if isinstance(value, str) else ""
+
+    async def ask(self, agent: str, role: str, ask: AskRole, reply: str) -> AskAnswered | Refused | Superseded | None:
+        """The child step is journaled; answered at once if it ended, else when it ends (None now)."""
+        run = self._holding(agent, ask.run_id, ask.step, ask.epoch)
+        if run is None:
+            return Superseded(reason="the step is not held by this agent")
+        async with run.lock:
+            name = child_step(ask.step, ask.position)
+            child = run.state.steps.get(name)
+            if child is None:
+                refusal = self._check_ask(run.state, role, ask)
+                if refusal is not None:
+                    return Refused(error=refusal)
+                await self._runs.store(run, self._child(run.state, role, ask, name))
+                child = run.state.steps.get(name)
+            if child is not None and is_answered(self._team, child):
+                return answer_of(child)
+            run.askers[name] = reply
+            return None
+
+    def _check_ask(self, run: RunState, role: str, ask: AskRole) -> Fault | None:
+        asker = run.steps[ask.step].work.role
+        try:
+            if role not in self._team.charter.roles[asker].asks or role not in self._team.roles:
+                raise GrantDeniedError(
+                    f"role {asker} may not ask {role}",
+                    where=f"charter.yaml: roles.{asker}.asks",
+                    expected=", ".join(self._team.charter.roles[asker].asks) or "no role",
+                    got=role,
+                )
+            if _depth(run, ask.step) >= run.started.limits.depth or run.dispatched >= run.started.limits.steps:
+                raise GrantDeniedError(
+                    "the run's limits allow no further ask",
+                    where=ask.step,
+                    expected=f"depth {run.started.limits.depth}, steps {run.started.limits.steps}",
+                )
+            decode(self._team.roles[role].takes, ask.body)
+        except RemitError as error:
+            return error.fault()
+        return None
+
+    def _child(self, run: RunState, role: str, ask: AskRole, name: str) -> Append:
+        parent = run.steps[ask.step]
+        return decide.child(self._team, run, parent=parent, step=name, role=role, body=ask.body, position=ask.position)
+
+    def _holding(self, agent: str, run_id: str, step: str, epoch: int) -> OpenRun | None:
+        run = self._runs.get(run_id)
+        state = run.state.steps.get(step) if run is not None else None
+        if state is None or state.status != "leased" or state.lease is None:
+            return None
+        return run if (state.lease.agent, state.lease.epoch) == (agent, epoch) else None
+
+    async def review(self, agent: str, request: RequestReview) -> ReviewOutcome | Parked | Refused | Superseded:
+        """The decision, if a person made it; else the review is open and the step parked."""
+        run = self._holding(agent, request.run_id, request.step, request.epoch)
+        if run is None:
+            return Superseded(reason="the step is not held by this agent")
+        async with run.lock:
+            known = review_at(run.state, request.step, request.position)
+            if known is None:
+                append = open_review(run.state, request, datetime.now(UTC))
+                await self._runs.store(run, append)
+                return (
+                    Parked(review_id=append.message.review_id)
+                    if isinstance(append.message, ReviewOpened)
+                    else Superseded()
+                )
+            return _decided(known, request)
+
+    def read(self, agent: str, request: ReadState) -> StateRead | Refused | Superseded:
+        """The state at this point in time."""
+        if self._holding(agent, request.run_id, request.step, request.epoch) is None:
+            return Superseded(reason="the step is not held by this agent")
+        try:
+            return self._arbiter.read(request)
+        except RemitError as error:
+            return Refused(error=error.fault())
+
+    async def propose(
+        self, agent: str, proposal: ProposeState
+    ) -> StateCommitted | StateRejected | Refused | Superseded:
+        """The proposal is committed, merged, rejected or refused."""
+        if self._holding(agent, proposal.run_id, proposal.step, proposal.epoch) is None:
+            return Superseded(reason="the step is not held by this agent")
+        try:
+            return await self._arbiter.propose(proposal, agent=agent)
+        except RemitError as error:
+            return Refused(error=error.fault())
+
+
+def open_review(run: RunState, request: RequestReview, now: datetime) -> Append:
+    """Give the entry that opens a review and parks its step."""
+    number = run.number + 1
+    entry = ReviewOpened(
+        review_id=f"{run.run_id}-v{number}",
+        run_id=run.run_id,
+        step=request.step,
+        position=request.position,
+        kind=request.kind,
+        title=request.title,
+        subject=request.subject,
+        body=request.body,
+        role=run.steps[request.step].work.role,
+        goal_hash=run.started.goal_hash,
+        opened_at=now,
+    )
+    return Append(subject.decision(run.run_id, number, "review_opened"), entry)
+
+
+def _decided(known: ReviewState, request: RequestReview) -> ReviewOutcome | Parked | Refused:
+    opened, decided = known.opened, known.decided
+    if opened.subject != request.subject:
+        mismatch = ReplayMismatchError(
+            "another action stands at this position",
+            where=request.position,
+            expected=opened.subject,
+            got=request.subject,
+        )
+        return Refused(error=mismatch.fault())
+    if decided is None:
+        return Parked(review_id=opened.review_id)
+    return ReviewOutcome(
+        review_id=opened.review_id, approved=decided.decision == "approved", by=decided.by, reason=decided.reason
+    )
+
+
+def _depth(run: RunState, step: str) -> int:
+    depth, parent = 0, run.steps[step].work.parent
+    while parent is not None:
+        depth += 1
+        parent = run.steps[parent.step].work.parent
+    return depth

@@ -1,0 +1,331 @@
+"""Pools of hosts and gateways: what is wished is compared with what is there, again and again.
+
+Hosts and gateways are named, detached actors: a supervisor that was restarted finds them again. Ray never restarts
+them: a new process is a new agent, and only the supervisor may give it an identity.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final, cast
+
+import ray
+import structlog
+from ray.exceptions import RayError
+
+from remit.bus import permission
+from remit.contracts.ids import new_gateway
+from remit.supervisor import children
+from remit.supervisor.control import POOL_KEY, PoolReport
+from remit.supervisor.layout import layout
+from remit.supervisor.roster import Roster
+from remit.supervisor.tree import Intensity, Restarts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+    from pathlib import Path
+
+    from remit.bus.identity import Authority
+    from remit.contracts.control import Heartbeat
+    from remit.contracts.team import TeamSpec
+    from remit.supervisor.children import Child
+    from remit.supervisor.service import Supervisor
+
+log = structlog.get_logger(__name__)
+
+RECONCILE_S: Final = 0.5
+SILENCE_S: Final = 5.0
+"""A host whose agents are silent for so long is frozen: it is ended, and its work goes to others."""
+DRAIN_S: Final = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolSpec:
+    """How children are started; the start functions come from `remit/`, which alone knows all planes."""
+
+    prefix: str
+    gateways: int
+    host_actor: object
+    gateway_actor: object
+    host_spec: Callable[[str, Mapping[str, str]], object]
+    """Gives what a host is told: from its name and the JWT of each of its agents."""
+    gateway_spec: Callable[[str], object]
+    """Gives what a gateway is told; its credentials are in files, never in messages of Ray."""
+    credentials: Path
+    """Directory in which the credentials of gateways are written."""
+    role_resources: bool = False
+    """Ask Ray for the resource `role_<role>`, as the nodes of a cluster offer it."""
+
+
+@dataclass(slots=True)
+class Host:
+    """A host and the agents in it."""
+
+    child: Child
+    agents: dict[str, str] = field(default_factory=dict)
+    """Role to agent."""
+    draining: set[str] = field(default_factory=set)
+
+
+class Pools:
+    """Keeps as many hosts and gateways alive as are wished."""
+
+    def __init__(self, spec: PoolSpec, team: TeamSpec, *, supervisor: Supervisor, authority: Authority) -> None:
+        self._spec = spec
+        self._team = team
+        self._supervisor = supervisor
+        self._authority = authority
+        self._desired = {name: role.pool for name, role in team.roles.items()}
+        self._hosts: dict[str, Host] = {}
+        self._gateways: dict[str, Child] = {}
+        self._restarts: dict[str, Restarts] = {}
+        self._roster = Roster()
+        self._changed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._bug: BaseException | None = None
+
+    # --- what the supervisor and operators ask ---------------------------------------------------
+
+    def gateways(self) -> tuple[str, ...]:
+        """Names of the gateways that serve calls now."""
+        return tuple(sorted(self._gateways))
+
+    def scale(self, role: str, hosts: int) -> None:
+        """Wish for a number of hosts of a role; the next reconciliation makes it so."""
+        self._desired[role] = hosts
+        self._changed.set()
+
+    def heard(self, beat: Heartbeat) -> None:
+        """Note that an agent lives."""
+        self._roster.heard(beat, time.monotonic())
+
+    def forgive_silence(self) -> None:
+        """Count silence anew: the bus was away, and nobody could be heard."""
+        self._roster.forgive(time.monotonic())
+
+    def report(self, role: str) -> PoolReport:
+        """Say what is there of a role."""
+        agents = [host.agents[role] for host in self._hosts.values() if role in host.agents]
+        desired = self._desired[role]
+        beats = self._roster.beats(agents)
+        ready = sum(beat.state == "ready" for beat in beats)
+        return PoolReport(
+            desired=desired,
+            ready=ready,
+            busy=sum(beat.busy for beat in beats),
+            slots=sum(beat.slots for beat in beats),
+            pending_reason=self._why_pending(role) if ready < desired else "",
+        )
+
+    def _why_pending(self, role: str) -> str:
+        now = time.monotonic()
+        for host, roles in layout(self._team.roles, self._desired).items():
+            restarts = self._restarts.get(host)
+            if role in roles and restarts is not None and restarts.wait_s(now) > 0:
+                state = "quarantined" if restarts.is_quarantined else "restarting"
+                return f"{host} is {state} for {restarts.wait_s(now):.0f} s"
+        if self._spec.role_resources and not ray.cluster_resources().get(f"role_{role}"):
+            return f"no node offers the resource role_{role}"
+        return "starting"
+
+    # --- an earlier supervisor's children --------------------------------------------------------
+
+    async def adopt(self, wishes: Mapping[str, int]) -> None:
+        """Take the wishes of the journal, and the children that live; the silent ones are ended."""
+        self._desired |= {role: hosts for role, hosts in wishes.items() if role in self._desired}
+        await asyncio.gather(*(self._adopt(child) for child in children.find(self._spec.prefix)))
+        log.info("pools.adopted", hosts=len(self._hosts), gateways=len(self._gateways))
+
+    async def _adopt(self, child: Child) -> None:
+        try:
+            agents = cast("dict[str, str]", await child.ask("names"))
+        except (RayError, TimeoutError) as error:
+            log.warning("child.lost", child=child.name, error=str(error)[:200])
+            child.kill()
+            return
+        if child.kind == "gateway":
+            self._gateways |= dict.fromkeys(agents.values(), child)
+        elif child.label in self._hosts or not agents:
+            child.kill()
+            return
+        else:
+            self._hosts[child.label] = Host(child, agents)
+            self._roster.expect(agents.values(), time.monotonic())
+        self._keep(self._bury(child), f"watch {child.name}")
+
+    def settle_dead(self) -> None:
+        """Dispatch again what is held by agents or served by gateways that are not there any more."""
+        live = {agent for host in self._hosts.values() for agent in host.agents.values()} | set(self._gateways)
+        for name in self._supervisor.holders() - live:
+            self._gone(name)
+
+    def _gone(self, name: str) -> None:
+        if name.startswith("gw-"):
+            self._supervisor.gateway_gone(name)
+        else:
+            self._supervisor.agent_gone(name)
+
+    # --- reconciliation --------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Reconcile until cancelled.
+
+        Raises whatever one of the tasks here raised: the process is to end and be replaced.
+        """
+        while True:
+            if self._bug is not None:
+                raise self._bug
+            self._end_silent()
+            self._reconcile()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), RECONCILE_S)
+            self._changed.clear()
+
+    def _reconcile(self) -> None:
+        for index in range(self._spec.gateways):
+            label = f"gateway-{index}"
+            if all(child.label != label for child in self._gateways.values()):
+                self._start(label, partial(self._start_gateway, label))
+        wished = layout(self._team.roles, self._desired)
+        for label, roles in wished.items():
+            host = self._hosts.get(label)
+            if host is None:
+                self._start(label, partial(self._start_host, label, roles))
+            elif missing := roles - set(host.agents):
+                self._once(f"add {label}", partial(self._add, host, missing))
+        for label, host in self._hosts.items():
+            extra = set(host.agents) - wished.get(label, frozenset())
+            if extra:
+                self._once(f"drain {label}", partial(self._drain, host, extra))
+
+    def _start(self, label: str, start: Callable[[], Coroutine[object, object, None]]) -> None:
+        restarts = self._restarts.setdefault(label, Restarts(Intensity()))
+        if restarts.may_start(time.monotonic()):
+            self._once(f"start {label}", start)
+
+    async def _start_gateway(self, label: str) -> None:
+        name = new_gateway()
+        for suffix, permissions in (
+            ("journal", permission.gateway_permissions(name)),
+            ("answer", permission.gateway_answer_permissions(name)),
+        ):
+            identity = f"{name}-{suffix}"
+            self._authority.issue(identity, permissions=permissions).write(self._spec.credentials / f"{identity}.creds")
+        child = children.start(self._spec.prefix, "gateway", label, self._spec.gateway_actor, {})
+        if await self._tell(child, "ensure", self._spec.gateway_spec(name)):
+            self._gateways[name] = child
+            self._keep(self._bury(child), f"watch {child.name}")
+            log.info("gateway.started", gateway=name)
+
+    async def _start_host(self, label: str, roles: frozenset[str]) -> None:
+        resources = {f"role_{role}": 1.0 for role in roles} if self._spec.role_resources else {}
+        child = children.start(self._spec.prefix, "host", label, self._spec.host_actor, resources)
+        host = Host(child)
+        await self._add(host, roles)
+        if host.agents:
+            self._hosts[label] = host
+            self._keep(self._bury(child), f"watch {child.name}")
+            log.info("host.started", host=label, agents=sorted(host.agents.values()))
+
+    async def _add(self, host: Host, roles: frozenset[str] | set[str]) -> None:
+        child = host.child
+        try:
+            keys = await child.ask("keys", sorted(roles), within_s=children.START_S)
+        except (RayError, TimeoutError) as error:
+            self._failed(child, error)
+            return
+        made = cast("dict[str, tuple[str, str]]", keys)
+        jwts = {agent: self._jwt(role, agent, public) for role, (agent, public) in made.items()}
+        if await self._tell(child, "ensure", self._spec.host_spec(child.label, jwts)):
+            host.agents |= {role: agent for role, (agent, _) in made.items()}
+            self._roster.expect(jwts, time.monotonic())
+
+    def _jwt(self, role: str, agent: str, public: str) -> str:
+        charter = self._team.charter.roles[role]
+        permissions = permission.agent_permissions(role, agent, tools=charter.tools, asks=charter.asks)
+        return self._authority.user_jwt(public, name=agent, permissions=permissions)
+
+    async def _tell(self, child: Child, method: str, spec: object) -> bool:
+        try:
+            await child.ask(method, spec, within_s=children.START_S)
+        except (RayError, TimeoutError) as error:
+            self._failed(child, error)
+            return False
+        return True
+
+    def _failed(self, child: Child, error: Exception) -> None:
+        log.error("child.failed", child=child.name, error=str(error)[-600:])
+        self._restarts[child.label].died(time.monotonic())
+        child.kill()
+
+    async def _drain(self, host: Host, roles: set[str]) -> None:
+        gone = {role: host.agents[role] for role in roles}
+        with suppress(RayError, TimeoutError):  # dead or frozen: what it held is dispatched again below
+            await host.child.ask("drain", sorted(roles), DRAIN_S, within_s=DRAIN_S + children.ANSWER_S)
+        for role, agent in gone.items():
+            if host.agents.get(role) == agent:
+                del host.agents[role]
+            self._roster.forget(agent)
+            self._supervisor.agent_gone(agent)
+        if not host.agents:
+            self._hosts.pop(host.child.label, None)
+            host.child.kill()
+        log.info("host.drained", host=host.child.label, roles=sorted(roles))
+
+    # --- death -----------------------------------------------------------------------------------
+
+    async def _bury(self, child: Child) -> None:
+        reason = await child.outlive()
+        host = self._hosts.get(child.label)
+        names = [name for name, item in self._gateways.items() if item is child]
+        if host is not None and host.child is child:
+            del self._hosts[child.label]
+            names += host.agents.values()
+        if not names:
+            return  # it was drained
+        log.warning("child.died", child=child.name, reason=reason)
+        self._restarts.setdefault(child.label, Restarts(Intensity())).died(time.monotonic())
+        for name in names:
+            self._gateways.pop(name, None)
+            self._roster.forget(name)
+            self._gone(name)
+        self._changed.set()
+
+    def _end_silent(self) -> None:
+        if not self._supervisor.is_connected:
+            self._roster.forgive(time.monotonic())
+        silent = set(self._roster.silent(time.monotonic(), SILENCE_S))
+        for host in self._hosts.values():
+            frozen = silent & set(host.agents.values())
+            if frozen:
+                log.warning("host.silent", host=host.child.label, agents=sorted(frozen))
+                self._roster.forget(*frozen)
+                host.child.kill()
+
+    def _once(self, name: str, work: Callable[[], Coroutine[object, object, None]]) -> None:
+        if all(task.get_name() != name for task in self._tasks):
+            self._keep(work(), name)
+
+    def _keep(self, work: Coroutine[object, object, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._bug = error
+        self._changed.set()
+
+
+def wishes(values: Mapping[str, object]) -> dict[str, int]:
+    """Give the wished number of hosts by role from the team's state."""
+    return {
+        key.removeprefix(POOL_KEY): value
+        for key, value in values.items()
+        if key.startswith(POOL_KEY) and isinstance(value, int)
+    }

@@ -1,0 +1,237 @@
+"""The open runs: every change is decided, appended, folded, and only then performed."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from remit.bus import subject
+from remit.bus.journal import Fence
+from remit.contracts.envelope import CONTRACT, RUN, SENDER, TRACE
+from remit.contracts.errors import AlreadyStoredError, BusUnavailableError, FencedOutError
+from remit.contracts.message import encode
+from remit.contracts.step import AskAnswered, RunStep
+from remit.contracts.task import RunFinished
+from remit.supervisor import decide
+from remit.supervisor.fold import Fold, settle, started_by
+from remit.supervisor.records import is_answered
+from remit.supervisor.run import evolve, new_run, on_leased
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from remit.bus.journal import Journal
+    from remit.bus.subject import RunSubject
+    from remit.contracts.envelope import Envelope
+    from remit.contracts.lease import Lease
+    from remit.contracts.team import TeamSpec
+    from remit.supervisor.arbiter import Arbiter
+    from remit.supervisor.decide import Append
+    from remit.supervisor.run import RunState, StepState
+
+log = structlog.get_logger(__name__)
+
+SUPERVISOR = "supervisor"
+RELOAD_PAUSE_S = 0.2
+
+
+class OpenRun:
+    """A run's state, the lock that orders its changes, and who waits for its children."""
+
+    __slots__ = ("askers", "lock", "state")
+
+    def __init__(self, state: RunState) -> None:
+        self.state = state
+        self.lock = asyncio.Lock()  # guards the run's lane: one decision after the other
+        self.askers: dict[str, str] = {}
+        """Reply subject of whoever asked for a child step."""
+
+
+class Runs:
+    """All open runs of the team."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        team: TeamSpec,
+        arbiter: Arbiter,
+        *,
+        answer: Callable[[str, msgspec.Struct], None],
+        wake: Callable[[str, float], None],
+    ) -> None:
+        self._journal = journal
+        self._team = team
+        self._arbiter = arbiter
+        self._answer = answer
+        self._wake = wake
+        self._open: dict[str, OpenRun] = {}
+
+    def __iter__(self) -> Iterator[OpenRun]:
+        return iter(tuple(self._open.values()))
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def get(self, run: str) -> OpenRun | None:
+        """Give an open run."""
+        return self._open.get(run)
+
+    def adopt(self, state: RunState) -> OpenRun:
+        """Take a run that was folded from the journal."""
+        run = self._open[state.run_id] = OpenRun(state)
+        return run
+
+    async def admit(self, run_id: str, *, workflow: str, body: bytes, envelope: Envelope) -> None:
+        """The task is a run, or is refused; either is journaled. A task that came before changes nothing.
+
+        Raises:
+            BusUnavailableError: nothing is known to be stored; the task is to be delivered again.
+        """
+        if run_id in self._open:
+            return
+        now = datetime.now(UTC)
+        append = decide.start(self._team, run_id=run_id, workflow=workflow, body=body, envelope=envelope, now=now)
+        try:
+            seq = await self._append(append, Fence(subject.lane(run_id), 0), envelope.trace)
+        except (FencedOutError, AlreadyStoredError):
+            return
+        started = started_by(append.message)
+        if started is None:
+            log.info("task.refused", run_id=run_id, workflow=workflow)
+            return
+        state = new_run(started, self._team.workflows[workflow])
+        evolve(state, seq, append.message, at=now)
+        run = self.adopt(state)
+        if not isinstance(append.message, RunStep):
+            async with run.lock:
+                await self.advance(run)
+
+    async def settle(self, parts: RunSubject, name: str, data: bytes) -> None:
+        """A completion or failure is folded, and what follows from it is journaled and performed.
+
+        Raises:
+            MalformedMessageError: it does not fit its contract; it does not count.
+        """
+        run = self._open.get(parts.run)
+        if run is None:
+            return
+        async with run.lock:
+            if settle(run.state, parts, name, data, at=datetime.now(UTC)):
+                self._answer_asker(run, run.state.steps[parts.lane])
+                await self.advance(run)
+
+    def _answer_asker(self, run: OpenRun, step: StepState) -> None:
+        if step.work.parent is None or not is_answered(self._team, step):
+            return
+        reply = run.askers.pop(step.work.step, "")
+        if reply:
+            self._answer(reply, answer_of(step))
+
+    async def advance(self, run: OpenRun) -> None:
+        """Append what the run needs until it waits for others; the caller holds the run's lock."""
+        state = run.state
+        while True:
+            now = datetime.now(UTC)
+            versions = self._arbiter.versions(state.run_id) if not state.undecided else {}
+            append = decide.advance(self._team, state, versions, now)
+            if append is None:
+                break
+            await self.store(run, append)
+            state = run.state
+        if state.finished is not None:
+            self._close(run, state.finished)
+        else:
+            self._wake_for_retries(state)
+
+    def _wake_for_retries(self, state: RunState) -> None:
+        now = datetime.now(UTC)
+        for name in state.failed:
+            step = state.steps[name]
+            if decide.may_retry(self._team, step):
+                self._wake(state.run_id, max(0.0, (decide.retry_at(step) - now).total_seconds()))
+
+    def _close(self, run: OpenRun, finished: RunFinished) -> None:
+        if self._open.pop(run.state.run_id, None) is None:
+            return
+        self._arbiter.forget(run.state.run_id)
+        log.info(
+            "run.finished",
+            run_id=finished.run_id,
+            workflow=finished.workflow,
+            outcome=finished.outcome,
+            stopped_by=finished.stopped_by,
+            steps=finished.steps,
+            duration_ms=finished.duration_ms,
+        )
+
+    async def store(self, run: OpenRun, append: Append) -> bool:
+        """Append one decision and fold it; if the lane moved on, or no answer came, the lane is read again."""
+        state = run.state
+        before = state.lane_seq
+        try:
+            seq = await self._append(append, Fence(subject.lane(state.run_id), state.lane_seq), state.started.trace)
+        except (FencedOutError, AlreadyStoredError, BusUnavailableError) as error:
+            log.warning("lane.read_again", run_id=state.run_id, subject=append.subject, error=str(error))
+            await self.reload(run)
+            if run.state.lane_seq == before and not isinstance(error, BusUnavailableError):
+                raise RuntimeError(
+                    f"the lane of {state.run_id} refuses what its fold asks for: {append.subject}"
+                ) from error
+            return False
+        evolve(state, seq, append.message, at=datetime.now(UTC))
+        return True
+
+    async def lease(self, run: OpenRun, lease: Lease) -> bool:
+        """Journal a lease; False if another one stands there: the run was read again."""
+        name = subject.lease(lease.run_id, lease.step, lease.epoch)
+        headers = _headers(lease, lease.run_id, run.state.started.trace)
+        try:
+            seq = await self._journal.append(name, encode(lease), headers=headers)
+        except (AlreadyStoredError, BusUnavailableError):
+            await self.reload(run)
+            return False
+        return on_leased(run.state, seq, lease)
+
+    async def reload(self, run: OpenRun) -> None:
+        """Fold the run from its journal; waits until the bus can be read."""
+        while True:
+            try:
+                await self._reload(run)
+            except BusUnavailableError as error:
+                log.warning("run.read_failed", run_id=run.state.run_id, error=str(error))
+                await asyncio.sleep(RELOAD_PAUSE_S)
+            else:
+                return
+
+    async def _reload(self, run: OpenRun) -> None:
+        name = run.state.run_id
+        fold = Fold(self._team)
+        async for entry in self._journal.read(subject.run_all(name), start_seq=max(run.state.first_seq, 1)):
+            fold.apply(entry)
+        if name in fold.finished:
+            run.state.finished = fold.finished[name]
+            self._close(run, fold.finished[name])
+        elif name in fold.runs:
+            run.state = fold.runs[name]
+
+    async def _append(self, append: Append, fence: Fence, trace: str) -> int:
+        headers = _headers(append.message, append.message.run_id, trace)
+        return await self._journal.append(append.subject, encode(append.message), fence=fence, headers=headers)
+
+
+def _headers(message: msgspec.Struct, run: str, trace: str) -> dict[str, str]:
+    headers = {RUN: run, SENDER: SUPERVISOR, CONTRACT: str(type(message).__struct_config__.tag)}
+    if trace:
+        headers[TRACE] = trace
+    return headers
+
+
+def answer_of(child: StepState) -> AskAnswered:
+    """Give what the asker of a finished child is told."""
+    if child.status == "completed":
+        return AskAnswered(reply=child.reply)
+    return AskAnswered(error=child.error)

@@ -1,0 +1,336 @@
+"""The supervisor without Ray: folds the journal, then answers tasks, agents and operators."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+import structlog
+
+from remit.bus import subject
+from remit.bus.backlog import backlog
+from remit.bus.consumer import PullLoop, settle_with
+from remit.bus.dead_letter import DeadLetters, Pointer
+from remit.bus.journal import Journal
+from remit.bus.state_cache import StateCache
+from remit.contracts.control import Heartbeat
+from remit.contracts.envelope import envelope_of
+from remit.contracts.errors import BusUnavailableError, MalformedMessageError, RemitError, RetryableError
+from remit.contracts.ids import run_id
+from remit.contracts.message import decode, encode, raw
+from remit.contracts.proposal import ProposeState, ReadState
+from remit.contracts.review import RequestReview
+from remit.contracts.step import AskRole, ClaimStep, Refused
+from remit.contracts.tool import ToolInDoubt
+from remit.supervisor import arbiter as arbiters
+from remit.supervisor import decide, fold
+from remit.supervisor.arbiter import Arbiter
+from remit.supervisor.control import Control, PoolReport
+from remit.supervisor.holders import Holders, open_review
+from remit.supervisor.run import doubt_is_known
+from remit.supervisor.runs import Runs
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from remit.bus.connection import Bus
+    from remit.bus.delivery import Delivery
+    from remit.bus.wire import Incoming
+    from remit.contracts.proposal import StateCommitted
+    from remit.contracts.team import TeamSpec
+    from remit.supervisor.run import StepState
+    from remit.supervisor.runs import OpenRun
+
+log = structlog.get_logger(__name__)
+
+SWEEP_S = 0.5
+IN_HAND = 2_000
+"""Deliveries handled at once; the rest waits in the stream."""
+
+
+class Pools(Protocol):
+    """What the supervisor needs of the pools of hosts and gateways."""
+
+    def gateways(self) -> tuple[str, ...]:
+        """Names of the gateways that serve calls now."""
+
+    def heard(self, beat: Heartbeat) -> None:
+        """Note that an agent lives."""
+
+    def scale(self, role: str, hosts: int) -> None:
+        """Wish for a number of hosts of a role."""
+
+    def report(self, role: str) -> PoolReport:
+        """Say what is there of a role."""
+
+
+class Supervisor:
+    """One team's supervisor: `recover`, then `serve`."""
+
+    def __init__(
+        self, team: TeamSpec, *, journal_bus: Bus, answer_bus: Bus, on_bug: Callable[[BaseException], None]
+    ) -> None:
+        self._team = team
+        self._bus = journal_bus
+        self._answers = answer_bus
+        self._on_bug = on_bug
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loops: list[PullLoop] = []
+        self._pools: Pools | None = None
+        self._control: Control
+        self._holders: Holders
+        self._journal = Journal(journal_bus)
+        self._cache = StateCache(journal_bus)
+        self.arbiter = Arbiter(self._journal, team.state, on_commit=self._on_commit)
+        self.runs = Runs(self._journal, team, self.arbiter, answer=self._answer, wake=self._wake)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the bus can be heard now."""
+        return self._bus.is_connected
+
+    async def recover(self) -> None:
+        """Fold the journal: every open run stands where its journal ends."""
+        started = asyncio.get_running_loop().time()
+        runs = fold.Fold(self._team)
+        await self._journal.fold((arbiters.FILTER,), 1, self.arbiter.apply)
+        await self._journal.fold(fold.FILTERS, 1, runs.apply)
+        for state in runs.runs.values():
+            self.runs.adopt(state)
+        for name in runs.finished:
+            self.arbiter.forget(name)
+        for stranger in runs.strangers.values():
+            log.error("run.stranded", run_id=stranger.run_id, workflow=stranger.workflow, build=stranger.build)
+        log.info(
+            "supervisor.recovered",
+            open_runs=len(self.runs),
+            finished_runs=len(runs.finished),
+            duration_ms=int((asyncio.get_running_loop().time() - started) * 1000),
+        )
+
+    async def serve(self, pools: Pools) -> None:
+        """Answer tasks, agents and operators, and go on with every open run."""
+        self._pools = pools
+        self._holders = Holders(self._journal, self._team, runs=self.runs, arbiter=self.arbiter, pools=pools)
+        self._control = Control(
+            self._team,
+            runs=self.runs,
+            arbiter=self.arbiter,
+            pools=pools,
+            dead=DeadLetters(self._bus),
+            redelivered=self._redelivered,
+        )
+        await self._listen()
+        self._loops = [
+            await PullLoop.start(self._bus, subject.TASKS, "supervisor", self._on_task, batch=IN_HAND),
+            await PullLoop.start(self._bus, subject.JOURNAL, "supervisor", self._on_settled, batch=IN_HAND),
+        ]
+        for run in self.runs:
+            self._spawn(self._advance(run))
+        self._spawn(self._sweep())
+
+    async def _listen(self) -> None:
+        listeners: dict[str, Callable[[Incoming], Coroutine[object, object, None]]] = {
+            subject.CLAIMS: self._on_claim,
+            subject.ASKS: self._on_ask,
+            subject.REVIEWS: self._on_review,
+            subject.STATE_READS: self._on_read,
+            subject.PROPOSALS: self._on_propose,
+            subject.CONTROLS: self._on_control,
+        }
+        for name, handler in listeners.items():
+            await self._answers.subscribe(name, self._guarded(handler))
+        await self._bus.subscribe(subject.REGISTRY, self._on_heartbeat)
+
+    async def stop(self) -> None:
+        """Stop pulling, let what is in hand finish, leave the rest to the next supervisor."""
+        for loop in self._loops:
+            await loop.stop()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- deliveries ------------------------------------------------------------------------------
+
+    def _on_task(self, delivery: Delivery) -> None:
+        self._spawn(settle_with(delivery, self._admit, on_refused=self._bury, on_bug=self._on_bug))
+
+    async def _admit(self, delivery: Delivery) -> None:
+        workflow = subject.last_token(delivery.subject)
+        await self.runs.admit(
+            run_id(delivery.stream_seq),
+            workflow=workflow,
+            body=delivery.data,
+            envelope=envelope_of(delivery.headers),
+        )
+
+    def _on_settled(self, delivery: Delivery) -> None:
+        self._spawn(settle_with(delivery, self._settle, on_refused=self._bury, on_bug=self._on_bug))
+
+    async def _settle(self, delivery: Delivery) -> None:
+        parts = subject.parse_run(delivery.subject)
+        if parts is None:
+            return
+        if parts.kind == "in_doubt":
+            await self._doubt(decode(ToolInDoubt, delivery.data))
+        else:
+            await self.runs.settle(parts, delivery.subject, delivery.data)
+
+    async def _doubt(self, doubt: ToolInDoubt) -> None:
+        run = self.runs.get(doubt.run_id)
+        if run is None:
+            return
+        async with run.lock:
+            while not doubt_is_known(run.state, doubt):
+                step = run.state.steps.get(doubt.step)
+                if step is None:
+                    return
+                request = RequestReview(
+                    run_id=doubt.run_id,
+                    step=doubt.step,
+                    epoch=step.work.epoch,
+                    position=doubt.position,
+                    kind="in_doubt",
+                    title=f"did the call of {doubt.tool} happen? {doubt.reason}",
+                    subject=doubt.request,
+                    body=raw({"tool": doubt.tool, "reason": doubt.reason}),
+                )
+                await self.runs.store(run, open_review(run.state, request, datetime.now(UTC)))
+
+    async def _bury(self, delivery: Delivery, error: RemitError) -> None:
+        pointer = Pointer(stream=delivery.about.stream, seq=delivery.stream_seq)
+        await DeadLetters(self._bus).append(delivery.subject, error.fault(), pointer, body=delivery.data)
+
+    # --- requests of agents and operators --------------------------------------------------------
+
+    def _guarded(self, handler: Callable[[Incoming], Coroutine[object, object, None]]) -> Callable[[Incoming], None]:
+        async def guarded(message: Incoming) -> None:
+            try:
+                await handler(message)
+            except MalformedMessageError as error:
+                self._answer(message.reply, Refused(error=error.fault()))
+            except BusUnavailableError as error:
+                log.warning("request.unanswered", subject=message.subject, error=str(error))
+
+        return lambda message: self._spawn(guarded(message))
+
+    async def _on_claim(self, message: Incoming) -> None:
+        agent = subject.last_token(message.subject)
+        self._reply(message, await self._holders.claim(agent, decode(ClaimStep, message.data)))
+
+    async def _on_ask(self, message: Incoming) -> None:
+        *_, role, agent = message.subject.split(".")
+        self._reply(message, await self._holders.ask(agent, role, decode(AskRole, message.data), message.reply))
+
+    async def _on_review(self, message: Incoming) -> None:
+        agent = subject.last_token(message.subject)
+        self._reply(message, await self._holders.review(agent, decode(RequestReview, message.data)))
+
+    async def _on_read(self, message: Incoming) -> None:
+        agent = subject.last_token(message.subject)
+        self._reply(message, self._holders.read(agent, decode(ReadState, message.data)))
+
+    async def _on_propose(self, message: Incoming) -> None:
+        agent = subject.last_token(message.subject)
+        self._reply(message, await self._holders.propose(agent, decode(ProposeState, message.data)))
+
+    async def _on_control(self, message: Incoming) -> None:
+        *_, verb, operator = message.subject.split(".")
+        self._reply(message, await self._control.answer(verb, operator, message.data))
+
+    def _on_heartbeat(self, message: Incoming) -> None:
+        try:
+            beat = decode(Heartbeat, message.data)
+        except MalformedMessageError as error:
+            log.warning("heartbeat.ignored", subject=message.subject, error=str(error))
+            return
+        if self._pools is not None and beat.agent == subject.last_token(message.subject):
+            self._pools.heard(beat)
+
+    def _reply(self, message: Incoming, answer: msgspec.Struct | None) -> None:
+        if answer is not None:
+            self._answer(message.reply, answer)
+
+    def _answer(self, reply: str, answer: msgspec.Struct) -> None:
+        if reply:
+            self._answers.send(reply, encode(answer))
+
+    # --- what time brings ------------------------------------------------------------------------
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now = datetime.now(UTC)
+            for run in self.runs:
+                late = decide.overdue(run.state, now)
+                if late or now >= decide.ends_at(run.state.started):
+                    self._spawn(self._advance(run))
+
+    def _wake(self, name: str, delay_s: float) -> None:
+        asyncio.get_running_loop().call_later(delay_s, self._poke, name)
+
+    def _poke(self, name: str) -> None:
+        run = self.runs.get(name)
+        if run is not None:
+            self._spawn(self._advance(run))
+
+    async def _advance(self, run: OpenRun) -> None:
+        async with run.lock:
+            for append in decide.overdue(run.state, datetime.now(UTC)):
+                if not await self.runs.store(run, append):
+                    break
+            await self.runs.advance(run)
+
+    # --- what the pools tell ---------------------------------------------------------------------
+
+    def agent_gone(self, agent: str) -> None:
+        """Dispatch again at once what a dead agent held."""
+        self._dispatch_again(lambda step: step.lease is not None and step.lease.agent == agent, f"host of {agent} gone")
+
+    def gateway_gone(self, gateway: str) -> None:
+        """Dispatch again what a dead gateway served; the next lease names another."""
+        self._dispatch_again(lambda step: step.lease is not None and step.lease.gateway == gateway, f"{gateway} gone")
+
+    def holders(self) -> set[str]:
+        """Names of the agents and gateways that hold or serve a step."""
+        leases = [step.lease for run in self.runs for step in run.state.steps.values() if step.status == "leased"]
+        return {name for lease in leases if lease is not None for name in (lease.agent, lease.gateway)}
+
+    def _dispatch_again(self, is_lost: Callable[[StepState], bool], rule: str) -> None:
+        for run in self.runs:
+            if any(step.status == "leased" and is_lost(step) for step in run.state.steps.values()):
+                self._spawn(self._again(run, is_lost, rule))
+
+    async def _again(self, run: OpenRun, is_lost: Callable[[StepState], bool], rule: str) -> None:
+        async with run.lock:
+            for name in list(run.state.steps):
+                step = run.state.steps[name]
+                while step.status == "leased" and is_lost(step) and run.state.finished is None:
+                    await self.runs.store(run, decide.again(run.state, step, rule))
+                    step = run.state.steps[name]
+
+    # --- housekeeping ----------------------------------------------------------------------------
+
+    def _on_commit(self, version: StateCommitted) -> None:
+        self._spawn(self._show(version))
+
+    async def _show(self, version: StateCommitted) -> None:
+        try:
+            await self._cache.put(version.scope, version.key, version=version.version, value=version.value)
+        except RetryableError as error:  # a cache: the journal has it, and `rebuild` brings it back
+            log.warning("state.not_cached", key=version.key, error=str(error))
+
+    async def _redelivered(self, role: str) -> int:
+        return (await backlog(self._bus, role)).num_redelivered
+
+    def _spawn(self, work: Coroutine[object, object, None] | Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+
+    def _reap(self, task: asyncio.Future[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._on_bug(error)

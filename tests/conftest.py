@@ -1,0 +1,73 @@
+"""A real nats-server, and a connection to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from remit.bus.connection import Bus
+from remit.bus.embedded import binary
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+START_S = 10.0
+
+
+class NatsServer:
+    """A nats-server without authentication: fast, for tests that are not about identities."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = ""
+        self._port = -1
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self, jetstream: str = "") -> None:
+        """The server listens; on the port of the last time, if there was one."""
+        config = self.folder / "server.conf"
+        store = f'store_dir: "{self.folder}/js" {jetstream}'
+        config.write_text(
+            f'host: 127.0.0.1\nport: {self._port}\nports_file_dir: "{self.folder}"\njetstream {{ {store} }}\n'
+        )
+        self._process = subprocess.Popen([binary(), "-c", config, "-l", self.folder / "log"])
+        self.url = await asyncio.wait_for(self._listening(self._process), START_S)
+        self._port = int(self.url.rsplit(":", 1)[1])
+
+    def kill(self, by: signal.Signals = signal.SIGKILL) -> None:
+        """The server is gone; what it stored stays."""
+        if self._process is not None:
+            self._process.send_signal(by)
+            self._process.wait(START_S)
+            self._process = None
+
+    async def _listening(self, process: subprocess.Popen[bytes]) -> str:
+        """The server writes the file when it listens, and tells nobody."""
+        ports = self.folder / f"nats-server_{process.pid}.ports"
+        while True:
+            assert process.poll() is None, (self.folder / "log").read_text()
+            with contextlib.suppress(OSError, ValueError):
+                return str(json.loads(ports.read_text())["nats"][0])
+            await asyncio.sleep(0.002)
+
+
+@pytest.fixture
+async def nats_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
+    server = NatsServer(tmp_path)
+    await server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
+    bus = await Bus.connect(nats_server.url, name="test")
+    yield bus
+    await bus.close()

@@ -1,0 +1,39 @@
+"""A real server, and the world of an agent on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from remit.bus import permission, topology
+from remit.bus.embedded import EmbeddedServer
+from tests.integration.agents.world import World, connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def nats_server(tmp_path: Path) -> Iterator[EmbeddedServer]:
+    with EmbeddedServer.start(tmp_path / "data") as server:
+        yield server
+
+
+@pytest.fixture
+async def world(nats_server: EmbeddedServer) -> AsyncIterator[World]:
+    shaper = await connect(nats_server, "topology", permission.topology_permissions())
+    await topology.ensure(shaper, ["probe"])
+    await shaper.close()
+    world = World(
+        nats_server,
+        await connect(nats_server, "supervisor", permission.supervisor_permissions()),
+        await connect(nats_server, "watcher", permission.operator_permissions("watcher")),
+    )
+    await world.watch()
+    try:
+        yield world
+    finally:
+        await world.close()
+    assert world.bugs == []

@@ -1,0 +1,101 @@
+"""The socket may cut the stream of bytes anywhere."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remit.bus.wire import Incoming, WireClient, header_block, parse_headers
+from remit.contracts.errors import BusUnavailableError, MalformedMessageError
+
+PAYLOADS = st.binary(max_size=300) | st.just(b"MSG a 1 5\r\n") | st.just(b"\r\n")
+HEADERS = st.dictionaries(st.from_regex(r"\A[A-Za-z-]{1,12}\Z"), st.from_regex(r"\A[!-~]([ -~]{0,20}[!-~])?\Z"))
+MESSAGES = st.tuples(st.sampled_from(["a.b", "remit.run.r1._.1.started"]), st.sampled_from(["", "_I.x"]), PAYLOADS)
+
+
+def wired(message: Incoming) -> bytes:
+    reply, size = message.reply, len(message.data)
+    if message.raw_headers:
+        block = message.raw_headers
+        line = f"HMSG {message.subject} 1 {reply} {len(block)} {len(block) + size}\r\n"
+        return line.encode() + block + message.data + b"\r\n"
+    return f"MSG {message.subject} 1 {reply} {size}\r\n".encode() + message.data + b"\r\n"
+
+
+def received(chunks: list[bytes]) -> list[Incoming]:
+    client, got = WireClient(), list[Incoming]()
+    client.handlers[1] = got.append
+
+    for chunk in chunks:
+        with pytest.raises(StopIteration):  # messages alone never make the parser wait
+            client._ps.parse(chunk).send(None)
+    return got
+
+
+@given(st.lists(st.tuples(MESSAGES, HEADERS), max_size=8), st.lists(st.integers(1, 60), min_size=1))
+def test_messages_come_whole_however_the_bytes_are_cut(
+    drawn: list[tuple[tuple[str, str, bytes], dict[str, str]]], sizes: list[int]
+) -> None:
+    sent = [
+        Incoming(subject, data, reply, header_block(headers) if headers else b"")
+        for (subject, reply, data), headers in drawn
+    ]
+    stream, chunks, turn = b"".join(map(wired, sent)), [], 0
+    while stream:
+        size = sizes[turn % len(sizes)]
+        chunks.append(stream[:size])
+        stream, turn = stream[size:], turn + 1
+
+    assert received(chunks) == sent
+
+
+@given(HEADERS)
+def test_headers_come_back(headers: dict[str, str]) -> None:
+    assert parse_headers(header_block(headers)) == headers
+
+
+@pytest.mark.parametrize("headers", [{"A": "x\r\nB: y"}, {"A\r\nB": "x"}, {"A:B": "x"}, {"": "x"}])
+def test_a_header_cannot_break_out_of_its_line(headers: dict[str, str]) -> None:
+    with pytest.raises(MalformedMessageError):
+        header_block(headers)
+
+
+def test_a_status_is_read_with_its_words() -> None:
+    message = Incoming("i", b"", "", b"NATS/1.0 408 Request Timeout\r\nNats-Pending-Messages: 3\r\n\r\n")
+
+    assert (message.status, message.description) == (408, "Request Timeout")
+    assert message.headers == {"Nats-Pending-Messages": "3"}
+
+
+def test_a_message_that_someone_sent_has_no_status() -> None:
+    assert Incoming("a", b"", "", header_block({"Status": "503"})).status == 0
+
+
+@pytest.mark.parametrize("subject", ["", "a b", "a\r\nPUB x 0", "a\t"])
+async def test_a_subject_that_would_break_the_protocol_is_not_sent(subject: str) -> None:
+    client = WireClient()
+
+    with pytest.raises(MalformedMessageError):
+        client.send(subject, b"")
+
+
+async def test_a_bug_in_one_handler_does_not_stop_the_reading() -> None:
+    client, got = WireClient(), list[bytes]()
+
+    def handle(message: Incoming) -> None:
+        if message.data == b"bad":
+            raise ValueError(message.data)
+        got.append(message.data)
+
+    client.handlers[1] = handle
+    await client._ps.parse(b"MSG a 1 3\r\nbad\r\nMSG a 1 4\r\ngood\r\n")
+
+    assert got == [b"good"]
+
+
+async def test_a_client_that_never_connected_refuses_when_its_buffer_is_full() -> None:
+    client = WireClient()
+
+    with pytest.raises(BusUnavailableError):
+        client.send("a", b"x")

@@ -1,0 +1,160 @@
+"""The Ray shell around a gateway: connects, serves in the background, ends its process when our own code fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import ray
+import structlog
+
+from remit.bus.connection import Bus
+from remit.bus.identity import Credentials
+from remit.contracts.ids import GatewayId
+from remit.tools.gateway import Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from remit.contracts.team import TeamSpec
+    from remit.tools.tool import Tool
+
+log = structlog.get_logger(__name__)
+
+_EX_UNAVAILABLE: Final = 69
+_EX_SOFTWARE: Final = 70
+_WATCH_S: Final = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewaySpec:
+    """What a gateway process is started with. Secrets are named by their files: nothing of them goes through Ray."""
+
+    name: str
+    url: str
+    journal_creds: Path | None
+    """None where the server knows no identities: in tests."""
+    answer_creds: Path | None
+    team_ref: str
+    load: Callable[[str], tuple[TeamSpec, Mapping[str, Tool[object]]]]
+    """A function that can be imported by its name; it gives the team of `team_ref` and the tools' bodies."""
+    data_dir: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayState:
+    """A gateway process as it is now."""
+
+    name: str
+    pid: int
+    open_calls: int
+    hanging: int
+    """Tools that outlived their deadline and still run."""
+    is_connected: bool
+    loop: str
+
+
+class GatewayShell:
+    """One gateway in one process: what the actor does, without Ray."""
+
+    def __init__(self) -> None:
+        self._starting: asyncio.Task[Gateway] | None = None
+        self._buses: tuple[Bus, ...] = ()
+
+    async def ensure(self, spec: GatewaySpec) -> str:
+        """The gateway serves in the background; give its name. Called again, it is the same one.
+
+        Raises:
+            BusUnavailableError: nobody answers at the url; nothing was started.
+            EnvironmentFaultError: the credentials are missing or refused; nothing was started.
+            TeamInvalidError: the team cannot be loaded; nothing was started.
+        """
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._start(spec))
+        starting = self._starting
+        try:
+            return (await asyncio.shield(starting)).name
+        except BaseException:
+            if starting.done() and self._starting is starting:
+                self._starting = None
+            raise
+
+    async def describe(self) -> GatewayState:
+        """Give how the gateway is."""
+        gateway = self._gateway()
+        return GatewayState(
+            name=gateway.name if gateway else "",
+            pid=os.getpid(),
+            open_calls=gateway.open_calls if gateway else 0,
+            hanging=gateway.hanging if gateway else 0,
+            is_connected=bool(self._buses) and all(bus.is_connected for bus in self._buses),
+            loop=type(asyncio.get_running_loop()).__module__,
+        )
+
+    async def names(self) -> dict[str, str]:
+        """Give the name under which this process serves, for a supervisor that finds it again."""
+        gateway = self._gateway()
+        return {"gateway": gateway.name} if gateway else {}
+
+    async def watch(self) -> None:
+        """Return after a few seconds; whoever awaits this hears at once when the process dies."""
+        await asyncio.sleep(_WATCH_S)
+
+    async def drain(self, deadline_s: float) -> int:
+        """No call is served any more; give how many were cut off and are left to another gateway."""
+        if (gateway := self._gateway()) is None:
+            return 0
+        left = await gateway.drain(deadline_s)
+        await gateway.stop()
+        for bus in self._buses:
+            await bus.close()
+        return left
+
+    def _gateway(self) -> Gateway | None:
+        starting = self._starting
+        if starting is None or not starting.done() or starting.cancelled() or starting.exception():
+            return None
+        return starting.result()
+
+    async def _start(self, spec: GatewaySpec) -> Gateway:
+        team, tools = await asyncio.to_thread(spec.load, spec.team_ref)
+        buses: list[Bus] = []
+        try:
+            for name, creds in ((spec.name, spec.journal_creds), (f"{spec.name}-answer", spec.answer_creds)):
+                credentials = Credentials.read(creds) if creds is not None else None
+                buses.append(
+                    await Bus.connect(spec.url, name=name, credentials=credentials, on_closed=_end_unconnected)
+                )
+            self._buses = tuple(buses)
+            return await Gateway.start(
+                *self._buses, team=team, tools=tools, name=GatewayId(spec.name), data_dir=spec.data_dir, on_bug=_end
+            )
+        except BaseException:
+            for bus in buses:
+                await bus.close()
+            raise
+
+
+@ray.remote(max_restarts=0, max_task_retries=0)
+class GatewayActor(GatewayShell):
+    """A gateway process. It is never restarted: the supervisor's pool replaces it under a new name."""
+
+
+def _end(bug: BaseException) -> NoReturn:
+    log.critical("process.ended", reason="bug", error=repr(bug))
+    _leave(_EX_SOFTWARE)
+
+
+def _end_unconnected() -> NoReturn:
+    log.critical("process.ended", reason="the connection to NATS is closed for good")
+    _leave(_EX_UNAVAILABLE)
+
+
+def _leave(code: int) -> NoReturn:
+    # Not sys.exit: Ray would catch it in its own loop, and threads that hang in a tool would keep the process.
+    logging.shutdown()
+    os._exit(code)
