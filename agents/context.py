@@ -136,7 +136,7 @@ class Context:
             value, error = found.value, found.error
         if error is not None:
             raise _raised(AskFailedError, error, f"role {name} failed")
-        return cast("Reply", decode(gives, value or b""))
+        return cast("Reply", decode(gives, value))
 
     async def step(self, name: str, act: Callable[[], T | Awaitable[T]], *, returns: type[T] | None = None) -> T:
         """Run something once, record what it gives, and give that again on replay.
@@ -179,7 +179,7 @@ class Context:
         replay = await self.port.hold()
         found = replay.find(position=position, kind=kind, name=name, request=request)
         if found is not None:
-            return found.value or msgspec.Raw(b"null")
+            return found.value
         value = msgspec.Raw(_bounded(await act(position), f"{kind} {name}"))
         await self.port.record(
             Recorded(
@@ -226,10 +226,10 @@ class Context:
         )
 
 
-def _outcome(tool: ToolRef[R], value: msgspec.Raw | None, error: Fault | None) -> R:
+def _outcome(tool: ToolRef[R], value: msgspec.Raw, error: Fault | None) -> R:
     if error is not None:
         raise _raised(ToolFailedError, error, f"tool {tool.name} failed")
-    result: R = decode_any(tool.returns, value if value is not None else b"null")
+    result: R = decode_any(tool.returns, value)
     return result
 
 

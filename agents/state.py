@@ -35,16 +35,13 @@ class StateView:
         """Give the current version of a key; recorded, so that a replay sees what was seen."""
         answer = await self._fetch(scope=scope, key=key)
         item = answer.items[0]
-        value = None if item.value is None else decode_any(kind, item.value)
+        value = None if item.version == 0 else decode_any(kind, item.value)
         return Versioned(item.key, item.version, value)
 
     async def list(self, prefix: str, kind: type[T], *, scope: str = "") -> tuple[Versioned[T], ...]:
         """Give all keys with a prefix, sorted by key, at one point in time; recorded."""
         answer = await self._fetch(scope=scope, prefix=prefix)
-        return tuple(
-            Versioned(item.key, item.version, None if item.value is None else decode_any(kind, item.value))
-            for item in answer.items
-        )
+        return tuple(Versioned(item.key, item.version, decode_any(kind, item.value)) for item in answer.items)
 
     async def propose(
         self, key: str, value: object, *, base: int = 0, scope: str = ""

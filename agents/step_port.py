@@ -58,6 +58,7 @@ class BusStepPort:
         self._lease: StepLeased | None = None
         self._replay: Replay | None = None
         self._claiming: asyncio.Task[Replay] | None = None
+        self._waiting = 0
         self._progress: Progress | None = None
         self._on_lost = on_lost
 
@@ -76,8 +77,12 @@ class BusStepPort:
         """
         self._check()
         if self._replay is None:
-            # Shielded: a branch of a gather that is cancelled must not take the lease from its siblings.
-            await asyncio.shield(self.claim())
+            self._waiting += 1
+            try:
+                # Shielded: a branch of a gather that is cancelled must not take the lease from its siblings.
+                await asyncio.shield(self.claim())
+            finally:
+                self._waiting -= 1
             self._check()
         return self._replay or Replay()
 
@@ -169,7 +174,8 @@ class BusStepPort:
         return self._replay
 
     def _on_claimed(self, claiming: asyncio.Task[Replay]) -> None:
-        if not claiming.cancelled() and isinstance(claiming.exception(), LeaseLostError):
+        is_lost = not claiming.cancelled() and isinstance(claiming.exception(), LeaseLostError)
+        if is_lost and not self._waiting:  # else it is raised where the handler waits
             self._on_lost()
 
     def _refuse_claim(self, answer: ClaimRefused) -> NoReturn:

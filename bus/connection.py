@@ -291,7 +291,10 @@ class Bus:
     async def _on_error(self, error: Exception) -> None:
         if not self._stands:
             raise _first_connection(error, self._wire) from error
-        log.warning("bus.error_received", connection=self.name, error=str(error) or type(error).__name__)
+        # An outage is said once when it begins and once when it ends, not at every attempt in between.
+        is_outage = not self.is_connected or isinstance(error, nats.errors.UnexpectedEOF)
+        say = log.debug if is_outage else log.warning
+        say("bus.error_received", connection=self.name, error=str(error) or type(error).__name__)
 
     async def _on_disconnected(self) -> None:
         if not self._is_closing:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from remit.contracts.message import Message
+from remit.contracts.message import NULL, Message
 
 
 class CancelRun(Message, frozen=True, kw_only=True, tag="control.cancel.v1"):
@@ -31,7 +31,7 @@ class DecideReview(Message, frozen=True, kw_only=True, tag="control.decide.v1"):
     decision: Literal["approved", "rejected"]
     reason: str = ""
     resolution: Literal["", "again", "done", "skip"] = ""
-    value: msgspec.Raw | None = None
+    value: msgspec.Raw = NULL
     by: str = ""
     """Name of the person; the operator's identity stands in the subject."""
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from remit.contracts.message import Message
+from remit.contracts.message import NULL, Message
 
 
 class DataScope(Message, frozen=True, kw_only=True, tag="lease.data.v1"):
@@ -33,7 +33,7 @@ class Resolution(Message, frozen=True, kw_only=True, tag="lease.resolution.v1"):
     position: str
     decision: Literal["again", "done", "skip"]
     """again: it did not happen, call once more · done: it happened, `value` is its result · skip: go on without."""
-    value: msgspec.Raw | None = None
+    value: msgspec.Raw = NULL
 
 
 class Grant(Message, frozen=True, kw_only=True, tag="lease.grant.v1"):

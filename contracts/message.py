@@ -21,6 +21,9 @@ class Message(msgspec.Struct, frozen=True, tag_field="type"):
     """A frozen, tagged, versioned message; subclasses name their tag: `tag="support.ticket.v1"`."""
 
 
+NULL = msgspec.Raw(b"null")
+"""No value. A field `Raw | None` decodes nothing but null, so what may be absent is null instead."""
+
 _encoder = msgspec.json.Encoder()
 
 

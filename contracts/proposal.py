@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from remit.contracts.message import Message
+from remit.contracts.message import NULL, Message
 
 MergeRule = Literal["reject", "write_once", "union", "max"]
 RejectReason = Literal["stale_version", "written_once", "wrong_type"]
@@ -63,7 +63,7 @@ class StateRejected(Message, frozen=True, kw_only=True, tag="state.rejected.v1")
     rule: str
     reason: RejectReason
     version: int
-    value: msgspec.Raw | None = None
+    value: msgspec.Raw = NULL
 
 
 class ReadState(Message, frozen=True, kw_only=True, tag="state.read.v1"):
@@ -82,7 +82,7 @@ class StateVersion(Message, frozen=True, kw_only=True, tag="state.version.v1"):
 
     key: str
     version: int
-    value: msgspec.Raw | None = None
+    value: msgspec.Raw = NULL
 
 
 class StateRead(Message, frozen=True, kw_only=True, tag="state.was_read.v1"):

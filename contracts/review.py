@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from remit.contracts.message import Message
+from remit.contracts.message import NULL, Message
 
 ReviewKind = Literal["action", "question", "in_doubt"]
 """action: may this tool call run · question: a role asked · in_doubt: did this effect happen."""
@@ -24,7 +24,7 @@ class RequestReview(Message, frozen=True, kw_only=True, tag="review.request.v1")
     kind: ReviewKind
     title: str
     subject: str
-    body: msgspec.Raw = msgspec.Raw(b"null")
+    body: msgspec.Raw = NULL
     """What the person is shown, as the requester says it."""
 
 
@@ -38,7 +38,7 @@ class ReviewOpened(Message, frozen=True, kw_only=True, tag="review.opened.v1"):
     kind: ReviewKind
     title: str
     subject: str
-    body: msgspec.Raw = msgspec.Raw(b"null")
+    body: msgspec.Raw = NULL
     role: str
     goal_hash: str
     opened_at: datetime
@@ -54,7 +54,7 @@ class ReviewDecided(Message, frozen=True, kw_only=True, tag="review.decided.v1")
     by: str
     reason: str = ""
     resolution: Literal["", "again", "done", "skip"] = ""
-    value: msgspec.Raw | None = None
+    value: msgspec.Raw = NULL
     decided_at: datetime
 
 

@@ -10,7 +10,7 @@ import msgspec
 from remit.contracts.blob import BlobRef
 from remit.contracts.errors import Fault
 from remit.contracts.lease import Lease
-from remit.contracts.message import Message
+from remit.contracts.message import NULL, Message
 from remit.contracts.task import RunStarted
 
 
@@ -53,7 +53,7 @@ class StepCompleted(Message, frozen=True, kw_only=True, tag="step.completed.v1")
     run_id: str
     step: str
     epoch: int
-    reply: msgspec.Raw = msgspec.Raw(b"null")
+    reply: msgspec.Raw = NULL
     reply_ref: BlobRef | None = None
     contract: str
     """Tag of the reply."""
@@ -93,7 +93,7 @@ class Recorded(Message, frozen=True, kw_only=True, tag="step.recorded.v1"):
     name: str
     request: str
     """Digest of what was asked."""
-    value: msgspec.Raw | None = None
+    value: msgspec.Raw = NULL
     value_ref: BlobRef | None = None
     error: Fault | None = None
 
@@ -135,7 +135,7 @@ class AskRole(Message, frozen=True, kw_only=True, tag="step.ask.v1"):
 class AskAnswered(Message, frozen=True, kw_only=True, tag="step.answered.v1"):
     """The child step's reply, or why there is none."""
 
-    reply: msgspec.Raw | None = None
+    reply: msgspec.Raw = NULL
     reply_ref: BlobRef | None = None
     error: Fault | None = None
 

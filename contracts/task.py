@@ -9,7 +9,7 @@ import msgspec
 
 from remit.contracts.blob import BlobRef
 from remit.contracts.errors import Fault
-from remit.contracts.message import Message
+from remit.contracts.message import NULL, Message
 
 Verdict = Literal["complete", "incomplete", "stopped", "failed", "refused", "rejected"]
 """complete: every criterion passed · incomplete: one did not · stopped: a limit or a person stopped it ·
@@ -74,7 +74,7 @@ class RunFinished(Message, frozen=True, kw_only=True, tag="run.finished.v1"):
     outcome: Verdict
     stopped_by: str = ""
     """Which limit, person or failure ended the run before its plan did."""
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = NULL
     """Reply of the last step of the plan."""
     result_ref: BlobRef | None = None
     error: Fault | None = None

@@ -9,7 +9,7 @@ import msgspec
 
 from remit.contracts.blob import BlobRef
 from remit.contracts.errors import Fault
-from remit.contracts.message import Message
+from remit.contracts.message import NULL, Message
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -57,7 +57,7 @@ class ToolReturned(Message, frozen=True, kw_only=True, tag="tool.returned.v1"):
     step: str
     position: str
     tool: str
-    value: msgspec.Raw | None = None
+    value: msgspec.Raw = NULL
     value_ref: BlobRef | None = None
     error: Fault | None = None
     duration_ms: int = 0
@@ -77,7 +77,7 @@ class ToolInDoubt(Message, frozen=True, kw_only=True, tag="tool.in_doubt.v1"):
 class ToolAnswered(Message, frozen=True, kw_only=True, tag="tool.answered.v1"):
     """The gateway's answer to the agent: the recorded outcome."""
 
-    value: msgspec.Raw | None = None
+    value: msgspec.Raw = NULL
     value_ref: BlobRef | None = None
     error: Fault | None = None
 

@@ -28,7 +28,7 @@ class Child:
     kind: Kind
     label: str
     name: str
-    actor: ray.actor.ActorHandle
+    actor: ray.actor.ActorHandle[object]
 
     async def ask(self, method: str, *arguments: object, within_s: float = ANSWER_S) -> object:
         """Call a method of the actor.
@@ -73,3 +73,9 @@ def find(prefix: str) -> list[Child]:
                     continue
                 found.append(Child(kind="host" if kind == "host" else "gateway", label=label, name=name, actor=actor))
     return found
+
+
+def offered(resource: str) -> float:
+    """Give how much of a resource the nodes of the cluster offer."""
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # ray says nothing
+    return resources.get(resource, 0.0)

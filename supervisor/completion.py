@@ -50,7 +50,7 @@ def _steps_completed(run: RunState, check: CompletionCheck) -> Criterion:
 
 def _reply_field(run: RunState, check: CompletionCheck) -> Criterion:
     step = run.steps.get(check.node)
-    if step is None or step.reply is None:
+    if step is None or step.status != "completed":
         return Criterion(name=check.name, passed=False, reason=f"{check.node} gave no reply")
     value: object = msgspec.json.decode(step.reply)
     for part in check.field.split("."):

@@ -22,7 +22,7 @@ from remit.contracts.errors import (
     ReviewRejectedError,
     UnknownWorkflowError,
 )
-from remit.contracts.message import decode, digest, tag_of
+from remit.contracts.message import NULL, decode, digest, tag_of
 from remit.contracts.plan import TASK, PlanAccepted, PlannedNode
 from remit.contracts.step import Parent, RunStep, StepTimedOut
 from remit.contracts.task import Limits, RunFinished, RunStarted, TaskRequest
@@ -289,10 +289,10 @@ def _complete(team: TeamSpec, run: RunState, versions: Mapping[str, int], now: d
     return Append(finish.subject, entry)
 
 
-def _result(run: RunState) -> msgspec.Raw | None:
+def _result(run: RunState) -> msgspec.Raw:
     """The reply of the last node, in the order of the plan, that ran once."""
     last = [node.spec.name for node in run.nodes.values() if node.width == 1 and not node.fanned]
-    return run.steps[last[-1]].reply if last else None
+    return run.steps[last[-1]].reply if last else NULL
 
 
 def _finish(

@@ -128,7 +128,7 @@ class Pools:
             if role in roles and restarts is not None and restarts.wait_s(now) > 0:
                 state = "quarantined" if restarts.is_quarantined else "restarting"
                 return f"{host} is {state} for {restarts.wait_s(now):.0f} s"
-        if self._spec.role_resources and not ray.cluster_resources().get(f"role_{role}"):
+        if self._spec.role_resources and not children.offered(f"role_{role}"):
             return f"no node offers the resource role_{role}"
         return "starting"
 

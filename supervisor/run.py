@@ -10,6 +10,7 @@ import msgspec
 
 from remit.contracts.ids import node_of, role_of, shard_step
 from remit.contracts.lease import Approval, Lease, Resolution
+from remit.contracts.message import NULL
 from remit.contracts.plan import TASK, PlanAccepted
 from remit.contracts.review import ReviewDecided, ReviewOpened
 from remit.contracts.step import RunStep, StepCompleted, StepFailed, StepTimedOut
@@ -38,7 +39,7 @@ class StepState:
     status: StepStatus = "dispatched"
     lease: Lease | None = None
     lease_seq: int = 0
-    reply: msgspec.Raw | None = None
+    reply: msgspec.Raw = NULL
     completed_by: str = ""
     """Subject of the entry that completed it."""
     error: Fault | None = None
@@ -299,7 +300,7 @@ def reply_of(run: RunState, node: str) -> msgspec.Raw:
     """Give the reply of a node that is not fanned out, or the task's input."""
     if node == TASK:
         return run.input()
-    return run.steps[node].reply or msgspec.Raw(b"null")
+    return run.steps[node].reply
 
 
 def items_of(run: RunState, node: Node) -> list[msgspec.Raw]:

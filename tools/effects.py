@@ -216,7 +216,7 @@ class Effects:
     async def _resolved(self, request: Request, intent: ToolCalled, resolution: Resolution) -> ToolReturned:
         if resolution.decision == "done":
             try:
-                decode_any(request.tool.returns, resolution.value or b"null")
+                decode_any(request.tool.returns, resolution.value)
             except MalformedMessageError as error:
                 error.where = f"resolution of position {resolution.position}: {error.where}"
                 raise

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from remit.contracts.errors import EffectInDoubtError, Fault, ReplayMismatchError, sentence
+from remit.contracts.message import NULL
 from remit.contracts.tool import ToolAnswered, ToolCalled, ToolInDoubt, ToolReturned
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def conclude(intent: ToolCalled, execution: Execution, *, index: str, duration_m
 def resolve(intent: ToolCalled, index: str, resolution: Resolution) -> ToolReturned:
     """Give the outcome that a person decided: `done` with its value, or `skip`."""
     if resolution.decision == "done":
-        return returned(intent, index, value=resolution.value or msgspec.Raw(b"null"))
+        return returned(intent, index, value=resolution.value)
     fault = EffectInDoubtError(
         f"nobody knows whether {intent.tool} had its effect; a person decided to go on without it",
         where=f"{intent.run_id} {intent.step} position {index}",
@@ -83,7 +84,7 @@ def returned(
     intent: ToolCalled,
     index: str,
     *,
-    value: msgspec.Raw | None = None,
+    value: msgspec.Raw = NULL,
     error: Fault | None = None,
     duration_ms: int = 0,
 ) -> ToolReturned:

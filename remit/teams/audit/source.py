@@ -12,7 +12,7 @@ from pathlib import Path
 
 READ_LIMIT_BYTES = 2 * 1024 * 1024
 TEXT_LIMIT = 160
-_OPENS = re.compile(r"^(?P<indent>[ \t]*)(?:async[ \t]+)?(?:def|class)[ \t]+(?P<name>\w+)")
+_OPENS = re.compile(r"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+(?P<name>\w+)")
 
 
 class UnreadableError(Exception):
@@ -35,8 +35,8 @@ class Source:
 
     @cached_property
     def lines(self) -> list[str]:
-        """Every line without its end."""
-        return self.text.splitlines()
+        """Every line without its end, counted as Python counts them: a form feed ends none."""
+        return self.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
     @cached_property
     def tree(self) -> ast.Module:
@@ -67,13 +67,15 @@ class Source:
         if not 0 < number <= len(self.lines):
             return ""
         names: list[str] = []
-        limit = _indent(self.lines[number - 1]) + 1
+        limit = _indent(self.lines[number - 1])
         for at in range(number - 1, -1, -1):
-            opens = _OPENS.match(self.lines[at])
-            if opens and len(opens["indent"].expandtabs()) < limit:
+            line = self.lines[at]
+            opens = _OPENS.match(line)
+            if opens and (at == number - 1 or _indent(line) < limit):
                 names.append(opens["name"])
-                limit = len(opens["indent"].expandtabs())
-            elif limit == 0:
+            if line.strip() and not line.lstrip().startswith(("#", ")")):
+                limit = min(limit, _indent(line))
+            if limit == 0:
                 break
         return ".".join(reversed(names))
 

@@ -185,9 +185,8 @@ async def test_a_lost_connection_is_told_to_who_waits_and_comes_back(nats_server
 
     assert (await during).data == b"sent during the outage"
     assert (await bus.request("echo", b"after")).data == b"after"
-    events = [line["event"] for line in logs]
-    assert events[0] == "bus.connection_lost"
-    assert "bus.connection_restored" in events
+    events = [line["event"] for line in logs if line["log_level"] != "debug"]
+    assert events == ["bus.connection_lost", "bus.connection_restored"]
 
 
 async def test_closing_tells_who_waits_and_later_use_is_refused(nats_server: NatsServer) -> None:

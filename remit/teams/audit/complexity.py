@@ -1,0 +1,79 @@
+"""How many paths and lines each function has."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from remit.teams.audit.sighting import Sighting
+from remit.teams.audit.source import Source
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+_BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.IfExp)
+
+
+@dataclass
+class Measured:
+    """One function; nested functions are measured on their own."""
+
+    node: Function
+    complexity: int = 1
+
+    @property
+    def length(self) -> int:
+        """Lines, the docstring not counted."""
+        first = self.node.body[0]
+        documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+        docstring = (first.end_lineno or 0) - first.lineno + 1 if documented else 0
+        return (self.node.end_lineno or 0) - self.node.lineno + 1 - docstring
+
+
+def sightings(source: Source) -> Iterator[Sighting]:
+    """Give every function with its complexity and its length, and the length of the file."""
+    yield seen(source, "long-file", 1, len(source.lines))
+    for function in functions(source.tree):
+        line = function.node.lineno
+        yield seen(source, "complex-function", line, function.complexity)
+        yield seen(source, "long-function", line, function.length)
+
+
+def seen(source: Source, rule: str, line: int, measure: int = 0, *, detail: str = "") -> Sighting:
+    """Give a sighting at a line of a file."""
+    return Sighting(
+        rule=rule,
+        path=source.path,
+        line=line,
+        symbol=source.symbol(line),
+        text=source.line(line),
+        measure=measure,
+        detail=detail,
+    )
+
+
+def functions(tree: ast.Module) -> list[Measured]:
+    """Measure every function of a module."""
+    found: list[Measured] = []
+    waiting: list[tuple[ast.AST, Measured | None]] = [(tree, None)]
+    while waiting:
+        node, owner = waiting.pop()
+        for child in ast.iter_child_nodes(node):
+            inner = owner
+            if isinstance(child, Function):
+                inner = Measured(child)
+                found.append(inner)
+            elif owner is not None:
+                owner.complexity += paths(child)
+            waiting.append((child, inner))
+    return found
+
+
+def paths(node: ast.AST) -> int:
+    """Say how many paths a node adds to the function around it."""
+    if isinstance(node, _BRANCHES):
+        return 1
+    if isinstance(node, ast.BoolOp):
+        return len(node.values) - 1
+    if isinstance(node, ast.comprehension):
+        return 1 + len(node.ifs)
+    if isinstance(node, ast.match_case):
+        return 0 if isinstance(node.pattern, ast.MatchAs) and node.pattern.pattern is None else 1
+    return 0

@@ -1,0 +1,49 @@
+"""Where a file stands: shipped code, a test, somebody else's, generated, a template, or an example."""
+
+import re
+from pathlib import PurePosixPath
+from typing import Literal
+
+Place = Literal["shipped", "test", "vendored", "generated", "template", "example"]
+
+_TEST_FOLDERS = frozenset({"test", "tests", "_tests", "testsuite", "unittests", "testdata"})
+_VENDORED = frozenset({"vendor", "_vendor", "vendored", "_vendored", "third_party", "thirdparty", "extern", "externals"})
+_EXAMPLES = frozenset(
+    {"doc", "docs", "docs_src", "example", "examples", "sample", "samples", "demo", "demos", "tutorial", "tutorials"}
+    | {"quickstart", "quickstarts", "cookbook", "benchmark", "benchmarks", "scripts", "tools", "ci"}
+)
+_TOOLING = frozenset({"setup.py", "noxfile.py", "tasks.py", "fabfile.py", "dodo.py", "versioneer.py"})
+_TEST_NAME = re.compile(r"^(?:test_.*|.*_tests?|tests?|conftest)\.pyw?$")
+_GENERATED_NAME = re.compile(r"(?:_pb2|_pb2_grpc|\.gen|_generated|_version|parsetab|lextab)\.py$")
+_GENERATED_HEAD = re.compile(
+    r"@generated|auto-?generated|generated (?:by|from|with) (?!this)|do not (?:edit|modify)\b", re.IGNORECASE
+)
+_TEMPLATE = re.compile(r"\{\{|\{%|\{#|\$\{\w+\}|<%|\{!>|@@\w+@@")
+HEAD_LINES = 8
+"""Where generated files say that they are."""
+
+
+def place_of(path: str, head: str = "") -> Place:
+    """Say where a file stands, by its path and its first lines."""
+    pure = PurePosixPath(path)
+    folders = {part.lower() for part in pure.parts[:-1]}
+    if folders & _VENDORED:
+        return "vendored"
+    if _TEMPLATE.search(path):
+        return "template"
+    if folders & _TEST_FOLDERS or _TEST_NAME.match(pure.name):
+        return "test"
+    if _GENERATED_NAME.search(pure.name) or "migrations" in folders or _says_generated(head):
+        return "generated"
+    if folders & _EXAMPLES or pure.name in _TOOLING:
+        return "example"
+    return "shipped"
+
+
+def is_templated(line: str) -> bool:
+    """Say whether a line holds the marks of a templating language."""
+    return bool(_TEMPLATE.search(line))
+
+
+def _says_generated(head: str) -> bool:
+    return any(line.lstrip().startswith("#") and _GENERATED_HEAD.search(line) for line in head.splitlines())

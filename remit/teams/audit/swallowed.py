@@ -1,0 +1,68 @@
+"""Handlers that catch everything and say nothing, and input that is validated by `assert`."""
+
+import ast
+from collections.abc import Iterator
+
+from remit.teams.audit.complexity import Function, seen
+from remit.teams.audit.sighting import Sighting
+from remit.teams.audit.source import Source
+
+BROAD = frozenset({"Exception", "BaseException"})
+
+
+def sightings(source: Source) -> Iterator[Sighting]:
+    """Give every swallowed exception and every validating assert of a file."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ExceptHandler) and is_broad(node.type) and is_silent(node.body):
+            yield seen(source, "swallowed-exception", node.lineno, detail="except")
+        elif isinstance(node, ast.With | ast.AsyncWith) and any(_suppresses(item) for item in node.items):
+            yield seen(source, "swallowed-exception", node.lineno, detail="suppress")
+        elif isinstance(node, Function) and not node.name.startswith("_"):
+            for check in _validations(node):
+                yield seen(source, "assert-validation", check.lineno, detail=node.name)
+
+
+def is_broad(kind: ast.expr | None) -> bool:
+    """Say whether a handler's type catches everything."""
+    if isinstance(kind, ast.Tuple):
+        return any(is_broad(item) for item in kind.elts)
+    return kind is None or (isinstance(kind, ast.Name) and kind.id in BROAD)
+
+
+def is_silent(body: list[ast.stmt]) -> bool:
+    """Say whether a body does nothing at all."""
+    return all(
+        isinstance(item, ast.Pass | ast.Continue) or (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant))
+        for item in body
+    )
+
+
+def _suppresses(item: ast.withitem) -> bool:
+    call = item.context_expr
+    if not isinstance(call, ast.Call) or not call.args:
+        return False
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    return name == "suppress" and any(is_broad(argument) for argument in call.args)
+
+
+def _validations(function: Function) -> Iterator[ast.Assert]:
+    """Give the asserts before any other work that compare a parameter: not those that only narrow its type."""
+    arguments = function.args
+    parameters = {item.arg for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+    for statement in function.body:
+        if isinstance(statement, ast.Assert):
+            if _compares(statement.test, parameters - {"self", "cls"}):
+                yield statement
+        elif not isinstance(statement, ast.Expr):
+            return
+
+
+def _compares(test: ast.expr, parameters: set[str]) -> bool:
+    if isinstance(test, ast.BoolOp):
+        return any(_compares(value, parameters) for value in test.values)
+    if isinstance(test, ast.UnaryOp):
+        return _compares(test.operand, parameters)
+    if not isinstance(test, ast.Compare) or isinstance(test.ops[0], ast.Is | ast.IsNot):
+        return False
+    named = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)}
+    return bool(named & parameters) and not named & {"type", "isinstance", "callable"}
