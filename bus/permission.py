@@ -23,7 +23,7 @@ DIRECT_GET = f"{API}.DIRECT.GET"
 ACKS, FLOW = "$JS.ACK.>", "$JS.FC.>"
 ADVISORIES = "$JS.EVENT.ADVISORY.>"
 SERVICE_REPLIES = "_R_.>"
-"""How the server spells, inside CORE, the reply subject of a request that came from EDGE."""
+"""How the server spells, inside CORE, the reply subject of a request from another account."""
 CORE_INBOXES = "_I.*.>"
 PLAIN_INBOXES = "_INBOX.>"
 STATE_STREAM, BLOB_STREAM = f"KV_{STATE_CACHE}", f"OBJ_{BLOBS}"
@@ -210,7 +210,9 @@ def gateway_answer_permissions(gateway: str) -> Permissions:
 
 
 def operator_permissions(name: str) -> Permissions:
-    """Give what an operator may do: read everything, ask for control under its own name, append nothing."""
+    """Give what an operator may do: read everything, ask for control under its own name, publish no entry."""
+    # Not closed by a permission: in CORE an operator may name a journal subject as the reply of a read, and the
+    # server answers there. An operator is trusted not to; whoever is not belongs into an account of its own.
     return Permissions(
         account="core",
         publish_allow=(

@@ -39,7 +39,7 @@ class StepState:
     status: StepStatus = "dispatched"
     lease: Lease | None = None
     lease_seq: int = 0
-    reply: msgspec.Raw = NULL
+    reply: msgspec.Raw = field(default_factory=lambda: NULL)
     completed_by: str = ""
     """Subject of the entry that completed it."""
     error: Fault | None = None

@@ -59,8 +59,9 @@ async def test_a_restart_takes_over_data_identities_and_port(deployment: Deploym
 async def test_what_was_acknowledged_survives_sigkill_of_the_server(deployment: Deployment) -> None:
     await (await deployment.supervisor()).ask("remit.run.r1._.1.started")
 
-    os.kill(deployment.server.pid, signal.SIGKILL)
-    psutil.Process(deployment.server.pid).wait(GONE_S)
+    server = psutil.Process(deployment.server.pid)
+    server.kill()
+    server.wait(GONE_S)
     with EmbeddedServer.start(deployment.server.directory) as again:
         deployment.server = again
 

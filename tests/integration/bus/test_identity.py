@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import pickle
 import stat
 import threading
@@ -52,6 +54,18 @@ async def test_a_jwt_without_its_seed_opens_nothing(deployment: Deployment) -> N
         await deployment.connect("ann", stolen)
 
     assert await (await deployment.connect("ann", own)).client.rtt() > 0
+
+
+def test_tools_children_and_people_have_an_hour_to_answer_an_agent(tmp_path: Path) -> None:
+    """The server forgets the way back of a request after two minutes unless its door says otherwise."""
+    authority = Authority.create_or_load(tmp_path)
+    payload = authority.account_jwts()[authority.account("core")].split(".")[1]
+    exports = json.loads(base64.urlsafe_b64decode(payload + "=="))["nats"]["exports"]
+
+    patience_s = {door["subject"]: door["response_threshold"] / 1e9 for door in exports if door["type"] == "service"}
+
+    assert all(patience_s[to] == 3600 for to in ("remit.tool.>", "remit.ask.>", "remit.review.>"))
+    assert patience_s["$JS.API.CONSUMER.MSG.NEXT.JOURNAL.*"] == permission.PULL_ANSWER_S
 
 
 async def test_another_authority_s_credentials_open_nothing(deployment: Deployment, tmp_path: Path) -> None:

@@ -1,0 +1,129 @@
+"""One pass over the files of a shard, in a process of its own: `python -I -m remit.teams.audit.scan`.
+
+The request comes as JSON on standard input, the answer goes to standard output. A process of its own keeps the
+parser's time and memory out of the gateway, and gives every shard a core.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from remit.teams.audit import again, complexity, duplication, secret, swallowed, unsafe_call, untested, waiting
+from remit.teams.audit.complexity import seen
+from remit.teams.audit.finding import Skill
+from remit.teams.audit.module_graph import ModuleGraph
+from remit.teams.audit.place import place_of
+from remit.teams.audit.rule import RULES
+from remit.teams.audit.sighting import Blob, Doubt, Look, Scan, Sighting, Skipped, clipped
+from remit.teams.audit.source import Source, UnreadableError, load
+
+Detector = Callable[[Source], Iterator[Sighting]]
+DETECTORS: dict[Skill, tuple[Detector, ...]] = {
+    "code": (complexity.sightings,),
+    "security": (unsafe_call.sightings, waiting.sightings, swallowed.sightings, secret.sightings),
+}
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What to look at, and how."""
+
+    view: Skill | Literal["again"]
+    root: str
+    files: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+
+
+def main() -> None:
+    """Answer one request."""
+    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
+    sys.stdout.buffer.write(msgspec.json.encode(answer(request)))
+
+
+def answer(request: Request) -> Scan | tuple[Look, ...]:
+    """Look at the files of a request, or again at its doubts."""
+    root = Path(request.root)
+    if request.view == "again":
+        return again.looks(root, request.files, request.doubts)
+    if request.view == "structure":
+        return scan_tree(root, request.files)
+    return scan_files(root, request.files, request.view)
+
+
+def scan_files(root: Path, files: tuple[str, ...], skill: Skill) -> Scan:
+    """Look at files one by one; a file that does not decode or parse is a sighting of the code view."""
+    found: list[Sighting] = []
+    blobs: dict[str, str] = {}
+    skipped: list[Skipped] = []
+    lines = 0
+    for path in files:
+        try:
+            source = load(root, path)
+            blobs[path] = source.digest
+            lines += len(source.lines)
+            found.extend(item for see in DETECTORS[skill] for item in see(source))
+        except UnreadableError as error:
+            if not error.rule:
+                skipped.append(Skipped(what=path, cause=error.cause))
+            elif skill == "code":
+                found.append(_unreadable(root, path, error))
+    return summed(found, blobs, skipped, files=len(files), lines=lines)
+
+
+def scan_tree(root: Path, files: tuple[str, ...]) -> Scan:
+    """Look at what only all files together show."""
+    sources = [source for path in files if (source := _parsed(root, path)) is not None]
+    tests = [source for source in sources if place_of(source.path) == "test"]
+    shipped = [source for source in sources if _is_shipped(source)]
+    graph = ModuleGraph(sources)
+    found = [
+        *duplication.sightings(shipped),
+        *ModuleGraph(shipped).cycles(),
+        *untested.sightings(graph, shipped, tests),
+    ]
+    cause = "there are no tests in this tree"
+    skipped = [] if tests else [Skipped(what="which modules no test mentions", cause=cause)]
+    blobs = {source.path: source.digest for source in sources}
+    return summed(found, blobs, skipped, files=len(sources), lines=sum(len(source.lines) for source in sources))
+
+
+def summed(
+    found: list[Sighting], blobs: dict[str, str], skipped: list[Skipped], *, files: int, lines: int
+) -> Scan:
+    """Give a scan of what is above the floor of its rule."""
+    kept, more = clipped([item for item in found if item.measure >= RULES[item.rule].floor])
+    cited = sorted({item.path for item in kept} & blobs.keys())
+    return Scan(
+        files=files,
+        lines=lines,
+        sightings=kept,
+        blobs=tuple(Blob(path=path, digest=blobs[path]) for path in cited),
+        skipped=(*skipped, *more),
+    )
+
+
+def _parsed(root: Path, path: str) -> Source | None:
+    try:
+        source = load(root, path)
+        _ = source.tree
+    except UnreadableError:  # the code view says so
+        return None
+    return source
+
+
+def _is_shipped(source: Source) -> bool:
+    return place_of(source.path, "\n".join(source.lines[:8])) == "shipped"
+
+
+def _unreadable(root: Path, path: str, error: UnreadableError) -> Sighting:
+    try:
+        source = load(root, path)
+    except UnreadableError:
+        return Sighting(rule=error.rule, path=path, line=error.line, detail=error.cause)
+    return seen(source, error.rule, error.line, detail=error.cause)
+
+
+if __name__ == "__main__":
+    main()
