@@ -67,6 +67,11 @@ async def nats_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
 
 
 @pytest.fixture
+def nats_url(nats_server: NatsServer) -> str:
+    return nats_server.url
+
+
+@pytest.fixture
 async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
     bus = await Bus.connect(nats_server.url, name="test")
     yield bus

@@ -121,8 +121,9 @@ and budget stand here. A check sees the request and nothing else; what it must k
 
 
 def approval(request: Request) -> Approval | None:
-    """Give the approval of exactly this action, if there is one."""
-    return next((item for item in request.lease.grant.approvals if item.action == request.digest), None)
+    """Give the approval of exactly this action at this position, if there is one: it serves no second call."""
+    wanted = (request.call.position, request.digest)
+    return next((item for item in request.lease.grant.approvals if (item.position, item.action) == wanted), None)
 
 
 def missing_review(request: Request) -> CallNeedsReview | None:

@@ -7,12 +7,12 @@ from functools import cached_property
 from pathlib import Path
 
 from remit.teams.audit.complexity import Function
-from remit.teams.audit.module_graph import ModuleGraph
+from remit.teams.audit.module_graph import ModuleGraph, unit
 from remit.teams.audit.place import place_of
 from remit.teams.audit.secret import masked
 from remit.teams.audit.sighting import Doubt, Look
 from remit.teams.audit.source import Source, UnreadableError, load
-from remit.teams.audit.untested import Tests, public_names
+from remit.teams.audit.untested import Tests
 
 CLEANUP = frozenset(
     {"close", "aclose", "shutdown", "stop", "kill", "terminate", "unlink", "rmtree", "remove", "cancel", "disconnect"}
@@ -44,8 +44,8 @@ class Again:
     @cached_property
     def tests(self) -> Tests:
         """What the tests of the tree say."""
-        sources = [found for path in self.files if place_of(path) == "test" and (found := self._maybe(path))]
-        return Tests(ModuleGraph(sources), sources)
+        units = [unit(source) for path in self.files if place_of(path) == "test" and (source := self._maybe(path))]
+        return Tests(ModuleGraph(units))
 
     def _maybe(self, path: str) -> Source | None:
         try:
@@ -138,10 +138,11 @@ def _is_declaration(node: ast.stmt) -> bool:
 
 
 def _untested(repository: Again, source: Source, _line: int) -> Verdict:
-    used = sorted(public_names(source) & repository.tests.words)
+    public = unit(source).public
+    used = sorted(public & repository.tests.words)
     if used:
         return False, f"tests use {used[0]}, which it defines"
-    if not public_names(source):
+    if not public:
         return False, "it defines no function and no class for others"
     return True, "no test uses any of its names either"
 

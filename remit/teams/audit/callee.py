@@ -1,8 +1,9 @@
 """What a call calls: `sp.run` after `import subprocess as sp` is `subprocess.run`."""
 
 import ast
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+from remit.teams.audit.source import Source
 
 
 @dataclass
@@ -25,27 +26,20 @@ class Names:
         return f".{parts[0]}" if parts else node.id
 
 
-def names_of(tree: ast.Module) -> Names:
-    """Read every import of a module; a builtin that the module defines itself is known by the module's name for it."""
+def names_of(source: Source) -> Names:
+    """Read every import of a module; what the module defines itself is no builtin and no import."""
     names = Names()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                names.known[alias.asname or alias.name.split(".")[0]] = (
-                    alias.name if alias.asname else alias.name.split(".")[0]
-                )
-        elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                module = "." * node.level + (node.module or "")
-                names.known[alias.asname or alias.name] = f"{module}.{alias.name}"
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.known.setdefault(node.name, f"self.{node.name}")
+    for plain in source.nodes(ast.Import):
+        for alias in plain.names:
+            top = alias.name.split(".")[0]
+            names.known[alias.asname or top] = alias.name if alias.asname else top
+    for node in source.nodes(ast.ImportFrom):
+        for alias in node.names:
+            module = "." * node.level + (node.module or "")
+            names.known[alias.asname or alias.name] = f"{module}.{alias.name}"
+    for defined in source.nodes(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef):
+        names.known.setdefault(defined.name, f"self.{defined.name}")
     return names
-
-
-def calls(tree: ast.Module) -> Iterator[ast.Call]:
-    """Give every call of a module."""
-    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
 
 
 def keyword(call: ast.Call, name: str) -> ast.expr | None:

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from remit.teams.audit.rule import RULES
 from remit.teams.audit.sighting import Sighting
 from remit.teams.audit.source import Source
 
@@ -28,12 +29,14 @@ class Measured:
 
 
 def sightings(source: Source) -> Iterator[Sighting]:
-    """Give every function with its complexity and its length, and the length of the file."""
-    yield seen(source, "long-file", 1, len(source.lines))
+    """Give every function that has many paths or lines, and the file if it has many lines."""
+    measures = [("long-file", 1, len(source.lines))]
     for function in functions(source.tree):
-        line = function.node.lineno
-        yield seen(source, "complex-function", line, function.complexity)
-        yield seen(source, "long-function", line, function.length)
+        measures.append(("complex-function", function.node.lineno, function.complexity))
+        measures.append(("long-function", function.node.lineno, function.length))
+    for rule, line, measure in measures:
+        if measure >= RULES[rule].floor:
+            yield seen(source, rule, line, measure)
 
 
 def seen(source: Source, rule: str, line: int, measure: int = 0, *, detail: str = "") -> Sighting:

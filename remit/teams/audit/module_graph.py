@@ -5,12 +5,46 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from remit.teams.audit.complexity import Function, seen
+from remit.teams.audit.complexity import seen
 from remit.teams.audit.sighting import Sighting
-from remit.teams.audit.source import Source
+from remit.teams.audit.source import Source, parsed
 
+_BLOCKS = (ast.Module, ast.ClassDef, ast.If, ast.Try, ast.With, ast.ExceptHandler, ast.For, ast.While)
+"""What runs at import time and may hold an import."""
 SHOWN = 4
 """Modules of a cycle that are named."""
+
+
+Import = ast.Import | ast.ImportFrom
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What the view of the whole tree keeps of a file: its text, imports and names; its syntax tree is dropped."""
+
+    source: Source
+    at_start: tuple[Import, ...]
+    """Imports that run when the module is imported: not those in functions or for type checkers."""
+    imports: tuple[Import, ...]
+    public: frozenset[str]
+    """Functions and classes that it defines for others."""
+
+
+def unit(source: Source) -> Unit:
+    """Read what the view of the whole tree needs.
+
+    Raises:
+        UnreadableError: the file does not parse.
+    """
+    tree = parsed(source.text)
+    defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    names = (node.name for node in tree.body if isinstance(node, defined))
+    return Unit(
+        source=source,
+        at_start=tuple(at_start(tree)),
+        imports=tuple(node for node in ast.walk(tree) if isinstance(node, Import)),
+        public=frozenset(name for name in names if not name.startswith("_")),
+    )
 
 
 @dataclass(frozen=True)
@@ -19,7 +53,12 @@ class Module:
 
     name: str
     root: str
-    source: Source
+    unit: Unit
+
+    @property
+    def source(self) -> Source:
+        """The file."""
+        return self.unit.source
 
     @property
     def package(self) -> str:
@@ -28,11 +67,12 @@ class Module:
 
 
 class ModuleGraph:
-    """The modules of a tree and their imports at import time: not those inside functions or for type checkers."""
+    """The modules of a tree, found by the names under which they import one another."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
-        packages = {str(PurePosixPath(item.path).parent) for item in sources if item.path.endswith("/__init__.py")}
-        self.modules = [_module(source, packages) for source in sources]
+    def __init__(self, units: Sequence[Unit]) -> None:
+        paths = [item.source.path for item in units]
+        packages = {str(PurePosixPath(path).parent) for path in paths if path.endswith("/__init__.py")}
+        self.modules = [_module(item, packages) for item in units]
         self._by_name = {(module.root, module.name): module for module in reversed(self.modules)}
         self._anywhere = {module.name: module for module in reversed(self.modules)}
 
@@ -40,7 +80,7 @@ class ModuleGraph:
         """Give the module of a name: in the same root, else in another one."""
         return self._by_name.get((root, name)) or self._anywhere.get(name)
 
-    def imported(self, module: Module, node: ast.Import | ast.ImportFrom) -> Iterator[Module]:
+    def imported(self, module: Module, node: Import) -> Iterator[Module]:
         """Give the modules of the tree that one import statement names."""
         for name in _names(node, module.package):
             found = self.find(name, module.root) or self.find(name.rpartition(".")[0], module.root)
@@ -54,7 +94,7 @@ class ModuleGraph:
         by_path = {module.source.path: module for module in self.modules}
         for module in self.modules:
             targets = edges.setdefault(module.source.path, [])
-            for node in at_import(module.source.tree):
+            for node in module.unit.at_start:
                 for target in self.imported(module, node):
                     lines.setdefault((module.source.path, target.source.path), node.lineno)
                     targets.append(target.source.path)
@@ -66,14 +106,14 @@ class ModuleGraph:
             yield seen(by_path[group[0]].source, "import-cycle", line, len(group), detail=names)
 
 
-def at_import(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
+def at_start(tree: ast.Module) -> Iterator[Import]:
     """Give the imports that run when the module is imported."""
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.Import | ast.ImportFrom):
+        if isinstance(node, Import):
             yield node
-        elif not isinstance(node, Function) and not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)):
+        elif isinstance(node, _BLOCKS) and not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)):
             waiting.extend(reversed(list(ast.iter_child_nodes(node))))
 
 
@@ -142,17 +182,17 @@ def _way(before: Mapping[str, str], start: str, node: str) -> list[str]:
     return way[::-1]
 
 
-def _module(source: Source, packages: set[str]) -> Module:
-    path = PurePosixPath(source.path)
+def _module(item: Unit, packages: set[str]) -> Module:
+    path = PurePosixPath(item.source.path)
     parts = [] if path.name == "__init__.py" else [path.stem]
     folder = path.parent
     while str(folder) in packages:
         parts.append(folder.name)
         folder = folder.parent
-    return Module(name=".".join(reversed(parts)) or path.parent.name, root=str(folder), source=source)
+    return Module(name=".".join(reversed(parts)) or path.parent.name, root=str(folder), unit=item)
 
 
-def _names(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[str]:
+def _names(node: Import, package: str) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
         return

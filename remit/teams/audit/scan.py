@@ -4,6 +4,7 @@ The request comes as JSON on standard input, the answer goes to standard output.
 parser's time and memory out of the gateway, and gives every shard a core.
 """
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +15,8 @@ import msgspec
 from remit.teams.audit import again, complexity, duplication, secret, swallowed, unsafe_call, untested, waiting
 from remit.teams.audit.complexity import seen
 from remit.teams.audit.finding import Skill
-from remit.teams.audit.module_graph import ModuleGraph
-from remit.teams.audit.place import place_of
+from remit.teams.audit.module_graph import ModuleGraph, Unit, unit
+from remit.teams.audit.place import HEAD_LINES, place_of
 from remit.teams.audit.rule import RULES
 from remit.teams.audit.sighting import Blob, Doubt, Look, Scan, Sighting, Skipped, clipped
 from remit.teams.audit.source import Source, UnreadableError, load
@@ -38,6 +39,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 def main() -> None:
     """Answer one request."""
+    gc.disable()  # the process is short-lived, and a parser makes nothing but small objects that stay
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
     sys.stdout.buffer.write(msgspec.json.encode(answer(request)))
 
@@ -74,19 +76,17 @@ def scan_files(root: Path, files: tuple[str, ...], skill: Skill) -> Scan:
 
 def scan_tree(root: Path, files: tuple[str, ...]) -> Scan:
     """Look at what only all files together show."""
-    sources = [source for path in files if (source := _parsed(root, path)) is not None]
-    tests = [source for source in sources if place_of(source.path) == "test"]
-    shipped = [source for source in sources if _is_shipped(source)]
-    graph = ModuleGraph(sources)
+    units = [item for path in files if (item := _unit(root, path)) is not None]
+    shipped = [item for item in units if _is_shipped(item.source)]
     found = [
-        *duplication.sightings(shipped),
+        *duplication.sightings(item.source for item in shipped),
         *ModuleGraph(shipped).cycles(),
-        *untested.sightings(graph, shipped, tests),
+        *untested.sightings(ModuleGraph(units), frozenset(item.source.path for item in shipped)),
     ]
-    cause = "there are no tests in this tree"
-    skipped = [] if tests else [Skipped(what="which modules no test mentions", cause=cause)]
-    blobs = {source.path: source.digest for source in sources}
-    return summed(found, blobs, skipped, files=len(sources), lines=sum(len(source.lines) for source in sources))
+    tested = any(place_of(item.source.path) == "test" for item in units)
+    skipped = [] if tested else [Skipped(what="modules that no test mentions", cause="no tests were found")]
+    blobs = {item.source.path: item.source.digest for item in units}
+    return summed(found, blobs, skipped, files=len(units), lines=sum(len(item.source.lines) for item in units))
 
 
 def summed(
@@ -104,17 +104,15 @@ def summed(
     )
 
 
-def _parsed(root: Path, path: str) -> Source | None:
+def _unit(root: Path, path: str) -> Unit | None:
     try:
-        source = load(root, path)
-        _ = source.tree
+        return unit(load(root, path))
     except UnreadableError:  # the code view says so
         return None
-    return source
 
 
 def _is_shipped(source: Source) -> bool:
-    return place_of(source.path, "\n".join(source.lines[:8])) == "shipped"
+    return place_of(source.path, "\n".join(source.lines[:HEAD_LINES])) == "shipped"
 
 
 def _unreadable(root: Path, path: str, error: UnreadableError) -> Sighting:

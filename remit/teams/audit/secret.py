@@ -31,9 +31,9 @@ MIN_ENTROPY = 3.5
 
 def sightings(source: Source) -> Iterator[Sighting]:
     """Give every literal that looks like a secret; the cited text does not repeat it."""
-    named = {id(value): name for name, value in _named_values(source.tree)}
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+    named = {id(value): name for name, value in _named_values(source)}
+    for node in source.nodes(ast.Constant):
+        if isinstance(node.value, str) and len(node.value) >= MIN_LENGTH:
             measure = _measure(named.get(id(node), ""), node.value)
             if measure:
                 found = seen(source, "secret-in-source", node.lineno, measure)
@@ -64,15 +64,16 @@ def _measure(name: str, text: str) -> int:
         return KNOWN_SHAPE
     if not _NAME.search(name) or _HARMLESS_NAME.search(name):
         return 0
-    if len(text) < MIN_LENGTH or " " in text or _PLACEHOLDER.search(text) or _WORDS.search(text):
+    if " " in text or _PLACEHOLDER.search(text) or _WORDS.search(text):
         return 0
     bits = entropy(text)
     return round(bits * 10) if bits >= MIN_ENTROPY and any(char.isdigit() for char in text) else 0
 
 
-def _named_values(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+def _named_values(source: Source) -> Iterator[tuple[str, ast.expr]]:
     """Give every value with the name that it is given: a variable, an attribute, a key, an argument."""
-    for node in ast.walk(tree):
+    kinds: tuple[type[ast.AST], ...] = (ast.Assign, ast.AnnAssign, ast.keyword, ast.Dict)
+    for node in source.nodes(*kinds):
         match node:
             case ast.Assign(targets=targets, value=value):
                 for target in targets:

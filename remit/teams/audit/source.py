@@ -9,6 +9,9 @@ import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
+
+Node = TypeVar("Node", bound=ast.AST)
 
 READ_LIMIT_BYTES = 2 * 1024 * 1024
 TEXT_LIMIT = 160
@@ -45,14 +48,18 @@ class Source:
         Raises:
             UnreadableError: the file does not parse.
         """
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return ast.parse(self.text)
-        except SyntaxError as error:
-            raise UnreadableError("syntax-error", error.msg or "invalid syntax", error.lineno or 1) from error
-        except (ValueError, RecursionError, MemoryError) as error:
-            raise UnreadableError("syntax-error", f"the parser gave up: {type(error).__name__}") from error
+        return parsed(self.text)
+
+    @cached_property
+    def _by_kind(self) -> dict[type[ast.AST], list[ast.AST]]:
+        found: dict[type[ast.AST], list[ast.AST]] = {}
+        for node in ast.walk(self.tree):
+            found.setdefault(type(node), []).append(node)
+        return found
+
+    def nodes(self, *kinds: type[Node]) -> list[Node]:
+        """Give every node of these kinds; the tree is walked once, whoever asks."""
+        return [node for kind in kinds for node in self._by_kind.get(kind, ()) if isinstance(node, kind)]
 
     def line(self, number: int) -> str:
         """Give one line, stripped and cut; empty if there is none."""
@@ -78,6 +85,22 @@ class Source:
             if limit == 0:
                 break
         return ".".join(reversed(names))
+
+
+def parsed(text: str) -> ast.Module:
+    """Give the syntax tree of a text.
+
+    Raises:
+        UnreadableError: it does not parse.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text)
+    except SyntaxError as error:
+        raise UnreadableError("syntax-error", error.msg or "invalid syntax", error.lineno or 1) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise UnreadableError("syntax-error", f"the parser gave up: {type(error).__name__}") from error
 
 
 def _indent(line: str) -> int:

@@ -12,14 +12,15 @@ BROAD = frozenset({"Exception", "BaseException"})
 
 def sightings(source: Source) -> Iterator[Sighting]:
     """Give every swallowed exception and every validating assert of a file."""
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.ExceptHandler) and is_broad(node.type) and is_silent(node.body):
-            yield seen(source, "swallowed-exception", node.lineno, detail="except")
-        elif isinstance(node, ast.With | ast.AsyncWith) and any(_suppresses(item) for item in node.items):
+    for handler in source.nodes(ast.ExceptHandler):
+        if is_broad(handler.type) and is_silent(handler.body):
+            yield seen(source, "swallowed-exception", handler.lineno, detail="except")
+    for node in (*source.nodes(ast.With), *source.nodes(ast.AsyncWith)):
+        if any(_suppresses(item) for item in node.items):
             yield seen(source, "swallowed-exception", node.lineno, detail="suppress")
-        elif isinstance(node, Function) and not node.name.startswith("_"):
-            for check in _validations(node):
-                yield seen(source, "assert-validation", check.lineno, detail=node.name)
+    for function in (*source.nodes(ast.FunctionDef), *source.nodes(ast.AsyncFunctionDef)):
+        for check in _validations(function) if not function.name.startswith("_") else ():
+            yield seen(source, "assert-validation", check.lineno, detail=function.name)
 
 
 def is_broad(kind: ast.expr | None) -> bool:

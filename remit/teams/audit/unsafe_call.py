@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from remit.teams.audit.callee import Names, calls, is_constant, keyword, names_of
+from remit.teams.audit.callee import Names, is_constant, keyword, names_of
 from remit.teams.audit.complexity import seen
 from remit.teams.audit.sighting import Sighting
 from remit.teams.audit.source import Source
@@ -24,8 +24,8 @@ _PASSWORD = re.compile(r"passw|passphrase|\bpwd\b", re.IGNORECASE)
 
 def sightings(source: Source) -> Iterator[Sighting]:
     """Give every unsafe call of a file."""
-    names = names_of(source.tree)
-    for call in calls(source.tree):
+    names = names_of(source)
+    for call in source.nodes(ast.Call):
         callee = names.callee(call)
         for rule, detail in _judge(call, callee, names):
             yield seen(source, rule, call.lineno, detail=detail)

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from remit.teams.audit.callee import calls, forwards, is_constant, keyword, names_of
+from remit.teams.audit.callee import forwards, is_constant, keyword, names_of
 from remit.teams.audit.complexity import seen
 from remit.teams.audit.sighting import Sighting
 from remit.teams.audit.source import Source
@@ -30,8 +30,8 @@ _HTTPX = frozenset({*(f"httpx.{verb}" for verb in _VERBS), "httpx.Client", "http
 
 def sightings(source: Source) -> Iterator[Sighting]:
     """Give every call that waits without a limit."""
-    names = names_of(source.tree)
-    for call in calls(source.tree):
+    names = names_of(source)
+    for call in source.nodes(ast.Call):
         callee = names.callee(call)
         if _waits(call, callee):
             yield seen(source, "missing-timeout", call.lineno, detail=callee)

@@ -220,16 +220,14 @@ class World:
 
     async def give_back_once(self) -> None:
         """Some agent of the role had the next delivery in hand, and gave it back."""
-        spec, had = self.spec(self.role(_never)), asyncio.Event()
-
-        def give_back(delivery: Delivery) -> None:
-            delivery.nak()
-            had.set()
-
+        spec = self.spec(self.role(_never))
+        had: asyncio.Queue[Delivery] = asyncio.Queue()
         bus = await Bus.connect(self.server.url, name=spec.agent, credentials=spec.credentials)
-        pull = await PullLoop.start(bus, subject.JOURNAL, spec.role, give_back, batch=1)
-        await soon(had.wait())
+        pull = await PullLoop.start(bus, subject.JOURNAL, spec.role, had.put_nowait, batch=1, limit=1)
+        delivery = await soon(had.get())
         await pull.stop()
+        delivery.nak()
+        await bus.flush()
         await bus.close()
 
     # --- hosts -----------------------------------------------------------------------------------

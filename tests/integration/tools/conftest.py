@@ -126,7 +126,7 @@ class Floor:
 
     async def gateway_process(self, name: str = GATEWAY) -> GatewayProcess:
         """A gateway serves in a process of its own."""
-        process = await start("gateway", self.url, name, str(self.effects.port), str(self.folder / "data"))
+        process = await start("workshop.py", self.url, name, str(self.effects.port), str(self.folder / "data"))
         assert process.stdout is not None
         assert await asyncio.wait_for(process.stdout.readline(), ANSWER_S) == b"ready\n"
         self._processes.append(GatewayProcess(process))
@@ -221,15 +221,15 @@ class Floor:
         return self.buses[-1]
 
 
-async def start(*arguments: str) -> asyncio.subprocess.Process:
-    script = Path(__file__).with_name("workshop.py")
-    return await asyncio.create_subprocess_exec(sys.executable, script, *arguments, stdout=subprocess.PIPE)
+async def start(script: str, *arguments: str) -> asyncio.subprocess.Process:
+    path = Path(__file__).with_name(script)
+    return await asyncio.create_subprocess_exec(sys.executable, path, *arguments, stdout=subprocess.PIPE)
 
 
 @pytest.fixture
 async def effects(tmp_path: Path) -> AsyncIterator[Effects]:
     file = tmp_path / "effects"
-    process = await start("effects", str(file))
+    process = await start("effect_process.py", str(file))
     assert process.stdout is not None
     port = int(await asyncio.wait_for(process.stdout.readline(), ANSWER_S))
     yield Effects(process, port, file)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def value(answer: Answer) -> bytes:
     assert isinstance(answer, ToolAnswered), answer
     assert answer.error is None, answer.error
-    return bytes(answer.value or b"null")
+    return bytes(answer.value)
 
 
 def failed(answer: Answer) -> Fault:
@@ -49,7 +49,7 @@ async def test_a_granted_call_is_journaled_carried_out_and_answered(floor: Floor
     assert await floor.entries() == ["0.called", "0.returned"]
     called = await floor.called()
     assert (called.agent, called.gateway, called.effect) == ("clerk-a1", "gw-1", "pure")
-    assert bytes((await floor.returned()).value or b"") == b'"A"'
+    assert bytes((await floor.returned()).value) == b'"A"'
 
 
 async def test_the_digest_of_an_intent_is_the_one_that_the_handler_computes(floor: Floor) -> None:
@@ -236,7 +236,7 @@ async def test_a_reviewed_tool_names_the_action_that_a_person_must_approve(floor
 async def test_what_was_approved_is_what_runs(floor: Floor) -> None:
     await floor.gateway()
     action = digest_of({"tool": "wire", "arguments": {"what": "100 EUR"}})
-    await floor.lease(approvals=(Approval(review_id="v1", action=action, by="ops"),))
+    await floor.lease(approvals=(Approval(review_id="v1", position="0", action=action, by="ops"),))
 
     other = await floor.call("wire", what="900 EUR")
     approved = await floor.call("wire", what="100 EUR")
@@ -244,6 +244,19 @@ async def test_what_was_approved_is_what_runs(floor: Floor) -> None:
     assert isinstance(other, CallNeedsReview)
     assert value(approved) == b'"100 EUR"'
     assert (await floor.called()).review_id == "v1"
+    assert floor.effects.all == ["100 EUR"]
+
+
+async def test_an_approval_serves_one_call_only(floor: Floor) -> None:
+    await floor.gateway()
+    action = digest_of({"tool": "wire", "arguments": {"what": "100 EUR"}})
+    await floor.lease(approvals=(Approval(review_id="v1", position="0", action=action, by="ops"),))
+
+    first = await floor.call("wire", "0", what="100 EUR")
+    second = await floor.call("wire", "1", what="100 EUR")
+
+    assert value(first) == b'"100 EUR"'
+    assert isinstance(second, CallNeedsReview)
     assert floor.effects.all == ["100 EUR"]
 
 
@@ -268,7 +281,7 @@ async def test_a_result_that_is_too_large_is_kept_and_answered_as_an_error(floor
 
     returned = await floor.returned()
     assert fault.code == "RM-212"
-    assert returned.value is None
+    assert bytes(returned.value) == b"null"
     assert returned.value_ref is not None
     assert returned.value_ref.size_bytes == 3_000_002
 
@@ -330,14 +343,15 @@ HEAD = b'{"type":"tool.call.v1","run_id":"r1","step":"s","epoch":1,"position":"0
 @pytest.mark.parametrize(
     ("body", "where"),
     [
-        (b"\xff", "byte 0"),
+        (b"\xff", "$"),
+        (HEAD + b'"arguments":{"what":"\xff"}}', "byte 0"),
         (b"{}", "$"),
         (b"[" * 100_000, "$"),
         (HEAD + b'"arguments":' + b"[" * 100_000 + b"}", "$"),
         (HEAD + b'"arguments":{"what":7}}', "$.arguments.what"),
         (HEAD + b'"arguments":{"what":"a","times":true}}', "$.arguments.times"),
         (HEAD + b'"arguments":{"what":"a","times":1.5}}', "$.arguments.times"),
-        (HEAD + b'"arguments":{"what":"a","times":1e400}}', "$.arguments.times"),
+        (HEAD + b'"arguments":{"what":"a","times":1e400}}', "$.arguments[...]"),
         (HEAD + b'"arguments":{"what":"a","times":' + b"1" * 5000 + b"}}", "$.arguments"),
         (HEAD + b'"arguments":{"what":"a","more":1}}', "$.arguments"),
         (HEAD + b'"arguments":{"what":"a","what":"b"}}', "$.arguments"),

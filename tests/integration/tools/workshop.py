@@ -1,11 +1,10 @@
-"""Tools whose effects a process of its own counts, that process, and a gateway process that can be killed."""
+"""Tools whose effects another process counts, and a gateway process that can be killed."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -30,55 +29,6 @@ async def say(port: int, verb: str, key: str = "") -> str:
     answer = (await reader.readline()).decode().strip()
     writer.close()
     return answer
-
-
-class EffectProcess:
-    """Counts effects in a file, and holds whoever comes at a moment of which it was told to."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._held: dict[str, asyncio.Event] = {}
-        self._seen: Counter[str] = Counter()
-        self._changed = asyncio.Condition()
-
-    async def serve(self) -> None:
-        server = await asyncio.start_server(self._on_connection, HOST, 0)
-        print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201  # how its parent learns the port
-        await server.serve_forever()
-
-    async def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        verb, _, key = (await reader.readline()).decode().strip().partition(" ")
-        answer = await self._answer(verb, key)
-        writer.write(f"{answer}\n".encode())
-        writer.close()
-
-    async def _answer(self, verb: str, key: str) -> str:
-        match verb:
-            case "hold":
-                self._held[key] = asyncio.Event()
-            case "release":
-                for event in self._held.values():
-                    event.set()
-                self._held.clear()
-            case "seen":
-                async with self._changed:
-                    await self._changed.wait_for(lambda: self._seen[key] > 0)
-            case "count":
-                lines = self._file.read_text().splitlines() if self._file.exists() else []
-                return str(lines.count(key))
-            case _:
-                await self._on_moment(verb, key)
-        return "ok"
-
-    async def _on_moment(self, verb: str, key: str) -> None:
-        if verb == "hit":
-            with self._file.open("a") as file:
-                file.write(f"{key}\n")
-        async with self._changed:
-            self._seen[verb] += 1
-            self._changed.notify_all()
-        if verb in self._held:
-            await self._held[verb].wait()
 
 
 def tools(port: int) -> dict[str, Tool[object]]:
@@ -203,8 +153,5 @@ async def serve_gateway(url: str, name: str, port: int, data_dir: Path) -> None:
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["effects", file]:
-            asyncio.run(EffectProcess(Path(file)).serve())
-        case ["gateway", url, name, port, data_dir]:
-            asyncio.run(serve_gateway(url, name, int(port), Path(data_dir)))
+    url, name, port, data_dir = sys.argv[1:]
+    asyncio.run(serve_gateway(url, name, int(port), Path(data_dir)))
