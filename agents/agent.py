@@ -161,6 +161,7 @@ class Agent:
 
     def _on_done(self, step: Step, task: asyncio.Task[None]) -> None:
         attempt, _task = self._attempts.pop(step)
-        attempt.leave()
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._on_bug(error)
+            self._on_bug(error)  # the delivery stays untouched: this process ends, and the server hands it out again
+        else:
+            attempt.leave()

@@ -26,7 +26,7 @@ class Patience:
 
     first_s: float = 2.0
     """The first attempt: whoever was asked may have died with the question in hand."""
-    most_s: float = 15.0
+    most_s: float = 3.0
     pause_s: float = 0.05
     pause_most_s: float = 1.0
 

@@ -40,6 +40,7 @@ class Attempt:
         self._port = BusStepPort(asker, work, delivery=delivery, on_lost=self._evict)
         self._task: asyncio.Task[object] | None = None
         self._is_evicted = False
+        self._has_begun = False
 
     def adopt(self, delivery: Delivery) -> None:
         """The server delivered the step again while it runs here."""
@@ -71,7 +72,8 @@ class Attempt:
     async def _outcome(self) -> StepCompleted | StepFailed | None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        ends = began + (self._work.deadline_at - datetime.now(UTC)).total_seconds()
+        left_s = (self._work.deadline_at - datetime.now(UTC)).total_seconds()
+        ends = began + min(left_s, self._work.limit_s)
         timer: asyncio.TimerHandle | None = None
         limit = asyncio.timeout(None)
         try:
@@ -82,6 +84,7 @@ class Attempt:
                     timer = loop.call_later(CLAIM_AFTER_S, self._on_slow, limit, ends)
                 if self._claims_first:
                     await self._port.hold()
+                self._has_begun = True
                 reply = await self._handler.reply(self._work, self._port)
         except BaseException as error:  # noqa: BLE001  # what a handler raises is data; `_judge` raises the rest again
             return self._judge(error, is_late=limit.expired())
@@ -112,6 +115,8 @@ class Attempt:
         if self._port.ended:
             log.info("step.left", reason=self._port.ended)
             return None
+        if not (self._has_begun or is_late):
+            raise error
         return self._failed(_deadline(self._work) if is_late else leaf_of(error))
 
     def _failed(self, error: BaseException) -> StepFailed:
@@ -137,5 +142,5 @@ class Attempt:
 
 def _deadline(work: RunStep) -> DeadlineError:
     return DeadlineError(
-        f"the step of role {work.role} did not end in time", expected=f"an end by {work.deadline_at.isoformat()}"
+        f"the step of role {work.role} did not end in time", expected=f"at most {work.limit_s:g} s, and an end by {work.deadline_at.isoformat()}"
     )

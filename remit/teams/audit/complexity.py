@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from remit.teams.audit.rule import RULES
 from remit.teams.audit.sighting import Sighting
-from remit.teams.audit.source import Source
+from remit.teams.audit.source import Source, children
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.IfExp)
@@ -58,7 +58,7 @@ def functions(tree: ast.Module) -> list[Measured]:
     waiting: list[tuple[ast.AST, Measured | None]] = [(tree, None)]
     while waiting:
         node, owner = waiting.pop()
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             inner = owner
             if isinstance(child, Function):
                 inner = Measured(child)

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from remit.teams.audit.complexity import seen
 from remit.teams.audit.sighting import Sighting
-from remit.teams.audit.source import Source, parsed
+from remit.teams.audit.source import Source, children, parsed, statements
 
 _BLOCKS = (ast.Module, ast.ClassDef, ast.If, ast.Try, ast.With, ast.ExceptHandler, ast.For, ast.While)
 """What runs at import time and may hold an import."""
@@ -42,7 +42,7 @@ def unit(source: Source) -> Unit:
     return Unit(
         source=source,
         at_start=tuple(at_start(tree)),
-        imports=tuple(node for node in ast.walk(tree) if isinstance(node, Import)),
+        imports=tuple(node for node in statements(tree) if isinstance(node, Import)),
         public=frozenset(name for name in names if not name.startswith("_")),
     )
 
@@ -114,7 +114,7 @@ def at_start(tree: ast.Module) -> Iterator[Import]:
         if isinstance(node, Import):
             yield node
         elif isinstance(node, _BLOCKS) and not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)):
-            waiting.extend(reversed(list(ast.iter_child_nodes(node))))
+            waiting.extend(reversed(children(node)))
 
 
 def components(edges: Mapping[str, Sequence[str]]) -> list[list[str]]:

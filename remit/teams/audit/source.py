@@ -13,6 +13,7 @@ from typing import TypeVar
 
 Node = TypeVar("Node", bound=ast.AST)
 
+_LEAVES = frozenset({ast.Name, ast.Constant, ast.Load, ast.Store, ast.Del, ast.alias, ast.Pass})
 READ_LIMIT_BYTES = 2 * 1024 * 1024
 TEXT_LIMIT = 160
 _OPENS = re.compile(r"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+(?P<name>\w+)")
@@ -53,8 +54,10 @@ class Source:
     @cached_property
     def _by_kind(self) -> dict[type[ast.AST], list[ast.AST]]:
         found: dict[type[ast.AST], list[ast.AST]] = {}
-        for node in ast.walk(self.tree):
+        waiting: list[ast.AST] = [self.tree]
+        for node in waiting:
             found.setdefault(type(node), []).append(node)
+            waiting.extend(children(node))
         return found
 
     def nodes(self, *kinds: type[Node]) -> list[Node]:
@@ -85,6 +88,31 @@ class Source:
             if limit == 0:
                 break
         return ".".join(reversed(names))
+
+
+def children(node: ast.AST) -> list[ast.AST]:
+    """Give the nodes below a node; half the time of `ast.iter_child_nodes`, which names every field."""
+    if node.__class__ in _LEAVES:
+        return []
+    found: list[ast.AST] = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if value.__class__ is list:
+            found.extend(item for item in value if isinstance(item, ast.AST))
+        elif isinstance(value, ast.AST):
+            found.append(value)
+    return found
+
+
+def statements(tree: ast.Module) -> list[ast.stmt]:
+    """Give every statement of a module, those inside functions too, without the expressions."""
+    found: list[ast.stmt] = list(tree.body)
+    for node in found:
+        for name in ("body", "orelse", "finalbody"):
+            found.extend(getattr(node, name, ()))
+        for block in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
+            found.extend(block.body)
+    return found
 
 
 def parsed(text: str) -> ast.Module:

@@ -255,7 +255,7 @@ class Clumsy(Role[Job, Done]):
     ],
 )
 async def test_what_a_handler_does_wrong_is_an_outcome(
-    world: World, text: str, code: str, message: str, is_retryable: bool
+    world: World, text: str, code: str, *, message: str, is_retryable: bool
 ) -> None:
     await world.supervisor()
     await world.host(world.spec(Clumsy))

@@ -180,8 +180,7 @@ class World:
     async def outcome(self) -> tuple[str, StepCompleted | StepFailed]:
         """Give the next outcome that an agent journaled, with its subject."""
         where, body = await soon(self._entries.get())
-        kind = StepCompleted if where.endswith("completed") else StepFailed
-        return where, decode(kind, body)
+        return where, decode(StepCompleted, body) if where.endswith("completed") else decode(StepFailed, body)
 
     async def completed(self) -> StepCompleted:
         """Give the next outcome, which is a completion."""
@@ -209,13 +208,13 @@ class World:
     async def settled(self, *, waiting: int = 0) -> None:
         """Every delivery of the role is acked, and exactly so many wait to be delivered."""
         async with asyncio.timeout(SOON_S):
-            while await self.pool() != (0, waiting):
+            while await self.pool() != (0, waiting):  # noqa: ASYNC110  # the server tells nobody of an ack
                 await asyncio.sleep(0.01)
 
     async def until(self, is_so: Callable[[], object]) -> None:
         """It is so."""
         async with asyncio.timeout(SOON_S):
-            while not is_so():
+            while not is_so():  # noqa: ASYNC110  # a host says how it is when it is asked
                 await asyncio.sleep(0.005)
 
     async def give_back_once(self) -> None:

@@ -16,6 +16,7 @@ import pytest
 from remit.bus import subject, topology
 from remit.bus.connection import Bus
 from remit.bus.journal import Journal
+from remit.contracts.errors import BusUnavailableError
 from remit.contracts.ids import GatewayId
 from remit.contracts.lease import Approval, DataScope, Grant, Lease, Resolution
 from remit.contracts.message import decode, decode_any, encode, raw
@@ -204,8 +205,14 @@ class Floor:
     async def stored(self, kind: str, index: str = "0") -> None:
         """The entry is in the journal."""
         async with asyncio.timeout(ANSWER_S):
-            while await self.journal.get(subject.call("r1", "s", index, kind)) is None:
+            while not await self._holds(subject.call("r1", "s", index, kind)):
                 await asyncio.sleep(0.005)
+
+    async def _holds(self, place: str) -> bool:
+        try:
+            return await self.journal.get(place) is not None
+        except BusUnavailableError:
+            return False
 
     async def close(self) -> None:
         """Nothing of it runs any more."""

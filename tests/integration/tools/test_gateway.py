@@ -344,7 +344,7 @@ HEAD = b'{"type":"tool.call.v1","run_id":"r1","step":"s","epoch":1,"position":"0
     ("body", "where"),
     [
         (b"\xff", "$"),
-        (HEAD + b'"arguments":{"what":"\xff"}}', "byte 0"),
+        (HEAD + b'"arguments":{"what":"\xff"}}', "$.arguments"),
         (b"{}", "$"),
         (b"[" * 100_000, "$"),
         (HEAD + b'"arguments":' + b"[" * 100_000 + b"}", "$"),

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import structlog
+
 from remit.bus.connection import Bus
 from remit.contracts.charter import Charter, CompletionCheck, ReviewPath, Rollback, RunLimits, ToolCharter
 from remit.contracts.errors import ToolNotDoneError
@@ -153,5 +155,6 @@ async def serve_gateway(url: str, name: str, port: int, data_dir: Path) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     url, name, port, data_dir = sys.argv[1:]
     asyncio.run(serve_gateway(url, name, int(port), Path(data_dir)))
