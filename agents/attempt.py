@@ -142,5 +142,6 @@ class Attempt:
 
 def _deadline(work: RunStep) -> DeadlineError:
     return DeadlineError(
-        f"the step of role {work.role} did not end in time", expected=f"at most {work.limit_s:g} s, and an end by {work.deadline_at.isoformat()}"
+        f"the step of role {work.role} did not end in time",
+        expected=f"at most {work.limit_s:g} s, and an end by {work.deadline_at.isoformat()}",
     )

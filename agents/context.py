@@ -150,7 +150,7 @@ class Context:
             value = act()
             return encode(await value if inspect.isawaitable(value) else value)
 
-        body = await self.recorded("step", name, "", once)
+        body = await self.recorded("step", name, request="", act=once)
         value: T = decode_any(kind if isinstance(kind, type) else object, body)
         return value
 
@@ -172,7 +172,7 @@ class Context:
         self.port.progress(text, done=done, total=total)
 
     async def recorded(
-        self, kind: RecordKind, name: str, request: str, act: Callable[[str], Awaitable[bytes]]
+        self, kind: RecordKind, name: str, *, request: str, act: Callable[[str], Awaitable[bytes]]
     ) -> msgspec.Raw:
         """Give what was recorded at the next position, or act and record it first."""
         position = take_position()

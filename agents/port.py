@@ -47,5 +47,5 @@ class StepPort(Protocol):
         """Tell whoever watches; nothing is stored."""
 
 
-class ParkedSignal(BaseException):  # noqa: N818  # not an error: unwinds a handler past `except Exception`
+class ParkedSignal(BaseException):  # not an error: unwinds a handler past `except Exception`
     """The step waits for a person; the handler ends here and is run again, with its records, afterwards."""

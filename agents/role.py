@@ -17,7 +17,7 @@ Work = TypeVar("Work", bound=Message)
 Reply = TypeVar("Reply", bound=Message)
 
 
-class AnyRole(ABC):
+class AnyRole(ABC):  # noqa: B024  # its one abstract method is the generic child's
     """A role whatever its contract: what a team and a plan need to know of it."""
 
     name: ClassVar[str] = ""

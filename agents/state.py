@@ -64,7 +64,7 @@ class StateView:
             )
             return msgspec.json.encode(await context.port.propose(proposal))
 
-        answer = await context.recorded("propose", key, digest_of(identity), act)
+        answer = await context.recorded("propose", key, request=digest_of(identity), act=act)
         verdict: StateCommitted | StateRejected = decode_any(StateCommitted | StateRejected, answer)
         return verdict
 
@@ -83,6 +83,6 @@ class StateView:
             return msgspec.json.encode(await context.port.read(request))
 
         request = digest_of({"scope": scope, "key": key, "prefix": prefix})
-        answer = await context.recorded("read", key or f"{prefix}*", request, act)
+        answer = await context.recorded("read", key or f"{prefix}*", request=request, act=act)
         found: StateRead = decode_any(StateRead, answer)
         return found

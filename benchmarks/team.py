@@ -128,7 +128,7 @@ class Fragile(Role[Run, Done]):
 def said(run: str, step: str) -> str:
     """The step is in the file of faults."""
     with Path(os.environ[FAULTS]).open("a") as file:
-        file.write(f"{run} {step.split()[0]} {os.getpid()} {time.time()}\n")
+        file.write(f"{run} {step.split(maxsplit=1)[0]} {os.getpid()} {time.time()}\n")
     return f"{step}:{run}"
 
 

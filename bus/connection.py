@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
+import base64
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -11,24 +10,22 @@ import nats.errors
 import nkeys  # type: ignore[import-untyped]  # ships no types
 import structlog
 
+from remit.bus.replies import Replies
 from remit.bus.subject import token
 from remit.bus.wire import Incoming, WireClient
 from remit.contracts.errors import (
-    AnswerTimeoutError,
     BusUnavailableError,
     CredentialsRefusedError,
-    NoRespondersError,
     RemitError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
 __all__ = ["Bus", "Credentials", "Incoming", "Reply", "Subscription"]
 
 log = structlog.get_logger(__name__)
 
-_NO_RESPONDERS: Final = 503
 _RECONNECT_WAIT_S: Final = 0.1
 _CONNECT_TIMEOUT_S: Final = 3
 _OUTAGE_BUFFER_BYTES: Final = 8 * 1024 * 1024
@@ -80,11 +77,7 @@ class Subscription:
 
 
 class Bus:
-    """One connection under one identity; it reconnects by itself for ever.
-
-    Replies come to `_I.<name>.r.<n>`. The numbers start at random, so that an answer meant for an earlier process of
-    the same name is never taken for ours.
-    """
+    """One connection under one identity; it reconnects by itself for ever. Replies come to `_I.<name>.r.<n>`."""
 
     def __init__(self, name: str, *, inbox: str = "", on_closed: Callable[[], None] | None = None) -> None:
         self.name = name
@@ -92,10 +85,7 @@ class Bus:
         self._wire = WireClient()
         self._on_closed = on_closed
         self._on_reconnected: dict[object, Callable[[], None]] = {}
-        self._next = secrets.randbits(40)
-        self._prefix = f"{self.inbox}.r."
-        self._waiting: dict[int, asyncio.Future[Incoming]] = {}
-        self._batches: dict[int, list[Incoming]] = {}
+        self._replies = Replies(self._wire, f"{self.inbox}.r.")
         self._stands = False
         self._is_closing = False
 
@@ -122,7 +112,7 @@ class Bus:
             await bus._wire.close()
             raise
         bus._stands = True
-        bus._wire.listen(bus._prefix + "*", bus._take_reply)
+        bus._replies.listen()
         return bus
 
     async def _open(self, url: str, credentials: Credentials | None) -> None:
@@ -188,26 +178,13 @@ class Bus:
         answer = await self.ask(subject, body, headers=headers, timeout_s=timeout_s)
         return Reply(answer.data, answer.headers)
 
-    async def ask(
+    def ask(
         self, subject: str, body: bytes, *, headers: Mapping[str, str] | None = None, timeout_s: float = 5.0
-    ) -> Incoming:
+    ) -> Awaitable[Incoming]:
         """Give the answer with its headers unread; raises as `request`."""
-        number, answer, timer = self._expect(timeout_s)
-        try:
-            self._wire.send(subject, body, reply=f"{self._prefix}{number}", headers=headers)
-            await self._wire.drained()
-            message = await answer
-        except AnswerTimeoutError as error:
-            error.where, error.expected = subject, f"an answer within {timeout_s:g} s"
-            raise
-        finally:
-            timer.cancel()
-            self._waiting.pop(number, None)
-        if message.raw_headers and message.status == _NO_RESPONDERS:
-            raise NoRespondersError("nobody listens", where=subject)
-        return message
+        return self._replies.ask(subject, body, headers=headers, timeout_s=timeout_s)
 
-    async def fetch_batch(self, subject: str, body: bytes, timeout_s: float = 5.0) -> tuple[Incoming, ...]:
+    def fetch_batch(self, subject: str, body: bytes, timeout_s: float = 5.0) -> Awaitable[tuple[Incoming, ...]]:
         """Give every message of an answer in many; the last is the server's status that ends it.
 
         Raises:
@@ -215,18 +192,7 @@ class Bus:
             AnswerTimeoutError: the end did not come in time.
             BusUnavailableError: the connection was lost meanwhile.
         """
-        number, end, timer = self._expect(timeout_s)
-        messages = self._batches[number] = []
-        try:
-            self._wire.send(subject, body, reply=f"{self._prefix}{number}")
-            status = await end
-        finally:
-            timer.cancel()
-            self._waiting.pop(number, None)
-            self._batches.pop(number, None)
-        if status.status == _NO_RESPONDERS:
-            raise NoRespondersError("nobody listens", where=subject)
-        return (*messages, status)
+        return self._replies.fetch(subject, body, timeout_s)
 
     async def subscribe(self, subject: str, on_message: Callable[[Incoming], None], *, queue: str = "") -> Subscription:
         """Call `on_message` for every message on a subject, from the reading of the socket: it must be fast."""
@@ -234,8 +200,7 @@ class Bus:
 
     def new_inbox(self, kind: str) -> str:
         """Give a subject below this connection's inbox that was never used before."""
-        self._next += 1
-        return f"{self.inbox}.{kind}.{self._next}"
+        return f"{self.inbox}.{kind}.{self._replies.number()}"
 
     def when_reconnected(self, call: Callable[[], None]) -> Callable[[], None]:
         """Call this after every reconnect; give what ends it."""
@@ -259,32 +224,7 @@ class Bus:
         """End the connection; what was published is written first, and who waits for an answer is told."""
         self._is_closing = True
         await self._wire.close()
-        self._fail_waiting("the connection to NATS is closed")
-
-    # --- replies ---------------------------------------------------------------------------------
-
-    def _expect(self, timeout_s: float) -> tuple[int, asyncio.Future[Incoming], asyncio.TimerHandle]:
-        self._next += 1
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Incoming] = loop.create_future()
-        self._waiting[self._next] = future
-        return self._next, future, loop.call_later(timeout_s, _expire, future)
-
-    def _take_reply(self, message: Incoming) -> None:
-        number = int(message.subject[len(self._prefix) :])
-        future = self._waiting.get(number)
-        if future is None or future.done():
-            return
-        batch = self._batches.get(number)
-        if batch is None or message.status:
-            future.set_result(message)
-        else:
-            batch.append(message)
-
-    def _fail_waiting(self, why: str) -> None:
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(BusUnavailableError(why, fix="the same request may be repeated"))
+        self._replies.fail("the connection to NATS is closed")
 
     # --- what nats-py tells ----------------------------------------------------------------------
 
@@ -299,7 +239,7 @@ class Bus:
     async def _on_disconnected(self) -> None:
         if not self._is_closing:
             log.warning("bus.connection_lost", connection=self.name)
-        self._fail_waiting("the connection to NATS was lost before the answer came")
+        self._replies.fail("the connection to NATS was lost before the answer came")
 
     async def _on_reconnect(self) -> None:
         log.info("bus.connection_restored", connection=self.name)
@@ -310,7 +250,7 @@ class Bus:
         if self._is_closing or not self._stands:
             return
         log.error("bus.connection_closed", connection=self.name, error=str(self._wire.last_error))
-        self._fail_waiting("the connection to NATS is closed")
+        self._replies.fail("the connection to NATS is closed")
         if self._on_closed is not None:
             self._on_closed()
 
@@ -323,11 +263,6 @@ async def _flush(wire: WireClient, timeout_s: float = 10.0) -> None:
         raise BusUnavailableError("NATS did not confirm what was sent") from error
 
 
-def _expire(future: asyncio.Future[Incoming]) -> None:
-    if not future.done():
-        future.set_exception(AnswerTimeoutError("no answer came in time"))
-
-
 def _jwt_callback(credentials: Credentials | None) -> Callable[[], bytes] | None:
     return credentials.jwt.encode if credentials else None
 
@@ -335,7 +270,6 @@ def _jwt_callback(credentials: Credentials | None) -> Callable[[], bytes] | None
 def _signature_callback(credentials: Credentials | None) -> Callable[[str], bytes] | None:
     if credentials is None:
         return None
-    import base64
 
     def sign(nonce: str) -> bytes:
         pair = nkeys.from_seed(bytearray(credentials.seed.encode()))

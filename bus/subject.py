@@ -90,7 +90,7 @@ def lease_lane(run: str, step: str) -> str:
     return f"remit.run.{run}.{step}.lease.>"
 
 
-def call(run: str, step: str, position: str, kind: str) -> str:
+def call(run: str, step: str, position: str, kind: str) -> str:  # noqa: PLR0917  # the order of the tokens
     """Intent or outcome of a call."""
     return f"remit.run.{run}.{step}.call.{position}.{kind}"
 

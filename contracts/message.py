@@ -93,7 +93,7 @@ def convert(kind: type[T], value: object) -> T:
 
 def malformed(error: Exception) -> Exception:
     """Say a decoder's complaint with its path, what was expected and what came."""
-    from remit.contracts.errors import MalformedMessageError  # noqa: PLC0415  # errors build on messages
+    from remit.contracts.errors import MalformedMessageError  # errors build on messages
 
     if isinstance(error, UnicodeDecodeError):
         return MalformedMessageError("not valid UTF-8", where=f"byte {error.start}", expected="UTF-8 text")
@@ -115,7 +115,7 @@ def tag_of(kind: type) -> str:
     Raises:
         ContractInvalidError: the type is no `Message`, or its tag is not `<noun>.<noun>.v<n>`.
     """
-    from remit.contracts.errors import ContractInvalidError  # noqa: PLC0415  # errors build on messages
+    from remit.contracts.errors import ContractInvalidError  # errors build on messages
 
     config = getattr(kind, "__struct_config__", None)
     tag = getattr(config, "tag", None)

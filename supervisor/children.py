@@ -52,7 +52,7 @@ class Child:
         ray.kill(self.actor)
 
 
-def start(prefix: str, kind: Kind, label: str, cls: object, resources: Mapping[str, float]) -> Child:
+def start(prefix: str, kind: Kind, label: str, *, cls: object, resources: Mapping[str, float]) -> Child:
     """Start a child; it lives until it is ended, whoever started it."""
     name = f"{prefix}.{kind}.{label}.{secrets.token_hex(3)}"
     actor = cls.options(  # type: ignore[attr-defined]  # an actor class, given as data

@@ -57,13 +57,13 @@ def start(  # the facts of one task
 ) -> Append:
     """Decide what becomes of a task: its run starts, or it is refused with a coded outcome."""
     try:
-        return _started(team, run_id, workflow, body, envelope=envelope, now=now)
+        return _started(team, run_id, workflow, body=body, envelope=envelope, now=now)
     except RemitError as error:
         refusal = RunFinished(run_id=run_id, workflow=workflow, outcome="refused", error=error.fault(), finished_at=now)
         return Append(subject.decision(run_id, 1, "finished"), refusal)
 
 
-def _started(team: TeamSpec, run_id: str, workflow: str, body: bytes, *, envelope: Envelope, now: datetime) -> Append:
+def _started(team: TeamSpec, run_id: str, workflow: str, *, body: bytes, envelope: Envelope, now: datetime) -> Append:
     if workflow not in team.workflows:
         raise UnknownWorkflowError(
             f"team {team.name} has no workflow {workflow!r}",
@@ -169,18 +169,18 @@ def cancel(run: RunState, *, by: str, reason: str, now: datetime) -> Append:
     return _finish(run, "stopped", now=now, stopped_by=f"cancel by {by}", error=error)
 
 
-def advance(team: TeamSpec, run: RunState, versions: Mapping[str, int], now: datetime) -> Append | None:
+def advance(team: TeamSpec, run: RunState, versions: Mapping[str, int], *, now: datetime) -> Append | None:
     """Give the entry that the run needs next, or None while it waits for others."""
     if run.finished is not None:
         return None
     if now >= ends_at(run.started):
-        return _stopped(run, "wall_clock", f"{run.started.limits.wall_clock_s:g} s", now)
+        return _stopped(run, "wall_clock", f"{run.started.limits.wall_clock_s:g} s", now=now)
     return (
         _answer_failure(team, run, now)
         or _reopen(run)
         or _accept(run)
         or _dispatch(team, run, now)
-        or _complete(team, run, versions, now)
+        or _complete(team, run, versions, now=now)
     )
 
 
@@ -218,7 +218,7 @@ def _failed(run: RunState, step: StepState, now: datetime) -> Append:
     return _finish(run, outcome, now=now, stopped_by=f"step {step.work.step}", error=error)
 
 
-def _stopped(run: RunState, limit: str, allowed: str, now: datetime) -> Append:
+def _stopped(run: RunState, limit: str, allowed: str, *, now: datetime) -> Append:
     error = DeadlineError(f"the run reached its limit {limit}", expected=f"at most {allowed}").fault()
     return _finish(run, "stopped", now=now, stopped_by=limit, error=error)
 
@@ -268,7 +268,7 @@ def _dispatch(team: TeamSpec, run: RunState, now: datetime) -> Append | None:
     if node is None:
         return None
     if run.dispatched >= run.started.limits.steps:
-        return _stopped(run, "steps", f"{run.started.limits.steps} steps", now)
+        return _stopped(run, "steps", f"{run.started.limits.steps} steps", now=now)
     index = node.undispatched[0]
     step = node.step(index)
     body = msgspec.Raw(plans.body_of(run, node.spec, index))
@@ -278,7 +278,7 @@ def _dispatch(team: TeamSpec, run: RunState, now: datetime) -> Append | None:
     return Append(subject.work(run.run_id, role=node.spec.role, step=step, epoch=1), work)
 
 
-def _complete(team: TeamSpec, run: RunState, versions: Mapping[str, int], now: datetime) -> Append | None:
+def _complete(team: TeamSpec, run: RunState, versions: Mapping[str, int], *, now: datetime) -> Append | None:
     if run.undecided or any(not node.is_over for node in run.nodes.values()):
         return None
     criteria = evaluate(run, team.charter, versions)

@@ -78,7 +78,7 @@ class Fold:
             if (lease.run_id, lease.step) == (parts.run, parts.lane):
                 on_leased(run, entry.seq, lease)
         elif parts.kind in SETTLED:
-            settle(run, parts, entry.subject, entry.data, at=entry.stored_at or datetime.now(UTC))
+            settle(run, parts, entry.subject, data=entry.data, at=entry.stored_at or datetime.now(UTC))
 
     def _on_lane(self, parts: RunSubject, entry: Entry) -> None:
         kind = RunStep if parts.kind == "work" else DECISIONS.get(parts.kind)
@@ -116,7 +116,7 @@ def started_by(message: LaneEntry) -> RunStarted | None:
     return None
 
 
-def settle(run: RunState, parts: RunSubject, name: str, data: bytes, *, at: datetime) -> bool:
+def settle(run: RunState, parts: RunSubject, name: str, *, data: bytes, at: datetime) -> bool:
     """Apply what an agent said of the end of a step; False if it does not count.
 
     Raises:
@@ -125,4 +125,4 @@ def settle(run: RunState, parts: RunSubject, name: str, data: bytes, *, at: date
     message: StepCompleted | StepFailed = decode_any(SETTLED[parts.kind], data)
     if (message.run_id, message.step) != (parts.run, parts.lane):
         return False
-    return on_settled(run, parts.author, name, message, at=at)
+    return on_settled(run, parts.author, name, entry=message, at=at)

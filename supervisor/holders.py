@@ -140,9 +140,11 @@ class Holders:
             value = value.get(part) if isinstance(value, dict) else None
         return value if isinstance(value, str) else ""
 
-    async def ask(self, agent: str, role: str, ask: AskRole, reply: str) -> AskAnswered | Refused | Superseded | None:
+    async def ask(
+        self, agent: str, role: str, ask: AskRole, *, reply: str
+    ) -> AskAnswered | Refused | Superseded | None:
         """The child step is journaled; answered at once if it ended, else when it ends (None now)."""
-        run = self._holding(agent, ask.run_id, ask.step, ask.epoch)
+        run = self._holding(agent, ask.run_id, step=ask.step, epoch=ask.epoch)
         if run is None:
             return Superseded(reason="the step is not held by this agent")
         async with run.lock:
@@ -152,7 +154,7 @@ class Holders:
                 refusal = self._check_ask(run.state, role, ask)
                 if refusal is not None:
                     return Refused(error=refusal)
-                await self._runs.store(run, self._child(run.state, role, ask, name))
+                await self._runs.store(run, self._child(run.state, role, ask, name=name))
                 child = run.state.steps.get(name)
             if child is not None and is_answered(self._team, child):
                 return answer_of(child)
@@ -180,11 +182,11 @@ class Holders:
             return error.fault()
         return None
 
-    def _child(self, run: RunState, role: str, ask: AskRole, name: str) -> Append:
+    def _child(self, run: RunState, role: str, ask: AskRole, *, name: str) -> Append:
         parent = run.steps[ask.step]
         return decide.child(self._team, run, parent=parent, step=name, role=role, body=ask.body, position=ask.position)
 
-    def _holding(self, agent: str, run_id: str, step: str, epoch: int) -> OpenRun | None:
+    def _holding(self, agent: str, run_id: str, *, step: str, epoch: int) -> OpenRun | None:
         run = self._runs.get(run_id)
         state = run.state.steps.get(step) if run is not None else None
         if state is None or state.status != "leased" or state.lease is None:
@@ -193,7 +195,7 @@ class Holders:
 
     async def review(self, agent: str, request: RequestReview) -> ReviewOutcome | Parked | Refused | Superseded:
         """The decision, if a person made it; else the review is open and the step parked."""
-        run = self._holding(agent, request.run_id, request.step, request.epoch)
+        run = self._holding(agent, request.run_id, step=request.step, epoch=request.epoch)
         if run is None:
             return Superseded(reason="the step is not held by this agent")
         async with run.lock:
@@ -210,7 +212,7 @@ class Holders:
 
     def read(self, agent: str, request: ReadState) -> StateRead | Refused | Superseded:
         """The state at this point in time."""
-        if self._holding(agent, request.run_id, request.step, request.epoch) is None:
+        if self._holding(agent, request.run_id, step=request.step, epoch=request.epoch) is None:
             return Superseded(reason="the step is not held by this agent")
         try:
             return self._arbiter.read(request)
@@ -221,7 +223,7 @@ class Holders:
         self, agent: str, proposal: ProposeState
     ) -> StateCommitted | StateRejected | Refused | Superseded:
         """The proposal is committed, merged, rejected or refused."""
-        if self._holding(agent, proposal.run_id, proposal.step, proposal.epoch) is None:
+        if self._holding(agent, proposal.run_id, step=proposal.step, epoch=proposal.epoch) is None:
             return Superseded(reason="the step is not held by this agent")
         try:
             return await self._arbiter.propose(proposal, agent=agent)

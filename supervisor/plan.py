@@ -9,13 +9,13 @@ import msgspec
 
 from remit.contracts.errors import PlanInvalidError
 from remit.contracts.ids import is_name
-from remit.contracts.message import Message
 from remit.contracts.plan import TASK
 from remit.supervisor.run import reply_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from remit.contracts.message import Message
     from remit.contracts.plan import Condition, Node, PlanSpec
     from remit.contracts.team import RoleSpec
     from remit.supervisor.run import RunState
@@ -48,9 +48,9 @@ def check(workflow: str, plan: PlanSpec, roles: Mapping[str, RoleSpec]) -> None:
     _check_order(where, plan)
     task = _task_type(where, plan, roles)
     for node in plan.nodes:
-        _check_edge(where, node, nodes, roles, task)
+        _check_edge(where, node, nodes=nodes, roles=roles, task=task)
         for condition in node.when:
-            _check_condition(where, node, condition, roles[nodes[condition.node].role].gives)
+            _check_condition(where, node, condition, kind=roles[nodes[condition.node].role].gives)
 
 
 def _by_name(where: str, plan: PlanSpec) -> dict[str, Node]:
@@ -85,7 +85,7 @@ def _task_type(where: str, plan: PlanSpec, roles: Mapping[str, RoleSpec]) -> typ
 
 
 def _check_edge(
-    where: str, node: Node, nodes: Mapping[str, Node], roles: Mapping[str, RoleSpec], task: type[Message]
+    where: str, node: Node, *, nodes: Mapping[str, Node], roles: Mapping[str, RoleSpec], task: type[Message]
 ) -> None:
     takes = roles[node.role].takes
 
@@ -153,7 +153,7 @@ def _check_join(edge: str, takes: type[Message], given: Mapping[str, object]) ->
         )
 
 
-def _check_condition(where: str, node: Node, condition: Condition, kind: type[Message]) -> None:
+def _check_condition(where: str, node: Node, condition: Condition, *, kind: type[Message]) -> None:
     hints: object = kind  # walks down the path
     for part in condition.path.split("."):
         fields = get_type_hints(hints) if isinstance(hints, type) else {}

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
-import ray
 import structlog
 from ray.exceptions import RayError
 
@@ -215,7 +214,7 @@ class Pools:
         ):
             identity = f"{name}-{suffix}"
             self._authority.issue(identity, permissions=permissions).write(self._spec.credentials / f"{identity}.creds")
-        child = children.start(self._spec.prefix, "gateway", label, self._spec.gateway_actor, {})
+        child = children.start(self._spec.prefix, "gateway", label, cls=self._spec.gateway_actor, resources={})
         if await self._tell(child, "ensure", self._spec.gateway_spec(name)):
             self._gateways[name] = child
             self._keep(self._bury(child), f"watch {child.name}")
@@ -223,7 +222,7 @@ class Pools:
 
     async def _start_host(self, label: str, roles: frozenset[str]) -> None:
         resources = {f"role_{role}": 1.0 for role in roles} if self._spec.role_resources else {}
-        child = children.start(self._spec.prefix, "host", label, self._spec.host_actor, resources)
+        child = children.start(self._spec.prefix, "host", label, cls=self._spec.host_actor, resources=resources)
         host = Host(child)
         await self._add(host, roles)
         if host.agents:

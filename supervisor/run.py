@@ -215,14 +215,14 @@ def on_leased(run: RunState, seq: int, lease: Lease) -> bool:
     return True
 
 
-def on_settled(run: RunState, author: str, subject: str, entry: StepEntry, *, at: datetime) -> bool:
+def on_settled(run: RunState, author: str, subject: str, *, entry: StepEntry, at: datetime) -> bool:
     """Apply a completion or failure; False if its author did not hold the step in that epoch."""
     step = run.steps.get(entry.step)
     if step is None or not counts(step, author, entry.epoch):
         return False
     match entry:
         case StepCompleted():
-            _on_completed(run, step, subject, entry)
+            _on_completed(run, step, entry, subject=subject)
         case StepFailed():
             _on_failure(run, entry.step, entry.error, retryable=entry.retryable, at=at)
         case _:
@@ -242,7 +242,7 @@ def counts(step: StepState, author: str, epoch: int) -> bool:
     return role_of(author) == step.work.role
 
 
-def _on_completed(run: RunState, step: StepState, subject: str, entry: StepCompleted) -> None:
+def _on_completed(run: RunState, step: StepState, entry: StepCompleted, *, subject: str) -> None:
     step.status, step.reply, step.completed_by = "completed", entry.reply, subject
     run.in_flight -= 1
     if step.work.parent is None:

@@ -6,7 +6,6 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import msgspec
 import structlog
 
 from remit.bus import subject
@@ -15,7 +14,6 @@ from remit.contracts.envelope import CONTRACT, RUN, SENDER, TRACE
 from remit.contracts.errors import AlreadyStoredError, BusUnavailableError, FencedOutError
 from remit.contracts.message import encode
 from remit.contracts.step import AskAnswered, RunStep
-from remit.contracts.task import RunFinished
 from remit.supervisor import decide
 from remit.supervisor.fold import Fold, settle, started_by
 from remit.supervisor.records import is_answered
@@ -24,10 +22,13 @@ from remit.supervisor.run import evolve, new_run, on_leased
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import msgspec
+
     from remit.bus.journal import Journal
     from remit.bus.subject import RunSubject
     from remit.contracts.envelope import Envelope
     from remit.contracts.lease import Lease
+    from remit.contracts.task import RunFinished
     from remit.contracts.team import TeamSpec
     from remit.supervisor.arbiter import Arbiter
     from remit.supervisor.decide import Append
@@ -120,7 +121,7 @@ class Runs:
         if run is None:
             return
         async with run.lock:
-            if settle(run.state, parts, name, data, at=datetime.now(UTC)):
+            if settle(run.state, parts, name, data=data, at=datetime.now(UTC)):
                 self._answer_asker(run, run.state.steps[parts.lane])
                 await self.advance(run)
 
@@ -137,7 +138,7 @@ class Runs:
         while True:
             now = datetime.now(UTC)
             versions = self._arbiter.versions(state.run_id) if not state.undecided else {}
-            append = decide.advance(self._team, state, versions, now)
+            append = decide.advance(self._team, state, versions, now=now)
             if append is None:
                 break
             await self.store(run, append)

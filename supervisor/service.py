@@ -6,7 +6,6 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
 import structlog
 
 from remit.bus import subject
@@ -34,6 +33,8 @@ from remit.supervisor.runs import Runs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
+
+    import msgspec
 
     from remit.bus.connection import Bus
     from remit.bus.delivery import Delivery
@@ -222,7 +223,7 @@ class Supervisor:
 
     async def _on_ask(self, message: Incoming) -> None:
         *_, role, agent = message.subject.split(".")
-        self._reply(message, await self._holders.ask(agent, role, decode(AskRole, message.data), message.reply))
+        self._reply(message, await self._holders.ask(agent, role, decode(AskRole, message.data), reply=message.reply))
 
     async def _on_review(self, message: Incoming) -> None:
         agent = subject.last_token(message.subject)

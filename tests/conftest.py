@@ -7,6 +7,7 @@ import contextlib
 import json
 import signal
 import subprocess
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 START_S = 10.0
+EVENTUALLY_S = 30.0
 
 
 class NatsServer:
@@ -30,16 +32,19 @@ class NatsServer:
         self._port = -1
         self._process: subprocess.Popen[bytes] | None = None
 
-    async def start(self, jetstream: str = "") -> None:
+    async def start(self) -> None:
         """The server listens; on the port of the last time, if there was one."""
-        config = self.folder / "server.conf"
-        store = f'store_dir: "{self.folder}/js" {jetstream}'
-        config.write_text(
-            f'host: 127.0.0.1\nport: {self._port}\nports_file_dir: "{self.folder}"\njetstream {{ {store} }}\n'
-        )
-        self._process = subprocess.Popen([binary(), "-c", config, "-l", self.folder / "log"])
+        self._process = self._launch()
         self.url = await asyncio.wait_for(self._listening(self._process), START_S)
         self._port = int(self.url.rsplit(":", 1)[1])
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        config = self.folder / "server.conf"
+        config.write_text(
+            f'host: 127.0.0.1\nport: {self._port}\nports_file_dir: "{self.folder}"\n'
+            f'jetstream {{ store_dir: "{self.folder}/js" }}\n'
+        )
+        return subprocess.Popen([binary(), "-c", config, "-l", self.folder / "log"])
 
     def kill(self, by: signal.Signals = signal.SIGKILL) -> None:
         """The server is gone; what it stored stays."""
@@ -64,6 +69,22 @@ async def nats_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
     await server.start()
     yield server
     server.kill()
+
+
+Holds = Callable[[], Awaitable[bool]]
+Eventually = Callable[[Holds], Awaitable[None]]
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    """Wait for what another process does and tells nobody."""
+
+    async def wait(holds: Holds) -> None:
+        async with asyncio.timeout(EVENTUALLY_S):
+            while not await holds():  # noqa: ASYNC110  # there is no event to wait for
+                await asyncio.sleep(0.01)
+
+    return wait
 
 
 @pytest.fixture

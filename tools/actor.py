@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+WATCH_S: Final = 5.0
 _EX_UNAVAILABLE: Final = 69
 _EX_SOFTWARE: Final = 70
 _WATCH_S: Final = 5.0
@@ -43,6 +44,7 @@ class GatewaySpec:
     load: Callable[[str], tuple[TeamSpec, Mapping[str, Tool[object]]]]
     """A function that can be imported by its name; it gives the team of `team_ref` and the tools' bodies."""
     data_dir: Path
+    configure_logs: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +106,15 @@ class GatewayShell:
         """Return after a few seconds; whoever awaits this hears at once when the process dies."""
         await asyncio.sleep(_WATCH_S)
 
+    async def names(self) -> dict[str, str]:
+        """Give the gateway's name, for a supervisor that finds this process again; nothing before `ensure`."""
+        gateway = self._gateway()
+        return {"gateway": gateway.name} if gateway else {}
+
+    async def watch(self) -> None:
+        """Return after a few seconds; whoever awaits this hears at once when the process dies."""
+        await asyncio.sleep(WATCH_S)
+
     async def drain(self, deadline_s: float) -> int:
         """No call is served any more; give how many were cut off and are left to another gateway."""
         if (gateway := self._gateway()) is None:
@@ -121,6 +132,8 @@ class GatewayShell:
         return starting.result()
 
     async def _start(self, spec: GatewaySpec) -> Gateway:
+        if spec.configure_logs is not None:
+            spec.configure_logs()
         team, tools = await asyncio.to_thread(spec.load, spec.team_ref)
         buses: list[Bus] = []
         try:
@@ -129,9 +142,15 @@ class GatewayShell:
                 buses.append(
                     await Bus.connect(spec.url, name=name, credentials=credentials, on_closed=_end_unconnected)
                 )
-            self._buses = tuple(buses)
+            self._buses = journal_bus, answer_bus = buses[0], buses[1]
             return await Gateway.start(
-                *self._buses, team=team, tools=tools, name=GatewayId(spec.name), data_dir=spec.data_dir, on_bug=_end
+                journal_bus,
+                answer_bus,
+                team=team,
+                tools=tools,
+                name=GatewayId(spec.name),
+                data_dir=spec.data_dir,
+                on_bug=_end,
             )
         except BaseException:
             for bus in buses:
@@ -139,7 +158,7 @@ class GatewayShell:
             raise
 
 
-@ray.remote(max_restarts=0, max_task_retries=0)
+@ray.remote(max_restarts=0, max_task_retries=0, num_cpus=0)
 class GatewayActor(GatewayShell):
     """A gateway process. It is never restarted: the supervisor's pool replaces it under a new name."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  # a tool's annotations are read when it is declared
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast, get_type_hints, overload
 
 import msgspec
@@ -109,7 +109,7 @@ def tool(
         hints = get_type_hints(function)
         parameters = inspect.signature(function).parameters
         label = name or function.__name__
-        _check(label, function, parameters, hints, effect=effect, lookup=lookup)
+        _check(label, function, parameters, hints=hints, effect=effect, lookup=lookup)
         return Tool(
             name=label,
             risk=risk,
@@ -130,8 +130,8 @@ def _check(
     label: str,
     function: Callable[..., object],
     parameters: Mapping[str, inspect.Parameter],
-    hints: Mapping[str, object],
     *,
+    hints: Mapping[str, object],
     effect: Effect,
     lookup: Callable[..., object] | None,
 ) -> None:

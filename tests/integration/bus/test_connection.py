@@ -84,7 +84,7 @@ async def test_a_cancelled_request_leaves_nothing_behind(bus: Bus) -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not bus._waiting
+    assert bus._replies.waiting == 0
 
 
 async def test_a_large_message_comes_whole(bus: Bus) -> None:

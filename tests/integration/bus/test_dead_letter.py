@@ -16,7 +16,6 @@ from remit.bus.consumer import Delivery, PullLoop
 from remit.bus.dead_letter import DeadLetters, Pointer, undeliverable_of
 from remit.bus.journal import Journal
 from remit.bus.subject import DEAD, JOURNAL, TASKS
-from remit.contracts.blob import BlobRef
 from remit.contracts.errors import Fault, NotFoundError
 from remit.contracts.message import decode, encode, raw
 from remit.contracts.step import RunStep
@@ -24,6 +23,7 @@ from remit.contracts.task import Limits, RunStarted, TaskRequest
 
 if TYPE_CHECKING:
     from remit.bus.connection import Bus
+    from remit.contracts.blob import BlobRef
 
 CAUSE = Fault(code="RM-201", message="not valid JSON")
 WORK = "remit.run.r5._.work.clerk.s.1"

@@ -10,7 +10,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from remit.bus import subject, topology
-from remit.bus.connection import Bus
 from remit.bus.journal import Draft, Entry, Fence, Journal, Results
 from remit.contracts.errors import (
     AlreadyStoredError,
@@ -23,7 +22,8 @@ from remit.contracts.errors import (
 )
 
 if TYPE_CHECKING:
-    from tests.conftest import NatsServer
+    from remit.bus.connection import Bus
+    from tests.conftest import Eventually, NatsServer
 
 EVERYTHING = "remit.run.>"
 
@@ -110,7 +110,7 @@ async def test_a_batch_is_stored_whole_and_in_order(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize(
-    "fence,error", [(None, AlreadyStoredError), (Fence("remit.state.r1.taken.*", 0), FencedOutError)]
+    ("fence", "error"), [(None, AlreadyStoredError), (Fence("remit.state.r1.taken.*", 0), FencedOutError)]
 )
 async def test_a_batch_with_one_loser_stores_nothing(
     journal: Journal, fence: Fence | None, error: type[SupersededError]
@@ -250,7 +250,7 @@ async def test_an_entry_that_lands_in_no_journal_is_refused(bus: Bus, journal: J
         await journal.append("x", b"")
 
 
-async def test_outcomes_are_kept_beside_the_journal(bus: Bus, journal: Journal) -> None:
+async def test_outcomes_are_kept_beside_the_journal(bus: Bus, journal: Journal, eventually: Eventually) -> None:
     heard: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
     await bus.subscribe(subject.RESULT_ALL, lambda message: heard.put_nowait((message.subject, message.data)))
     results = Results(bus)
@@ -259,15 +259,11 @@ async def test_outcomes_are_kept_beside_the_journal(bus: Bus, journal: Journal) 
     await journal.append("remit.run.r7._.3.finished", b"outcome", fence=Fence(subject.lane("r7"), 0))
 
     assert await asyncio.wait_for(heard.get(), 5) == ("remit.result.r7", b"outcome")
-    assert await within(results, "r7") == b"outcome"
 
+    async def is_copied() -> bool:
+        return await results.get("r7") == b"outcome"
 
-async def within(results: Results, run: str) -> bytes:
-    """RESULTS copies the journal a moment later."""
-    async with asyncio.timeout(5):
-        while (found := await results.get(run)) is None:
-            await asyncio.sleep(0.005)
-        return found
+    await eventually(is_copied)
 
 
 async def test_appends_go_on_over_a_killed_server_and_nothing_is_stored_twice(
@@ -276,20 +272,22 @@ async def test_appends_go_on_over_a_killed_server_and_nothing_is_stored_twice(
     """Every lane appends its numbered entries in turn and repeats what it does not know to be stored."""
     lanes, length = 20, 60
     stored: dict[str, int] = {}
+    hundred_more = asyncio.Event()
 
     async def run(lane: int) -> None:
         last = 0
         for number in range(length):
             index = subject.decision(f"r{lane}", number, "noted")
             last = stored[index] = await insist(journal, index, Fence(subject.lane(f"r{lane}"), last))
+            if len(stored) % 100 == 0:
+                hundred_more.set()
 
     with capture_logs():
         running = asyncio.gather(*map(run, range(1, lanes + 1)))
         for _ in range(3):
-            target = len(stored) + 100
-            while len(stored) < target:
-                await asyncio.sleep(0.002)
+            await asyncio.wait_for(hundred_more.wait(), 30)
             nats_server.kill()
+            hundred_more.clear()
             await nats_server.start()
         await asyncio.wait_for(running, 60)
 

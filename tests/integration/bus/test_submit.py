@@ -11,8 +11,8 @@ from remit.bus import subject, submit, topology
 from remit.bus.connection import Bus
 from remit.bus.consumer import Delivery, PullLoop
 from remit.bus.journal import Fence, Journal
-from remit.bus.submit import TaskClient
 from remit.bus.subject import TASKS
+from remit.bus.submit import TaskClient
 from remit.contracts.errors import (
     AnswerTimeoutError,
     BusUnavailableError,
@@ -97,7 +97,7 @@ async def test_an_outcome_can_be_asked_for_again_and_by_others(client: TaskClien
 
     assert await client.outcome(run, 5) == b"done x"
     assert await TaskClient(bus).outcome(run, 5) == b"done x"
-    assert await asyncio.gather(client.outcome(run, 5), client.outcome(run, 5)) == [b"done x"] * 2
+    assert set(await asyncio.gather(client.outcome(run, 5), client.outcome(run, 5))) == {b"done x"}
 
 
 async def test_an_outcome_that_was_not_kept_is_read_from_the_server(

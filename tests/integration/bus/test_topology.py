@@ -16,6 +16,7 @@ from remit.contracts.errors import BusRefusedError, ServerTooWeakError, StreamMi
 
 if TYPE_CHECKING:
     from remit.bus.connection import Bus
+    from tests.conftest import Eventually
 
 ROLES = ["clerk", "analyst-code"]
 STREAMS = {"JOURNAL", "RESULTS", "DEAD", "TASKS", "OBJ_blobs", "KV_state"}
@@ -143,7 +144,14 @@ async def test_what_somebody_else_set_beside_ours_is_left_alone(bus: Bus) -> Non
 
 async def test_a_setting_that_cannot_change_is_named_with_both_values(bus: Bus) -> None:
     await ask(
-        bus, "STREAM.CREATE", TASKS, name=TASKS, subjects=["remit.task.*"], retention="limits", discard="new", max_msgs=3
+        bus,
+        "STREAM.CREATE",
+        TASKS,
+        name=TASKS,
+        subjects=["remit.task.*"],
+        retention="limits",
+        discard="new",
+        max_msgs=3,
     )
 
     with pytest.raises(StreamMismatchError) as caught:
@@ -166,11 +174,14 @@ async def test_a_recreated_queue_never_gives_an_old_runs_name(bus: Bus) -> None:
     assert (await stream.store(bus, "remit.task.support", b"{}")).seq == 901
 
 
-async def test_an_outcome_keeps_its_runs_name_taken_when_its_entries_are_gone(bus: Bus) -> None:
+async def test_an_outcome_keeps_its_runs_name_taken_when_its_entries_are_gone(bus: Bus, eventually: Eventually) -> None:
     await topology.ensure(bus, ROLES)
     await Journal(bus).append("remit.run.r77._.2.finished", b"")
-    while (await stream.state(bus, RESULTS)).messages == 0:
-        await asyncio.sleep(0.005)
+
+    async def is_kept() -> bool:
+        return (await stream.state(bus, RESULTS)).messages == 1
+
+    await eventually(is_kept)
     await ask(bus, "STREAM.PURGE", JOURNAL, filter="remit.run.r77.>")
     await bus.request("$JS.API.STREAM.DELETE.TASKS")
 

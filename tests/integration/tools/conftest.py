@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -23,17 +22,12 @@ from remit.contracts.message import decode, decode_any, encode, raw
 from remit.contracts.step import Parked, Refused, Superseded
 from remit.contracts.tool import CallNeedsReview, CallTool, ToolAnswered, ToolCalled, ToolInDoubt, ToolReturned
 from remit.tools.gateway import Gateway
+from tests.integration.tools import workshop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.conftest import NatsServer
-    from tests.integration.tools import workshop
-else:
-    # A script of its own as well, so it stands beside the tests, where nothing is imported by name.
-    _spec = importlib.util.spec_from_file_location("workshop", Path(__file__).with_name("workshop.py"))
-    workshop = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(workshop)
 
 Answer = ToolAnswered | CallNeedsReview | Refused | Superseded | Parked
 

@@ -27,10 +27,11 @@ HOST = "127.0.0.1"
 async def say(port: int, verb: str, key: str = "") -> str:
     """Give the effect process's answer."""
     reader, writer = await asyncio.open_connection(HOST, port)
-    writer.write(f"{verb} {key}\n".encode())
-    answer = (await reader.readline()).decode().strip()
-    writer.close()
-    return answer
+    try:
+        writer.write(f"{verb} {key}\n".encode())
+        return (await reader.readline()).decode().strip()
+    finally:
+        writer.close()
 
 
 def tools(port: int) -> dict[str, Tool[object]]:

@@ -1,0 +1,166 @@
+"""Tools over the audited repository: what is in it, and single passages of its files. Nothing outside is read."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from remit import RefusedError, ToolScope, tool
+from remit.teams.audit.sighting import Skipped
+from remit.teams.audit.source import UnreadableError, blob_digest, content
+
+OUTPUT = ".remit"
+"""Where reports go; an audit never reads it."""
+PAGE = 2000
+PASSAGES = 400
+_LINE_LIMIT = 400
+_IGNORED = frozenset({"__pycache__", "node_modules", "build", "dist", "venv", "env", "htmlcov"})
+GIT_TIMEOUT_S = 20
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of the repository."""
+
+    path: str
+    size_bytes: int
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the files, sorted by path; `more` is where the next page starts, or empty."""
+
+    problem: Literal["", "absent", "not_a_folder", "unreadable", "relative"] = ""
+    files: tuple[Entry, ...] = ()
+    more: str = ""
+    is_git: bool = False
+    skipped: tuple[Skipped, ...] = ()
+
+
+class Passage(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines of a file, the first counted as 1."""
+
+    path: str
+    first: int = 1
+    count: int = 1
+
+
+class Excerpt(msgspec.Struct, frozen=True, kw_only=True):
+    """A passage as it stands in the file now; `problem` says why there is none."""
+
+    path: str
+    first: int
+    lines: tuple[str, ...] = ()
+    digest: str = ""
+    problem: str = ""
+
+
+@tool(name="fs.list", risk="low", effect="pure")
+def fs_list(after: str = "", ignore: str = "", *, scope: ToolScope) -> Listing:
+    """Give the files of the repository after a path: those that git knows or would add, else all but caches.
+
+    Symlinks are named, not followed. The folder `ignore` and the output of earlier audits are left out.
+    """
+    root = Path(scope.source("repository"))
+    if problem := _problem(root):
+        return Listing(problem=problem)
+    own = tuple(folder for folder in (OUTPUT, ignore.rstrip("/")) if folder)
+    paths = sorted(path for path in _paths(root) if not _is_below(path, own))
+    entries: list[Entry] = []
+    links: list[Skipped] = []
+    more = ""
+    for path in paths:
+        if path <= after:
+            continue
+        if len(entries) == PAGE:
+            more = entries[-1].path
+            break
+        file = root / path
+        if file.is_symlink():
+            links.append(Skipped(what=path, cause="a symlink, which is not followed"))
+        elif file.is_file():
+            entries.append(Entry(path=path, size_bytes=file.stat().st_size))
+    return Listing(files=tuple(entries), more=more, is_git=(root / ".git").exists(), skipped=tuple(links))
+
+
+@tool(name="fs.read", risk="low", effect="pure")
+def fs_read(passages: tuple[Passage, ...], *, scope: ToolScope) -> tuple[Excerpt, ...]:
+    """Give passages of files inside the repository, each with the digest of the whole file; 2 MiB a file."""
+    if len(passages) > PASSAGES:
+        raise RefusedError("too many passages", where="passages", expected=f"at most {PASSAGES}", got=str(len(passages)))
+    root = Path(scope.source("repository"))
+    opened: dict[str, tuple[list[str], str] | UnreadableError] = {}
+    return tuple(_excerpt(root, passage, opened) for passage in passages)
+
+
+def _excerpt(
+    root: Path, passage: Passage, opened: dict[str, tuple[list[str], str] | UnreadableError]
+) -> Excerpt:
+    if passage.path not in opened:
+        opened[passage.path] = _opened(root, passage.path)
+    found = opened[passage.path]
+    if isinstance(found, UnreadableError):
+        return Excerpt(path=passage.path, first=passage.first, problem=found.cause)
+    lines, digest = found
+    cut = lines[passage.first - 1 : passage.first - 1 + passage.count]
+    return Excerpt(
+        path=passage.path, first=passage.first, lines=tuple(line[:_LINE_LIMIT] for line in cut), digest=digest
+    )
+
+
+def _opened(root: Path, path: str) -> tuple[list[str], str] | UnreadableError:
+    try:
+        data = content(root, path)
+    except UnreadableError as error:
+        return error
+    text = data.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+    return text.split("\n"), blob_digest(data)
+
+
+def _problem(root: Path) -> Literal["", "absent", "not_a_folder", "unreadable", "relative"]:
+    if not root.is_absolute():
+        return "relative"
+    if not root.exists():
+        return "absent"
+    if not root.is_dir():
+        return "not_a_folder"
+    return "" if os.access(root, os.R_OK | os.X_OK) else "unreadable"
+
+
+def _is_below(path: str, folders: tuple[str, ...]) -> bool:
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+
+
+def _paths(root: Path) -> list[str]:
+    return _known_to_git(root) or list(_walked(root))
+
+
+def _known_to_git(root: Path) -> list[str]:
+    """Ask git, which knows what is ignored; a foreign repository's own settings must not start anything."""
+    if not (root / ".git").exists():
+        return []
+    quiet = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*")
+    command = ("git", *quiet, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "GIT_CONFIG_NOSYSTEM": "1", "HOME": "/nonexistent"}
+    try:
+        done = subprocess.run(
+            command, cwd=root, env=environment, capture_output=True, timeout=GIT_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):  # no git here, or a slow disk: the folder itself is read
+        return []
+    return [] if done.returncode else sorted({os.fsdecode(name) for name in done.stdout.split(b"\0") if name})
+
+
+def _walked(root: Path) -> Iterator[str]:
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if _is_worth(Path(folder), name))
+        for name in files:
+            yield (Path(folder) / name).relative_to(root).as_posix()
+
+
+def _is_worth(folder: Path, name: str) -> bool:
+    hidden = name.startswith(".") or name in _IGNORED or name.endswith(".egg-info")
+    return not hidden and not (folder / name / "pyvenv.cfg").exists()
+
+

@@ -1,0 +1,49 @@
+"""Tools that read Python: each call is one pass over a shard, in a process of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from remit import ToolFailedError, ToolScope, tool
+from remit.teams.audit.finding import Skill
+from remit.teams.audit.scan import Request
+from remit.teams.audit.scratch import Stored, fetched
+from remit.teams.audit.sighting import Doubt, Look, Scan
+
+TIMEOUT_S = 60
+COMMAND = (sys.executable, "-I", "-m", "remit.teams.audit.scan")
+"""Fixed. Isolated, so that no file of the audited repository is ever imported."""
+
+
+@tool(name="py.ast", risk="low", effect="pure")
+def py_ast(view: Skill, files: Stored, *, scope: ToolScope) -> Scan:
+    """Give what one view sees in the files that a stored list names."""
+    return _answer(Request(view=view, root=scope.source("repository"), files=_paths(scope, files)), Scan)
+
+
+@tool(name="py.look_again", risk="low", effect="pure")
+def py_look_again(doubts: tuple[Doubt, ...], files: Stored, *, scope: ToolScope) -> tuple[Look, ...]:
+    """Look at cited places again, against the whole file and the tests among the listed files."""
+    request = Request(view="again", root=scope.source("repository"), files=_paths(scope, files), doubts=doubts)
+    return _answer(request, tuple[Look, ...])
+
+
+def _paths(scope: ToolScope, files: Stored) -> tuple[str, ...]:
+    return msgspec.json.decode(fetched(scope.scratch, files), type=tuple[str, ...])
+
+
+def _answer(request: Request, kind: type[Scan] | type[tuple[Look, ...]]) -> object:
+    done = subprocess.run(
+        COMMAND,
+        input=msgspec.json.encode(request),
+        cwd=Path(sys.prefix),
+        env={"PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    if done.returncode:
+        raise ToolFailedError("the scan ended early", got=done.stderr.decode(errors="replace")[-300:])
+    return msgspec.json.decode(done.stdout, type=kind)
