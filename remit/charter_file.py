@@ -37,8 +37,8 @@ def mistakes(path: Path) -> list[CharterInvalidError]:
     """Give every mistake of a charter's file, in the order of its lines; none if it is in order."""
     try:
         text = path.read_text()
-    except OSError as error:
-        why = error.strerror or type(error).__name__
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
         return [
             CharterInvalidError(f"cannot read the charter: {why}", where=str(path), fix="remit init NAME writes one")
         ]
@@ -51,11 +51,17 @@ def mistakes(path: Path) -> list[CharterInvalidError]:
     try:
         _validate(text)
     except ValidationError as error:
-        lines = dict(_lines(tree)) if tree is not None else {}
+        known = dict(_lines(tree)) if tree is not None else {}
         return sorted(
-            (_mistake(path, detail, lines) for detail in error.errors()), key=lambda item: _line_of(item.where)
+            (_mistake(path, detail, known) for detail in error.errors()), key=lambda item: _line_of(item.where)
         )
     return []
+
+
+def lines(path: Path) -> dict[Location, int]:
+    """Give the line of every key and item of a charter's file that can be read."""
+    tree = yaml.compose(path.read_text(), Loader=yaml.SafeLoader)
+    return dict(_lines(tree)) if tree is not None else {}
 
 
 def _validate(text: str) -> Charter:

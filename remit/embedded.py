@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 FIRST_PORT: Final = 4222
 READY_S: Final = 90.0
 NAMESPACE: Final = "remit"
+_MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
+"""A task may have 1 MiB, which its stream says in words; a join of several replies may have more."""
 _OBJECT_STORE_BYTES: Final = 80 * 1024 * 1024
 """The smallest that Ray takes: work goes over NATS, so nothing is kept there."""
 IDENTITIES: Final = ("publisher", "operator", "supervisor", "supervisor-answer", "topology")
@@ -107,7 +109,9 @@ class Embedded:
             ClusterLostError: Ray or the supervisor did not start in time.
         """
         private_directory(self.data)
-        self._server = EmbeddedServer.start(self.data, port=self._port, durability=self._durability)
+        self._server = EmbeddedServer.start(
+            self.data, port=self._port, durability=self._durability, max_payload_bytes=_MAX_PAYLOAD_BYTES
+        )
         authority = Authority.create_or_load(self.data / "keys")
         self._issue(authority)
         asyncio.run(self._ensure_topology())

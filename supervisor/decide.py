@@ -59,8 +59,13 @@ def start(  # the facts of one task
     try:
         return _started(team, run_id, workflow, body=body, envelope=envelope, now=now)
     except RemitError as error:
-        refusal = RunFinished(run_id=run_id, workflow=workflow, outcome="refused", error=error.fault(), finished_at=now)
-        return Append(subject.decision(run_id, 1, "finished"), refusal)
+        return refuse(run_id, workflow, error.fault(), now=now)
+
+
+def refuse(run_id: str, workflow: str, error: Fault, *, now: datetime) -> Append:
+    """Give the outcome of a task that never starts."""
+    refusal = RunFinished(run_id=run_id, workflow=workflow, outcome="refused", error=error, finished_at=now)
+    return Append(subject.decision(run_id, 1, "finished"), refusal)
 
 
 def _started(team: TeamSpec, run_id: str, workflow: str, *, body: bytes, envelope: Envelope, now: datetime) -> Append:
@@ -92,7 +97,8 @@ def _started(team: TeamSpec, run_id: str, workflow: str, *, body: bytes, envelop
     if len(plan.nodes) > 1:
         return Append(subject.decision(run_id, 1, "started"), started)
     node = plan.nodes[0]
-    work = _work(team, started, step=node.name, role=node.role, body=request.input, rule="plan", start=started)
+    start = msgspec.structs.replace(started, input=NULL)  # the body is the input: it is stored once
+    work = _work(team, started, step=node.name, role=node.role, body=request.input, rule="plan", start=start)
     return Append(subject.work(run_id, role=node.role, step=node.name, epoch=1), work)
 
 
@@ -167,6 +173,11 @@ def cancel(run: RunState, *, by: str, reason: str, now: datetime) -> Append:
     """End a run because a person says so."""
     error = CancelledRunError(f"cancelled by {by}" + (f": {reason}" if reason else "")).fault()
     return _finish(run, "stopped", now=now, stopped_by=f"cancel by {by}", error=error)
+
+
+def give_up(run: RunState, error: Fault, *, now: datetime) -> Append:
+    """End a run whose next entry cannot be stored."""
+    return _finish(run, "failed", now=now, stopped_by="an entry that cannot be stored", error=error)
 
 
 def advance(team: TeamSpec, run: RunState, versions: Mapping[str, int], *, now: datetime) -> Append | None:

@@ -59,7 +59,7 @@ class Holders:
 
     async def claim(self, agent: str, claim: ClaimStep) -> StepLeased | ClaimRefused | None:
         """The agent holds the step, or hears why not; None while no gateway could serve it."""
-        run = self._runs.get(claim.run_id)
+        run = await self._runs.find(claim.run_id)
         if run is None:
             return ClaimRefused(reason="finished")
         async with run.lock:

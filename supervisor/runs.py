@@ -11,9 +11,9 @@ import structlog
 from remit.bus import subject
 from remit.bus.journal import Fence
 from remit.contracts.envelope import CONTRACT, RUN, SENDER, TRACE
-from remit.contracts.errors import AlreadyStoredError, BusUnavailableError, FencedOutError
+from remit.contracts.errors import AlreadyStoredError, BusUnavailableError, FencedOutError, TooLargeError
 from remit.contracts.message import encode
-from remit.contracts.step import AskAnswered, RunStep
+from remit.contracts.step import AskAnswered
 from remit.supervisor import decide
 from remit.supervisor.fold import Fold, settle, started_by
 from remit.supervisor.records import is_answered
@@ -43,13 +43,15 @@ RELOAD_PAUSE_S = 0.2
 class OpenRun:
     """A run's state, the lock that orders its changes, and who waits for its children."""
 
-    __slots__ = ("askers", "lock", "state")
+    __slots__ = ("askers", "lock", "state", "waking")
 
     def __init__(self, state: RunState) -> None:
         self.state = state
         self.lock = asyncio.Lock()  # guards the run's lane: one decision after the other
         self.askers: dict[str, str] = {}
         """Reply subject of whoever asked for a child step."""
+        self.waking: set[tuple[str, int]] = set()
+        """Failed steps, with their epoch, whose retry has its timer."""
 
 
 class Runs:
@@ -70,6 +72,7 @@ class Runs:
         self._answer = answer
         self._wake = wake
         self._open: dict[str, OpenRun] = {}
+        self._admitting: dict[str, asyncio.Event] = {}
 
     def __iter__(self) -> Iterator[OpenRun]:
         return iter(tuple(self._open.values()))
@@ -79,6 +82,12 @@ class Runs:
 
     def get(self, run: str) -> OpenRun | None:
         """Give an open run."""
+        return self._open.get(run)
+
+    async def find(self, run: str) -> OpenRun | None:
+        """Give an open run; one that is being admitted is awaited: agents may hear of its first step before we do."""
+        while (admitting := self._admitting.get(run)) is not None:
+            await admitting.wait()
         return self._open.get(run)
 
     def adopt(self, state: RunState) -> OpenRun:
@@ -92,24 +101,50 @@ class Runs:
         Raises:
             BusUnavailableError: nothing is known to be stored; the task is to be delivered again.
         """
-        if run_id in self._open:
+        if await self.find(run_id) is not None:
             return
+        admitting = self._admitting[run_id] = asyncio.Event()
+        try:
+            run = await self._admit(run_id, workflow=workflow, body=body, envelope=envelope)
+        finally:
+            del self._admitting[run_id]
+            admitting.set()
+        if run is not None and not run.state.steps:
+            async with run.lock:
+                await self.advance(run)
+
+    async def _admit(self, run_id: str, *, workflow: str, body: bytes, envelope: Envelope) -> OpenRun | None:
         now = datetime.now(UTC)
         append = decide.start(self._team, run_id=run_id, workflow=workflow, body=body, envelope=envelope, now=now)
         try:
-            seq = await self._append(append, Fence(subject.lane(run_id), 0), envelope.trace)
+            seq = await self._first(append, workflow, envelope.trace)
         except (FencedOutError, AlreadyStoredError):
-            return
+            return await self._known(run_id)
         started = started_by(append.message)
         if started is None:
             log.info("task.refused", run_id=run_id, workflow=workflow)
-            return
+            return None
         state = new_run(started, self._team.workflows[workflow])
         evolve(state, seq, append.message, at=now)
-        run = self.adopt(state)
-        if not isinstance(append.message, RunStep):
-            async with run.lock:
-                await self.advance(run)
+        return self.adopt(state)
+
+    async def _known(self, run_id: str) -> OpenRun | None:
+        """Give the run of an earlier append whose answer never came; None if it is over."""
+        fold = Fold(self._team)
+        async for entry in self._journal.read(subject.run_all(run_id)):
+            fold.apply(entry)
+        state = fold.runs.get(run_id)
+        return None if state is None else self.adopt(state)
+
+    async def _first(self, append: Append, workflow: str, trace: str) -> int:
+        run_id = append.message.run_id
+        fence = Fence(subject.lane(run_id), 0)
+        try:
+            return await self._append(append, fence, trace)
+        except TooLargeError as error:
+            refusal = decide.refuse(run_id, workflow, error.fault(), now=datetime.now(UTC))
+            await self._append(refusal, fence, trace)
+            raise AlreadyStoredError("the task is refused", where=append.subject) from error
 
     async def settle(self, parts: RunSubject, name: str, data: bytes) -> None:
         """A completion or failure is folded, and what follows from it is journaled and performed.
@@ -117,7 +152,7 @@ class Runs:
         Raises:
             MalformedMessageError: it does not fit its contract; it does not count.
         """
-        run = self._open.get(parts.run)
+        run = await self.find(parts.run)
         if run is None:
             return
         async with run.lock:
@@ -141,18 +176,24 @@ class Runs:
             append = decide.advance(self._team, state, versions, now=now)
             if append is None:
                 break
-            await self.store(run, append)
+            try:
+                await self.store(run, append)
+            except TooLargeError as error:
+                await self.store(run, decide.give_up(state, error.fault(), now=now))
             state = run.state
         if state.finished is not None:
             self._close(run, state.finished)
         else:
-            self._wake_for_retries(state)
+            self._wake_for_retries(run)
 
-    def _wake_for_retries(self, state: RunState) -> None:
+    def _wake_for_retries(self, run: OpenRun) -> None:
+        state = run.state
         now = datetime.now(UTC)
         for name in state.failed:
             step = state.steps[name]
-            if decide.may_retry(self._team, step):
+            due = (name, step.work.epoch)
+            if due not in run.waking and decide.may_retry(self._team, step):
+                run.waking.add(due)
                 self._wake(state.run_id, max(0.0, (decide.retry_at(step) - now).total_seconds()))
 
     def _close(self, run: OpenRun, finished: RunFinished) -> None:

@@ -81,7 +81,7 @@ def eventually() -> Eventually:
 
     async def wait(holds: Holds) -> None:
         async with asyncio.timeout(EVENTUALLY_S):
-            while not await holds():  # noqa: ASYNC110  # there is no event to wait for
+            while not await holds():  # there is no event to wait for
                 await asyncio.sleep(0.01)
 
     return wait

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remit import charter_file, loader
 from remit.check.agreement import disagreements
+from remit.check.case import Case, shown
 from remit.check.completion import unreachable_criteria
 from remit.check.contract import contract_mistakes
 from remit.check.source import source_mistakes
-from remit.check.subject_of import Subject
 from remit.contracts.errors import CharterInvalidError, RemitError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def check(target: str) -> Verdict:
     try:
         loaded = loader.load(ref)
     except CharterInvalidError:
-        return Verdict(ref, tuple(charter_file.mistakes(_charter_of(ref))))
+        return Verdict(ref, tuple(_charter_alone(ref)))
     except RemitError as error:
         return Verdict(ref, (error, *_charter_alone(ref)))
     return Verdict(ref, tuple(mistakes(loaded)), loaded)
@@ -50,22 +51,23 @@ def check(target: str) -> Verdict:
 
 def mistakes(loaded: Loaded) -> list[RemitError]:
     """Give what is wrong between a team and a charter that are each in order."""
-    about = Subject.of(loaded)
-    contract = contract_mistakes(about)
-    found = [*contract, *disagreements(about)]
+    case = Case(loaded)
+    contract = contract_mistakes(case)
+    found = [*contract, *disagreements(case)]
     if not contract:  # what follows walks the plans
-        found += [*source_mistakes(about), *unreachable_criteria(about)]
+        found += [*source_mistakes(case), *unreachable_criteria(case)]
     return sorted(found, key=_place)
 
 
-def _charter_of(ref: str) -> Path:
-    """The charter stands beside the team, whether that is a file or a module."""
-    path = Path(ref) if ref.endswith(".py") else loader.module_path(ref)
-    return path.with_name(loader.CHARTER_FILE)
+def _charter_of(ref: str) -> Path | None:
+    """The charter stands beside the team, whether that is a file or a module; None if neither can be found."""
+    file = ref if ref.endswith(".py") else getattr(sys.modules.get(ref), "__file__", None)
+    return Path(shown(Path(file).with_name(loader.CHARTER_FILE))) if file else None
 
 
 def _charter_alone(ref: str) -> list[CharterInvalidError]:
-    return charter_file.mistakes(_charter_of(ref)) if ref.endswith(".py") else []
+    path = _charter_of(ref)
+    return charter_file.mistakes(path) if path is not None else []
 
 
 def _place(mistake: RemitError) -> tuple[str, int]:

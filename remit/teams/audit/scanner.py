@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -12,6 +13,7 @@ from remit.teams.audit.scan import Request
 from remit.teams.audit.scratch import Stored, fetched
 from remit.teams.audit.sighting import Doubt, Look, Scan
 
+T = TypeVar("T")
 TIMEOUT_S = 60
 COMMAND = (sys.executable, "-I", "-m", "remit.teams.audit.scan")
 """Fixed. Isolated, so that no file of the audited repository is ever imported."""
@@ -34,7 +36,7 @@ def _paths(scope: ToolScope, files: Stored) -> tuple[str, ...]:
     return msgspec.json.decode(fetched(scope.scratch, files), type=tuple[str, ...])
 
 
-def _answer(request: Request, kind: type[Scan] | type[tuple[Look, ...]]) -> object:
+def _answer(request: Request, kind: type[T]) -> T:
     done = subprocess.run(
         COMMAND,
         input=msgspec.json.encode(request),

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
+import importlib
 import os
-import signal
 import sys
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import ray
 from ray.exceptions import ActorDiedError
 
-from remit.bus import permission
+from remit.bus import permission, subject, topology
 from remit.bus.connection import Bus
 from remit.bus.embedded import EmbeddedServer
+from remit.bus.journal import Journal
 from remit.contracts.errors import EnvironmentFaultError
+from remit.contracts.lease import Grant, Lease
 from remit.contracts.message import decode_any, encode, raw
 from remit.contracts.step import Refused
 from remit.contracts.tool import CallTool, ToolAnswered
@@ -45,11 +47,12 @@ def look(what: str) -> str:
 
 
 def load(team_ref):
-    return SimpleNamespace(charter=SimpleNamespace(tools={})), {"look": look}
+    rule = SimpleNamespace(risk="low", review="none", timeout_s=5.0)
+    return SimpleNamespace(charter=SimpleNamespace(tools={"look": rule})), {"look": look}
 
 
 def load_broken(team_ref):
-    return SimpleNamespace(), {"look": look}
+    return SimpleNamespace(charter=None), {"look": look}
 '''
 
 
@@ -83,100 +86,129 @@ def server(tmp_path: Path) -> Iterator[EmbeddedServer]:
         yield server
 
 
+class Shell:
+    """The actor, from outside."""
+
+    def __init__(self) -> None:
+        self._actor: ActorHandle[object] = GatewayActor.remote()  # type: ignore[attr-defined]  # added by ray.remote
+
+    async def ask(self, method: str, *arguments: object) -> object:
+        return await getattr(self._actor, method).remote(*arguments)
+
+    async def describe(self) -> GatewayState:
+        return cast("GatewayState", await self.ask("describe"))
+
+    def kill(self) -> None:
+        ray.kill(self._actor)
+
+
 @pytest.fixture
-def actor(ray_cluster: None) -> Iterator[ActorHandle[GatewayActor]]:
-    actor = GatewayActor.remote()
-    yield actor
-    ray.kill(actor)
+def shell(ray_cluster: None) -> Iterator[Shell]:
+    shell = Shell()
+    yield shell
+    shell.kill()
 
 
-def spec_of(server: EmbeddedServer, *, load: str = "load") -> GatewaySpec:
-    """Give the spec of a gateway whose identities the server knows."""
-    assert importlib.util.find_spec("gateway_team")
-    import gateway_team
+async def connect(server: EmbeddedServer, name: str, permissions: permission.Permissions) -> Bus:
+    credentials = server.authority.issue(name, permissions=permissions)
+    return await Bus.connect(server.url, name=name, credentials=credentials)
 
+
+async def spec_of(server: EmbeddedServer, *, load: str = "load") -> GatewaySpec:
+    """Give the spec of a gateway that the server knows; its step is leased."""
+    topologist = await connect(server, "topology", permission.topology_permissions())
+    await topology.ensure(topologist, ["clerk"])
+    await topologist.close()
+    await lease(server)
     files = {}
     for suffix, permissions in (
         ("journal", permission.gateway_permissions("gw-1")),
         ("answer", permission.gateway_answer_permissions("gw-1")),
     ):
         files[suffix] = server.directory / f"gw-1-{suffix}.creds"
-        server.authority.issue(f"gw-1-{suffix}", permissions=permissions, account="core").write(files[suffix])
+        server.authority.issue(f"gw-1-{suffix}", permissions=permissions).write(files[suffix])
     return GatewaySpec(
         name="gw-1",
         url=server.url,
         journal_creds=files["journal"],
         answer_creds=files["answer"],
         team_ref="gateway_team",
-        load=getattr(gateway_team, load),
+        load=getattr(importlib.import_module("gateway_team"), load),
         data_dir=server.directory / "data",
     )
 
 
-async def asked(server: EmbeddedServer, body: bytes) -> ToolAnswered | Refused:
-    """Give the gateway's answer to an agent that came by the front door."""
-    agent = "clerk-a1"
-    permissions = permission.agent_permissions("clerk", agent, tools=["look"], asks=[])
-    credentials = server.authority.issue(agent, permissions=permissions, account="edge")
-    bus = await Bus.connect(server.url, name=agent, credentials=credentials)
+async def lease(server: EmbeddedServer) -> None:
+    """The supervisor leased step `s` of run `r1` to the agent that asks below."""
+    entry = Lease(
+        run_id="r1",
+        step="s",
+        epoch=1,
+        role="clerk",
+        agent="clerk-a1",
+        gateway="gw-1",
+        until_at=datetime.now(UTC) + timedelta(minutes=1),
+        grant=Grant(tools=("look",)),
+    )
+    supervisor = await connect(server, "supervisor", permission.supervisor_permissions())
+    await Journal(supervisor).append(subject.lease("r1", "s", 1), encode(entry))
+    await supervisor.close()
+
+
+async def asked(server: EmbeddedServer) -> ToolAnswered | Refused:
+    """Give the gateway's answer to an agent, who comes by its own door."""
+    call = CallTool(run_id="r1", step="s", epoch=1, position="0", tool="look", arguments=raw({"what": "a"}))
+    agent = await connect(
+        server, "clerk-a1", permission.agent_permissions("clerk", "clerk-a1", tools=["look"], asks=[])
+    )
     try:
-        reply = await bus.request("remit.tool.gw-1.look.clerk-a1", body)
+        reply = await agent.request(subject.tool("gw-1", "look", "clerk-a1"), encode(call))
     finally:
-        await bus.close()
+        await agent.close()
     answer: ToolAnswered | Refused = decode_any(ToolAnswered | Refused, reply.data)
     return answer
 
 
-async def test_ensure_starts_one_gateway_however_often_it_is_said(
-    server: EmbeddedServer, actor: ActorHandle[GatewayActor]
-) -> None:
-    spec = spec_of(server)
-    assert await actor.names.remote() == {}
+async def test_ensure_starts_one_gateway_however_often_it_is_said(server: EmbeddedServer, shell: Shell) -> None:
+    spec = await spec_of(server)
+    assert await shell.ask("names") == {}
 
-    names = await asyncio.gather(*(actor.ensure.remote(spec) for _ in range(3)))
-    state: GatewayState = await actor.describe.remote()
+    names = await asyncio.gather(*(shell.ask("ensure", spec) for _ in range(3)))
+    state = await shell.describe()
 
     assert names == ["gw-1"] * 3
-    assert await actor.names.remote() == {"gateway": "gw-1"}
+    assert "gw-1" in cast("dict[str, str]", await shell.ask("names")).values()
     assert (state.name, state.open_calls, state.is_connected) == ("gw-1", 0, True)
     assert state.loop.startswith("uvloop")
-    refused = await asked(server, b"{}")
-    assert isinstance(refused, Refused)
-    assert refused.error.code == "RM-201"
+    assert await asked(server) == ToolAnswered(value=raw("A"))
 
-    assert await actor.drain.remote(1.0) == 0
-    assert not (await actor.describe.remote()).is_connected
+    assert await shell.ask("drain", 1.0) == 0
+    assert not (await shell.describe()).is_connected
 
 
 async def test_a_gateway_without_its_credentials_does_not_start_and_may_be_started_later(
-    server: EmbeddedServer, actor: ActorHandle[GatewayActor]
+    server: EmbeddedServer, shell: Shell
 ) -> None:
-    spec = spec_of(server)
+    spec = await spec_of(server)
     assert spec.journal_creds is not None
     kept = spec.journal_creds.rename(spec.journal_creds.with_suffix(".kept"))
 
     with pytest.raises(EnvironmentFaultError, match="credentials"):
-        await actor.ensure.remote(spec)
+        await shell.ask("ensure", spec)
     kept.rename(spec.journal_creds)
 
-    assert await actor.ensure.remote(spec) == "gw-1"
+    assert await shell.ask("ensure", spec) == "gw-1"
 
 
-async def test_a_bug_of_our_own_ends_the_process(server: EmbeddedServer, actor: ActorHandle[GatewayActor]) -> None:
-    """A team without a charter is no team; here it stands for a mistake that only shows in the middle of a call."""
-    from remit.bus import subject, topology
-
-    topologist = server.authority.issue("topology", permissions=permission.topology_permissions(), account="core")
-    bus = await Bus.connect(server.url, name="topology", credentials=topologist)
-    await topology.ensure(bus, ["clerk"])
-    await bus.close()
-    await actor.ensure.remote(spec_of(server))
-    watching = actor.watch.remote()
-    state: GatewayState = await actor.describe.remote()
-
-    os.kill(state.pid, signal.SIGKILL)
+async def test_a_bug_of_our_own_ends_the_process_without_an_answer(server: EmbeddedServer, shell: Shell) -> None:
+    """A team without a charter stands for any mistake that shows only in the middle of a call."""
+    await shell.ask("ensure", await spec_of(server, load="load_broken"))
+    watching = asyncio.ensure_future(shell.ask("watch"))
+    asking = asyncio.ensure_future(asked(server))
 
     with pytest.raises(ActorDiedError):
         await watching
-    assert subject.tool("gw-1", "look", "clerk-a1") == "remit.tool.gw-1.look.clerk-a1"
-    assert encode(CallTool(run_id="r1", step="s", epoch=1, position="0", tool="look", arguments=raw({})))
+
+    asking.cancel()
+    await asyncio.wait({asking})
+    assert asking.cancelled()

@@ -401,14 +401,17 @@ async def test_a_gateway_that_drains_finishes_what_runs_and_takes_nothing_new(fl
     assert value(await running) == b'"LAST"'
 
 
-async def test_a_bug_of_our_own_is_told_and_nothing_is_called(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_bug_of_our_own_is_told_and_nothing_is_called(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
     """A check that raises what it should not ends the gateway: no answer is a no."""
     told = asyncio.Event()
     monkeypatch.setattr("remit.tools.policy.CHECKS", (lambda _: 1 / 0,))
     gateway = await floor.gateway()
-    gateway._on_bug = lambda bug: (floor.bugs.append(bug), told.set())[-1]
+
+    def tell(bug: BaseException) -> None:
+        floor.bugs.append(bug)
+        told.set()
+
+    gateway._on_bug = tell
     await floor.lease()
 
     await floor.bus.publish(

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from tests.integration.tools.conftest import Answer, Floor
 
 
-async def asked_until_answered(floor: Floor, tool: str, position: str, **arguments: object) -> Answer:
+async def asked_until_answered(floor: Floor, tool: str, position: str, *, what: str) -> Answer:
     """Ask as an agent does: again under the same position."""
     async with asyncio.timeout(60):
         while True:
             try:
-                answer = await floor.call(tool, position, **arguments)
+                answer = await floor.call(tool, position, what=what)
             except BusUnavailableError:
                 await asyncio.sleep(0.05)
                 continue

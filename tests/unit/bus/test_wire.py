@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remit.bus.wire import Incoming, WireClient, header_block, parse_headers
@@ -33,6 +33,7 @@ def received(chunks: list[bytes]) -> list[Incoming]:
     return got
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(MESSAGES, HEADERS), max_size=8), st.lists(st.integers(1, 60), min_size=1))
 def test_messages_come_whole_however_the_bytes_are_cut(
     drawn: list[tuple[tuple[str, str, bytes], dict[str, str]]], sizes: list[int]

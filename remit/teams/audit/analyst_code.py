@@ -1,0 +1,28 @@
+"""The code analyst: complexity, size, syntax and ruff's defects in a shard; duplicates, cycles and gaps in the tree."""
+
+from remit import Context, Role
+from remit.teams.audit.judgement import analysis, doubts
+from remit.teams.audit.message import Analysis, Assignment
+from remit.teams.audit.ruff import proc_ruff
+from remit.teams.audit.scanner import py_ast, py_look_again
+
+
+class AnalystCode(Role[Assignment, Analysis]):
+    """Says where the code is hard to change."""
+
+    pool = 2
+
+    async def handle(self, work: Assignment, ctx: Context) -> Analysis:
+        """Give the findings of an assignment, or what a second look at doubted findings shows."""
+        match work.kind:
+            case "doubts":
+                looks = await ctx.call(py_look_again, doubts=doubts(work.doubts), files=work.files)
+                return Analysis(skill="code", kind="doubts", requirement=ctx.goal_hash, looks=looks)
+            case "tree":
+                scan = await ctx.call(py_ast, view="structure", files=work.files)
+                return await analysis(work, ctx, skill="structure", scans=[scan])
+            case "files":
+                scan, linted = await ctx.gather(
+                    ctx.call(py_ast, view="code", files=work.files), ctx.call(proc_ruff, files=work.files)
+                )
+                return await analysis(work, ctx, skill="code", scans=[scan, linted])

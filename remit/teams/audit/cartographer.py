@@ -1,0 +1,127 @@
+"""The cartographer: says what the repository holds, and cuts the work into shards."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from remit import Context, RefusedError, Role, StateRejected
+from remit.teams.audit.files import Entry, Passage, fs_list, fs_read
+from remit.teams.audit.message import Assignment, AuditRequest, Inventory
+from remit.teams.audit.place import place_of
+from remit.teams.audit.scratch import put
+from remit.teams.audit.shard import cut
+from remit.teams.audit.sighting import Skipped
+
+MAX_FILES = 6000
+MANIFEST_LINES = 400
+STATE_KEYS = 160
+"""Files of one run whose judgements go into the shared state."""
+_PROBLEMS = {
+    "relative": ("the path is not absolute", "an absolute path"),
+    "absent": ("there is nothing at this path", "an existing folder"),
+    "not_a_folder": ("this path is no folder", "a folder"),
+    "unreadable": ("this folder may not be read", "a folder that this user may read"),
+}
+
+
+class Cartographer(Role[AuditRequest, Inventory]):
+    """Takes stock. What it says is written once: every analyst starts from the same map."""
+
+    pool = 1
+
+    async def handle(self, work: AuditRequest, ctx: Context) -> Inventory:
+        """Give the inventory with its shards.
+
+        Raises:
+            RefusedError: there is nothing to audit at the path.
+        """
+        entries, skipped, is_git = await self._list(work, ctx)
+        python = [entry for entry in entries if entry.path.endswith((".py", ".pyw"))]
+        if not python:
+            raise RefusedError(
+                "there is no Python in this folder" if entries else "this folder is empty",
+                where="$.input.path",
+                expected="at least one .py file",
+                got=f"{len(entries)} other files",
+                fix="remit audit PATH, where PATH holds the code",
+            )
+        chosen, left = python[:MAX_FILES], python[MAX_FILES:]
+        if left:
+            skipped.append(Skipped(what=f"{len(left)} Python files", cause=f"an audit takes {MAX_FILES}"))
+        inventory = Inventory(
+            files=len(entries),
+            python_files=len(chosen),
+            python_bytes=sum(entry.size_bytes for entry in chosen),
+            tests=sum(place_of(entry.path) == "test" for entry in chosen),
+            packages=sum(entry.path.endswith("__init__.py") for entry in chosen),
+            entry_points=await self._entry_points(entries, ctx),
+            is_git=is_git,
+            shards=await self._shards(chosen, ctx),
+            skipped=tuple([*skipped, *_other_languages(entries)]),
+            out=work.out,
+        )
+        verdict = await ctx.state.propose("inventory", inventory)
+        if isinstance(verdict, StateRejected):
+            raise RefusedError("another inventory of this run is written already", where="inventory", got=verdict.reason)
+        ctx.progress(f"{len(chosen)} Python files in {len(inventory.shards) - 1} shards")
+        return inventory
+
+    async def _list(self, work: AuditRequest, ctx: Context) -> tuple[list[Entry], list[Skipped], bool]:
+        entries: list[Entry] = []
+        skipped: list[Skipped] = []
+        after = ""
+        while True:
+            page = await ctx.call(fs_list, after=after, ignore=_inside(work))
+            if page.problem:
+                message, expected = _PROBLEMS[page.problem]
+                raise RefusedError(message, where="$.input.path", expected=expected, got=work.path)
+            entries.extend(page.files)
+            skipped.extend(page.skipped)
+            after = page.more
+            if not after:
+                return entries, skipped, page.is_git
+
+    async def _shards(self, python: Sequence[Entry], ctx: Context) -> tuple[Assignment, ...]:
+        """Give one assignment for each shard and one for the whole tree, their lists of files stored."""
+        shards = cut([(entry.path, entry.size_bytes) for entry in python])
+        quota = max(4, STATE_KEYS // (len(shards) + 1))
+        everything = [entry.path for entry in python]
+        tree = Assignment(kind="tree", files=await put(ctx, "shards/tree.json", everything), count=len(python), quota=quota)
+        parts = [
+            Assignment(
+                kind="files", files=await put(ctx, f"shards/{index}.json", paths), count=len(paths), quota=quota
+            )
+            for index, paths in enumerate(shards)
+        ]
+        return (tree, *parts)
+
+    async def _entry_points(self, entries: Sequence[Entry], ctx: Context) -> tuple[str, ...]:
+        mains = [entry.path for entry in entries if PurePosixPath(entry.path).name == "__main__.py"]
+        if not any(entry.path == "pyproject.toml" for entry in entries):
+            return tuple(mains[:20])
+        (manifest,) = await ctx.call(fs_read, passages=(Passage(path="pyproject.toml", count=MANIFEST_LINES),))
+        return tuple([*_scripts("\n".join(manifest.lines)), *mains][:20])
+
+
+def _inside(work: AuditRequest) -> str:
+    """Give the output folder as a path in the repository, or nothing if it is elsewhere."""
+    root, out = PurePosixPath(work.path), PurePosixPath(work.path) / work.out
+    return str(out.relative_to(root)) if work.out and out.is_relative_to(root) and out != root else ""
+
+
+def _scripts(manifest: str) -> list[str]:
+    try:
+        scripts = tomllib.loads(manifest).get("project", {}).get("scripts", {})
+    except (tomllib.TOMLDecodeError, AttributeError):  # a manifest that does not parse names no scripts
+        return []
+    return sorted(f"{name} = {target}" for name, target in scripts.items()) if isinstance(scripts, dict) else []
+
+
+def _other_languages(entries: Sequence[Entry]) -> list[Skipped]:
+    counts: dict[str, int] = {}
+    for entry in entries:
+        if (suffix := PurePosixPath(entry.path).suffix.lower()) in {".ipynb", ".pyi", ".pyx", ".js", ".ts", ".go", ".rs"}:
+            counts[suffix] = counts.get(suffix, 0) + 1
+    return [
+        Skipped(what=f"{count} {suffix} files", cause="no analyst reads them") for suffix, count in sorted(counts.items())
+    ]

@@ -1,0 +1,139 @@
+"""What the roles of the audit say to one another, from the request to the published report."""
+
+from typing import Literal
+
+import msgspec
+
+from remit import Message
+from remit.teams.audit.finding import Finding, Skill
+from remit.teams.audit.scratch import Stored
+from remit.teams.audit.sighting import Look, Skipped
+
+
+class AuditRequest(Message, frozen=True, kw_only=True, tag="audit.request.v1"):
+    """Audit the Python repository in a folder."""
+
+    path: str
+    """Absolute: the folder is read by a gateway, whose working directory is its own."""
+    out: str = ""
+    """Where the report goes; empty is `.remit` in the repository."""
+
+
+class Assignment(Message, frozen=True, kw_only=True, tag="audit.assignment.v1"):
+    """What an analyst looks at: a shard of the files, the whole tree, or findings that the critic doubts."""
+
+    kind: Literal["files", "tree", "doubts"]
+    files: Stored
+    """The list of paths, in the scratch folder."""
+    count: int
+    quota: int = 0
+    """Of how many files the analyst may write its judgement into the shared state."""
+    doubts: tuple[Finding, ...] = ()
+    requirement: str = ""
+    """Hash of the run's goal, as the critic read it: what is asked for again is what was asked for first."""
+
+
+class Inventory(Message, frozen=True, kw_only=True, tag="audit.inventory.v1"):
+    """What the repository holds, and how the work on it is cut."""
+
+    files: int
+    python_files: int
+    python_bytes: int
+    tests: int
+    packages: int
+    entry_points: tuple[str, ...]
+    is_git: bool
+    shards: tuple[Assignment, ...]
+    skipped: tuple[Skipped, ...] = ()
+    out: str = ""
+
+
+class Analysis(Message, frozen=True, kw_only=True, tag="audit.analysis.v1"):
+    """What one analyst found in one assignment; the findings themselves are in the scratch folder."""
+
+    skill: Skill
+    kind: Literal["files", "tree", "doubts"]
+    requirement: str
+    files: int = 0
+    lines: int = 0
+    raised: int = 0
+    findings: Stored | None = None
+    looks: tuple[Look, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    unread: int = 0
+    """Files of the assignment that could not be opened; each is among the skipped."""
+
+
+class Hearing(Message, frozen=True, kw_only=True, tag="audit.hearing.v1"):
+    """Everything that the analysts said, before the critic."""
+
+    inventory: Inventory
+    code: tuple[Analysis, ...]
+    security: tuple[Analysis, ...]
+
+
+class Critique(Message, frozen=True, kw_only=True, tag="audit.critique.v1"):
+    """What became of every finding; the opinions themselves are in the scratch folder."""
+
+    opinions: Stored
+    requirement: str
+    raised: int
+    kept: int
+    demoted: int
+    rejected: int
+    uncriticised: int
+    """Findings that nobody decided on; 0 in a complete audit."""
+    unverified: int
+    """Kept findings whose cited line does not stand in a file with the cited digest; 0 in a complete audit."""
+    rounds: int
+    looked_again: int
+    files: int
+    lines: int
+    unread: int
+    skipped: tuple[Skipped, ...] = ()
+
+
+class Drafting(Message, frozen=True, kw_only=True, tag="audit.drafting.v1"):
+    """What the editor writes from."""
+
+    inventory: Inventory
+    critique: Critique
+
+
+class RuleCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many conflicts one rule decided."""
+
+    rule: str
+    count: int
+
+
+class Report(Message, frozen=True, kw_only=True, tag="audit.report.v1"):
+    """The report, ready in the scratch folder, with what is said about it on a terminal."""
+
+    out: str
+    files: tuple[Stored, ...]
+    digest: str
+    verdict: str
+    score: int
+    fix_first: tuple[str, ...]
+    conflicts: tuple[RuleCount, ...]
+    open_conflicts: int
+    kept: int
+    rejected: int
+    unaccounted: int
+    """Python files that were neither analysed nor listed as skipped; 0 in a complete audit."""
+    sarif_problems: int
+
+
+class Published(Message, frozen=True, kw_only=True, tag="audit.published.v1"):
+    """The report stands where the person agreed; the last reply of an audit."""
+
+    folder: str
+    report: str
+    files: int
+    verdict: str
+    score: int
+    fix_first: tuple[str, ...]
+    conflicts: tuple[RuleCount, ...]
+    kept: int
+    rejected: int
