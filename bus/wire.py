@@ -5,10 +5,10 @@ through five coroutines. In one Python process that is most of a journal append.
 behind nats-py's interface, at four places; the rest (handshake, signing, pings, reconnecting, replaying of
 subscriptions) stays nats-py's own:
 
-- `_ps`: a parser that cuts `MSG` and `HMSG` itself and leaves every other line to nats-py's parser;
+- `_transport`: a socket of ours that hands messages out where they arrive and leaves every other line to nats-py;
 - `_subs`: our subscriptions stand there, so that a reconnect replays them, but have a handler instead of a task;
 - `_pending`: commands are put there at once, and written once per turn of the event loop;
-- `_transport`: written to, and waited for only when much was sent.
+- `handlers` beside nats-py's subscriptions decides who is called.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import msgspec
 import structlog
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
-from nats.protocol.parser import Parser
 
+from remit.bus.transport import WireTransport
 from remit.contracts.errors import BusUnavailableError, MalformedMessageError, TooLargeError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class WireClient(Client):
     def __init__(self) -> None:
         super().__init__()
         self.handlers: dict[int, Callable[[Incoming], None]] = {}
-        self._ps = _Parser(self)
+        self._transport = WireTransport(self._deliver)
         self._write_is_due = False
         self._undrained_bytes = 0
 
@@ -127,7 +127,7 @@ class WireClient(Client):
         self._undrained_bytes = 0
         self._write()
         try:
-            await self._transport.drain()  # type: ignore[no-untyped-call]  # nats-py left it so
+            await self._transport.drain()
         except OSError as error:  # the read loop sees the same loss and reconnects
             log.debug("bus.drain_failed", error=str(error))
 
@@ -177,75 +177,24 @@ class WireClient(Client):
         self._pending = []
         self._pending_data_size = 0
 
-
-def _names(subject: str, reply: str) -> tuple[bytes, bytes]:
-    return subject.encode(), reply.encode()
-
-
-class _Parser(Parser):
-    """Cuts messages out of what the socket gave and calls their handlers; keeps an incomplete one for later."""
-
-    def __init__(self, client: WireClient) -> None:
-        self._client = client
-        self._epoch = 0
-        super().__init__(client)
-
-    def reset(self) -> None:
-        super().reset()
-        self._epoch += 1
-        self._chunks: list[bytes] = []
-        self._have = 0
-        self._need = 0
-
-    async def parse(self, data: bytes = b"") -> None:
-        self._chunks.append(data)
-        self._have += len(data)
-        if self._have < self._need:  # a large payload: joined once, when it is complete
-            return
-        buffer = data if len(self._chunks) == 1 else b"".join(self._chunks)
-        epoch = self._epoch
-        position = await self._consume(buffer)
-        if epoch == self._epoch:  # else a reconnect began inside: these bytes belong to the old connection
-            rest = buffer[position:]
-            self._chunks, self._have = ([rest] if rest else []), len(rest)
-
-    async def _consume(self, buffer: bytes) -> int:
-        position, end = 0, len(buffer)
-        self._need = 0
-        while position < end:
-            eol = buffer.find(b"\r\n", position)
-            if eol < 0:
-                break
-            if buffer.startswith((b"MSG ", b"HMSG "), position):
-                parts = buffer[position:eol].split()
-                stop = eol + 4 + int(parts[-1])
-                if stop > end:
-                    self._need = stop - position
-                    break
-                self._deliver(parts, buffer, start=eol + 2, stop=stop - 2)
-                position = stop
-            else:
-                epoch = self._epoch
-                await super().parse(buffer[position : eol + 2])
-                position = eol + 2
-                if epoch != self._epoch:
-                    break
-        return position
-
-    def _deliver(self, parts: list[bytes], buffer: bytes, *, start: int, stop: int) -> None:
-        handler = self._client.handlers.get(int(parts[2]))
+    def _deliver(self, words: list[bytes], buffer: bytes, start: int, stop: int) -> None:
+        handler = self.handlers.get(int(words[2]))
         if handler is None:
             return
-        has_headers = parts[0] == b"HMSG"
-        body = start + int(parts[-2]) if has_headers else start
-        has_reply = len(parts) == (6 if has_headers else 5)
+        has_headers = words[0] == b"HMSG"
+        body = start + int(words[-2]) if has_headers else start
+        has_reply = len(words) == (6 if has_headers else 5)
         message = Incoming(
-            parts[1].decode(),
+            words[1].decode(),
             buffer[body:stop],
-            parts[3].decode() if has_reply else "",
+            words[3].decode() if has_reply else "",
             buffer[start:body] if has_headers else b"",
         )
         try:
             handler(message)
         except Exception:  # a handler's bug must not end the reading of every other subscription
             log.exception("bus.handler_failed", subject=message.subject, size_bytes=len(message.data))
+
+
+def _names(subject: str, reply: str) -> tuple[bytes, bytes]:
+    return subject.encode(), reply.encode()

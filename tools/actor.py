@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 _EX_UNAVAILABLE: Final = 69
 _EX_SOFTWARE: Final = 70
+WATCH_S: Final = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,15 @@ class GatewayShell:
             is_connected=bool(self._buses) and all(bus.is_connected for bus in self._buses),
             loop=type(asyncio.get_running_loop()).__module__,
         )
+
+    async def names(self) -> dict[str, str]:
+        """Give the gateway's name, for a supervisor that finds this process again; nothing before `ensure`."""
+        gateway = self._gateway()
+        return {"gateway": gateway.name} if gateway else {}
+
+    async def watch(self) -> None:
+        """Return after a few seconds; whoever awaits this hears at once when the process dies."""
+        await asyncio.sleep(WATCH_S)
 
     async def drain(self, deadline_s: float) -> int:
         """No call is served any more; give how many were cut off and are left to another gateway."""
