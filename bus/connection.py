@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 _RECONNECT_WAIT_S: Final = 0.1
 _CONNECT_TIMEOUT_S: Final = 3
+_PING_INTERVAL_S: Final = 15
 _OUTAGE_BUFFER_BYTES: Final = 8 * 1024 * 1024
 
 
@@ -125,6 +126,7 @@ class Bus:
             max_reconnect_attempts=-1,
             reconnect_time_wait=_RECONNECT_WAIT_S,  # type: ignore[arg-type]  # annotated int, slept as any number
             connect_timeout=_CONNECT_TIMEOUT_S,
+            ping_interval=_PING_INTERVAL_S,
             pending_size=_OUTAGE_BUFFER_BYTES,
             error_cb=self._on_error,
             disconnected_cb=self._on_disconnected,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 from nats.aio.transport import Transport
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
     from urllib.parse import ParseResult
 
-TakeMessage = Callable[[list[bytes], bytes, int, int], None] if TYPE_CHECKING else object
-"""Called with the words of a `MSG` or `HMSG` line, a buffer, and where in it headers and payload start and stop."""
+_CLOSE_S = 2.0
+
+TakeMessage = Callable[[list[bytes], bytes, bytes], None]
+"""Called with the words of a `MSG` or `HMSG` line, the header block and the payload."""
 
 
 class Cutter:
@@ -46,12 +48,14 @@ class Cutter:
                 break
             if buffer.startswith((b"MSG ", b"HMSG "), position):
                 words = buffer[position:eol].split()
-                stop = eol + 4 + int(words[-1])
-                if stop > end:
-                    self._need = stop - position
+                start = eol + 2
+                stop = start + int(words[-1])
+                if stop + 2 > end:
+                    self._need = stop + 2 - position
                     break
-                self._take(words, buffer, eol + 2, stop - 2)
-                position = stop
+                body = start + int(words[-2]) if words[0] == b"HMSG" else start
+                self._take(words, buffer[start:body], buffer[body:stop])
+                position = stop + 2
             else:
                 lines += buffer[position : eol + 2]
                 position = eol + 2
@@ -71,9 +75,9 @@ class WireTransport(Transport):
         self._socket = socket = _Socket(self._take)
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(connect_timeout):
-            await loop.create_connection(lambda: socket, uri.hostname, uri.port)
+            await loop.create_connection(lambda: socket, uri.hostname or "", uri.port or 0)
 
-    async def connect_tls(
+    async def connect_tls(  # noqa: PLR0917  # nats-py's signature
         self, uri: str | ParseResult, ssl_context: ssl.SSLContext, buffer_size: int, connect_timeout: int
     ) -> None:
         """The same socket, encrypted from here on."""
@@ -88,27 +92,35 @@ class WireTransport(Transport):
         socket.transport = upgraded
 
     def write(self, payload: bytes) -> None:
-        self._socket.transport.write(payload)
+        """Sent soon."""
+        self._socket.write(payload)
 
     def writelines(self, payload: list[bytes]) -> None:
-        self._socket.transport.write(b"".join(payload))
+        """All are sent soon, in one piece."""
+        self._socket.write(b"".join(payload))
 
     async def read(self, buffer_size: int) -> bytes:
+        """Give the lines that came, without messages; nothing at the end."""
         return await self._socket.read()
 
     async def readline(self) -> bytes:
+        """Give one line of the handshake."""
         return await self._socket.readline()
 
     async def drain(self) -> None:
+        """The socket keeps up."""
         await self._socket.drain()
 
     async def wait_closed(self) -> None:
+        """The socket is closed."""
         await self._socket.closed()
 
     def close(self) -> None:
+        """The socket closes, and nothing it still gives is handed out."""
         self._socket.close()
 
     def at_eof(self) -> bool:
+        """Say whether nothing will be read any more."""
         return self._socket.is_at_eof
 
     def __bool__(self) -> bool:
@@ -137,10 +149,11 @@ class _Socket(asyncio.Protocol):
         return self._has_ended and not self._lines
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport, self._was_made = transport, True
+        """The socket stands."""
+        self.transport, self._was_made = cast("asyncio.Transport", transport), True  # uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
+        """Messages go out at once; lines wait."""
         if self._is_ignored:
             return
         if lines := self._cutter.feed(data):
@@ -148,22 +161,31 @@ class _Socket(asyncio.Protocol):
             self._changed.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Whoever waits goes on and sees the end."""
         self._has_ended = True
         self._changed.set()
         self._may_write.set()
         self._lost.set()
 
     def pause_writing(self) -> None:
+        """Much is unsent."""
         self._may_write.clear()
 
     def resume_writing(self) -> None:
+        """Little is unsent."""
         self._may_write.set()
+
+    def write(self, data: bytes) -> None:
+        """Sent soon, if there still is a socket; after a reconnect the publisher repeats what was not answered."""
+        if self._was_made and not self._has_ended:
+            self.transport.write(data)
 
     def ignore(self) -> None:
         """Messages that still come are not handed out."""
         self._is_ignored = True
 
     async def read(self) -> bytes:
+        """Give the lines that came; nothing at the end."""
         while not self._lines and not self._has_ended:
             self._changed.clear()
             await self._changed.wait()
@@ -171,6 +193,7 @@ class _Socket(asyncio.Protocol):
         return lines
 
     async def readline(self) -> bytes:
+        """Give one line, or what is left at the end."""
         while b"\n" not in self._lines and not self._has_ended:
             self._changed.clear()
             await self._changed.wait()
@@ -178,13 +201,22 @@ class _Socket(asyncio.Protocol):
         return line + newline
 
     async def drain(self) -> None:
+        """Return when the socket keeps up, or is lost."""
         await self._may_write.wait()
 
     async def closed(self) -> None:
-        if self._was_made:
+        """Return when the socket is closed; a peer that takes nothing any more is not waited for."""
+        if not self._was_made:
+            return
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await self._lost.wait()
+        except TimeoutError:
+            self.transport.abort()
             await self._lost.wait()
 
     def close(self) -> None:
+        """The socket closes."""
         self.ignore()
         if self._was_made:
             self.transport.close()

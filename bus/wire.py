@@ -127,7 +127,7 @@ class WireClient(Client):
         self._undrained_bytes = 0
         self._write()
         try:
-            await self._transport.drain()
+            await self._transport.drain()  # type: ignore[no-untyped-call]  # nats-py left it so
         except OSError as error:  # the read loop sees the same loss and reconnects
             log.debug("bus.drain_failed", error=str(error))
 
@@ -177,19 +177,12 @@ class WireClient(Client):
         self._pending = []
         self._pending_data_size = 0
 
-    def _deliver(self, words: list[bytes], buffer: bytes, start: int, stop: int) -> None:
+    def _deliver(self, words: list[bytes], headers: bytes, body: bytes) -> None:
         handler = self.handlers.get(int(words[2]))
         if handler is None:
             return
-        has_headers = words[0] == b"HMSG"
-        body = start + int(words[-2]) if has_headers else start
-        has_reply = len(words) == (6 if has_headers else 5)
-        message = Incoming(
-            words[1].decode(),
-            buffer[body:stop],
-            words[3].decode() if has_reply else "",
-            buffer[start:body] if has_headers else b"",
-        )
+        has_reply = len(words) == (6 if words[0] == b"HMSG" else 5)
+        message = Incoming(words[1].decode(), body, words[3].decode() if has_reply else "", headers)
         try:
             handler(message)
         except Exception:  # a handler's bug must not end the reading of every other subscription

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import structlog
 
 from remit import logs, places
 from remit.bus import permission, topology
@@ -26,8 +29,12 @@ if TYPE_CHECKING:
     from remit.bus.embedded import Durability
     from remit.loader import Loaded
 
+log = structlog.get_logger(__name__)
+
 FIRST_PORT: Final = 4222
 READY_S: Final = 90.0
+RETRY_S: Final = 0.3
+HEAD_S: Final = 30.0
 NAMESPACE: Final = "remit"
 _MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
 """A task may have 1 MiB, which its stream says in words; a join of several replies may have more."""
@@ -109,9 +116,7 @@ class Embedded:
             ClusterLostError: Ray or the supervisor did not start in time.
         """
         private_directory(self.data)
-        self._server = EmbeddedServer.start(
-            self.data, port=self._port, durability=self._durability, max_payload_bytes=_MAX_PAYLOAD_BYTES
-        )
+        self._start_server()
         authority = Authority.create_or_load(self.data / "keys")
         self._issue(authority)
         asyncio.run(self._ensure_topology())
@@ -120,6 +125,11 @@ class Embedded:
         place = self._place()
         places.write(place)
         return place
+
+    def _start_server(self) -> None:
+        self._server = EmbeddedServer.start(
+            self.data, port=self._port, durability=self._durability, max_payload_bytes=_MAX_PAYLOAD_BYTES
+        )
 
     def _issue(self, authority: Authority) -> None:
         directory = private_directory(self.data / "credentials")
@@ -170,11 +180,50 @@ class Embedded:
             name=f"{self.name}.supervisor", lifetime="detached", max_concurrency=100
         ).remote(self._supervisor_spec())
         try:
-            ray.get(self._supervisor.ready.remote(), timeout=READY_S)  # type: ignore[attr-defined]
+            self._await_supervisor()
         except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
             raise ClusterLostError(
                 "the supervisor did not start", where=self.name, got=str(error)[-400:], fix="remit doctor"
             ) from error
+
+    def _await_supervisor(self) -> None:
+        """Return when the supervisor serves; one that died while it started is started again by Ray."""
+        import ray
+
+        ends = time.monotonic() + READY_S
+        while True:
+            try:
+                ray.get(self._supervisor.ready.remote(), timeout=max(ends - time.monotonic(), 0.1))  # type: ignore[union-attr]
+            except ray.exceptions.ActorUnavailableError:
+                if time.monotonic() > ends:
+                    raise
+                time.sleep(RETRY_S)  # noqa: TID251  # nothing else runs in this process yet
+            else:
+                return
+
+    def tend(self) -> None:
+        """The nats-server runs: one that died is started again on its port, with its data.
+
+        Raises:
+            ServerStartError: it does not start again.
+            ClusterLostError: Ray's head is gone; what runs is in the journal, and the next start goes on with it.
+        """
+        if not self.server.is_running:
+            log.warning("server.restarted", deployment=self.name)
+            self._start_server()
+        if not self._head_is_alive():
+            raise ClusterLostError("Ray's head is gone", where=self.name, fix="remit up")
+
+    def _head_is_alive(self) -> bool:
+        import ray
+
+        try:
+            ray.get(self._supervisor.pid.remote(), timeout=HEAD_S)  # type: ignore[union-attr]
+        except ray.exceptions.ActorUnavailableError:
+            return True  # the supervisor is being restarted, by a head that lives
+        except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError):
+            return False
+        return True
 
     def _supervisor_spec(self) -> object:
         from remit.agents.actor import HostActor

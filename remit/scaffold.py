@@ -34,7 +34,9 @@ def write(folder: Path) -> tuple[Path, ...]:
         )
     if taken := [file for file in FILES if (folder / file).exists()]:
         raise ConflictError(
-            f"{', '.join(taken)} would be overwritten", where=str(folder), fix=f"choose another name, or remove {taken[0]}"
+            f"{', '.join(taken)} would be overwritten",
+            where=str(folder),
+            fix=f"choose another name, or remove {taken[0]}",
         )
     words = {"name": name, "tag": name.replace("-", "_")}
     try:

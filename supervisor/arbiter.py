@@ -45,7 +45,7 @@ class Arbiter:
         self._fields = fields
         self._on_commit = on_commit
         self._scopes: dict[str, dict[str, StateCommitted]] = defaultdict(dict)
-        self._decided: dict[tuple[str, str, str], StateCommitted] = {}
+        self._decided: dict[str, dict[tuple[str, str], StateCommitted]] = defaultdict(dict)
         self._locks: dict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)  # guards one key's next version
 
     def apply(self, entry: Entry) -> None:
@@ -63,7 +63,7 @@ class Arbiter:
         known = self._scopes[version.scope].get(version.key)
         if known is None or known.version < version.version:
             self._scopes[version.scope][version.key] = version
-        self._decided[version.run_id, version.step, version.position] = version
+        self._decided[version.run_id][version.step, version.position] = version
 
     def versions(self, scope: str) -> dict[str, int]:
         """Give the current version of every key of a scope."""
@@ -98,7 +98,7 @@ class Arbiter:
 
     async def write(self, proposal: ProposeState, *, agent: str) -> StateCommitted | StateRejected:
         """As `propose`, for any scope: the supervisor's own writes."""
-        before = self._decided.get((proposal.run_id, proposal.step, proposal.position))
+        before = self._decided.get(proposal.run_id, {}).get((proposal.step, proposal.position))
         if before is not None:
             return before
         async with self._locks[proposal.scope, proposal.key]:
@@ -152,8 +152,7 @@ class Arbiter:
         """Drop a finished run's values from memory; the journal keeps them."""
         for version in self._scopes.pop(scope, {}).values():
             self._locks.pop((scope, version.key), None)
-        for identity in [item for item in self._decided if item[0] == scope]:
-            del self._decided[identity]
+        self._decided.pop(scope, None)
 
 
 def _check_scope(run: str, scope: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import signal
 import subprocess
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -16,7 +15,8 @@ from remit.bus.connection import Bus
 from remit.bus.embedded import binary
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    import signal
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 START_S = 10.0
@@ -46,12 +46,17 @@ class NatsServer:
         )
         return subprocess.Popen([binary(), "-c", config, "-l", self.folder / "log"])
 
-    def kill(self, by: signal.Signals = signal.SIGKILL) -> None:
-        """The server is gone; what it stored stays."""
+    def kill(self) -> None:
+        """The server is gone without warning; what it stored stays."""
         if self._process is not None:
-            self._process.send_signal(by)
+            self._process.kill()
             self._process.wait(START_S)
             self._process = None
+
+    def signal(self, number: signal.Signals) -> None:
+        """The server gets a signal."""
+        if self._process is not None:
+            self._process.send_signal(number)
 
     async def _listening(self, process: subprocess.Popen[bytes]) -> str:
         """The server writes the file when it listens, and tells nobody."""
@@ -64,11 +69,16 @@ class NatsServer:
 
 
 @pytest.fixture
-async def nats_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
+def stopped_nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     server = NatsServer(tmp_path)
-    await server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+async def nats_server(stopped_nats_server: NatsServer) -> NatsServer:
+    await stopped_nats_server.start()
+    return stopped_nats_server
 
 
 Holds = Callable[[], Awaitable[bool]]

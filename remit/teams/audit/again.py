@@ -77,7 +77,11 @@ def _look(repository: Again, doubt: Doubt) -> Look:
 
 def _found_at(source: Source, doubt: Doubt) -> int:
     """Give the line of the cited text that is nearest to the cited line, or 0."""
-    said = [number for number in range(1, len(source.lines) + 1) if doubt.snippet in {source.line(number), _safe(source, number)}]
+    said = [
+        number
+        for number in range(1, len(source.lines) + 1)
+        if doubt.snippet in {source.line(number), _safe(source, number)}
+    ]
     return min(said, key=lambda number: abs(number - doubt.line), default=0)
 
 
@@ -188,7 +192,9 @@ def _timeout(_repository: Again, source: Source, line: int) -> Verdict:
     if "setdefaulttimeout" in source.text:
         return False, "the file sets a default timeout for its sockets"
     function = _function_at(source, line, around=True)
-    if function is not None and re.search(r"wait_for\(|asyncio\.timeout|fail_after|move_on_after", ast.unparse(function)):
+    if function is not None and re.search(
+        r"wait_for\(|asyncio\.timeout|fail_after|move_on_after", ast.unparse(function)
+    ):
         return False, "a timeout stands around it"
     return True, "no timeout is set in this file or around the call"
 

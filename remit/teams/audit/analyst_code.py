@@ -1,10 +1,10 @@
 """The code analyst: complexity, size, syntax and ruff's defects in a shard; duplicates, cycles and gaps in the tree."""
 
 from remit import Context, Role
-from remit.teams.audit.judgement import analysis, doubts
+from remit.teams.audit.analysis import analysis, looked_again
 from remit.teams.audit.message import Analysis, Assignment
 from remit.teams.audit.ruff import proc_ruff
-from remit.teams.audit.scanner import py_ast, py_look_again
+from remit.teams.audit.scanner import py_ast
 
 
 class AnalystCode(Role[Assignment, Analysis]):
@@ -16,8 +16,7 @@ class AnalystCode(Role[Assignment, Analysis]):
         """Give the findings of an assignment, or what a second look at doubted findings shows."""
         match work.kind:
             case "doubts":
-                looks = await ctx.call(py_look_again, doubts=doubts(work.doubts), files=work.files)
-                return Analysis(skill="code", kind="doubts", requirement=ctx.goal_hash, looks=looks)
+                return await looked_again(work, ctx, skill="code")
             case "tree":
                 scan = await ctx.call(py_ast, view="structure", files=work.files)
                 return await analysis(work, ctx, skill="structure", scans=[scan])

@@ -1,9 +1,9 @@
 """The security analyst: what an attacker or an outage would use."""
 
 from remit import Context, Role
-from remit.teams.audit.judgement import analysis, doubts
+from remit.teams.audit.analysis import analysis, looked_again
 from remit.teams.audit.message import Analysis, Assignment
-from remit.teams.audit.scanner import py_ast, py_look_again
+from remit.teams.audit.scanner import py_ast
 
 
 class AnalystSecurity(Role[Assignment, Analysis]):
@@ -15,8 +15,7 @@ class AnalystSecurity(Role[Assignment, Analysis]):
         """Give the findings of an assignment, or what a second look at doubted findings shows."""
         match work.kind:
             case "doubts":
-                looks = await ctx.call(py_look_again, doubts=doubts(work.doubts), files=work.files)
-                return Analysis(skill="security", kind="doubts", requirement=ctx.goal_hash, looks=looks)
+                return await looked_again(work, ctx, skill="security")
             case "tree":
                 return Analysis(skill="security", kind="tree", requirement=ctx.goal_hash)
             case "files":

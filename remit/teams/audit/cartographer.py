@@ -62,7 +62,9 @@ class Cartographer(Role[AuditRequest, Inventory]):
         )
         verdict = await ctx.state.propose("inventory", inventory)
         if isinstance(verdict, StateRejected):
-            raise RefusedError("another inventory of this run is written already", where="inventory", got=verdict.reason)
+            raise RefusedError(
+                "another inventory of this run is written already", where="inventory", got=verdict.reason
+            )
         ctx.progress(f"{len(chosen)} Python files in {len(inventory.shards) - 1} shards")
         return inventory
 
@@ -86,11 +88,11 @@ class Cartographer(Role[AuditRequest, Inventory]):
         shards = cut([(entry.path, entry.size_bytes) for entry in python])
         quota = max(4, STATE_KEYS // (len(shards) + 1))
         everything = [entry.path for entry in python]
-        tree = Assignment(kind="tree", files=await put(ctx, "shards/tree.json", everything), count=len(python), quota=quota)
+        tree = Assignment(
+            kind="tree", files=await put(ctx, "shards/tree.json", everything), count=len(python), quota=quota
+        )
         parts = [
-            Assignment(
-                kind="files", files=await put(ctx, f"shards/{index}.json", paths), count=len(paths), quota=quota
-            )
+            Assignment(kind="files", files=await put(ctx, f"shards/{index}.json", paths), count=len(paths), quota=quota)
             for index, paths in enumerate(shards)
         ]
         return (tree, *parts)
@@ -120,8 +122,17 @@ def _scripts(manifest: str) -> list[str]:
 def _other_languages(entries: Sequence[Entry]) -> list[Skipped]:
     counts: dict[str, int] = {}
     for entry in entries:
-        if (suffix := PurePosixPath(entry.path).suffix.lower()) in {".ipynb", ".pyi", ".pyx", ".js", ".ts", ".go", ".rs"}:
+        if (suffix := PurePosixPath(entry.path).suffix.lower()) in {
+            ".ipynb",
+            ".pyi",
+            ".pyx",
+            ".js",
+            ".ts",
+            ".go",
+            ".rs",
+        }:
             counts[suffix] = counts.get(suffix, 0) + 1
     return [
-        Skipped(what=f"{count} {suffix} files", cause="no analyst reads them") for suffix, count in sorted(counts.items())
+        Skipped(what=f"{count} {suffix} files", cause="no analyst reads them")
+        for suffix, count in sorted(counts.items())
     ]

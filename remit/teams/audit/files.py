@@ -15,8 +15,8 @@ from remit.teams.audit.source import UnreadableError, blob_digest, content
 OUTPUT = ".remit"
 """Where reports go; an audit never reads it."""
 PAGE = 2000
-PASSAGES = 400
-_LINE_LIMIT = 400
+PASSAGES = 200
+_LINE_LIMIT = 240
 _IGNORED = frozenset({"__pycache__", "node_modules", "build", "dist", "venv", "env", "htmlcov"})
 GIT_TIMEOUT_S = 20
 
@@ -88,15 +88,15 @@ def fs_list(after: str = "", ignore: str = "", *, scope: ToolScope) -> Listing:
 def fs_read(passages: tuple[Passage, ...], *, scope: ToolScope) -> tuple[Excerpt, ...]:
     """Give passages of files inside the repository, each with the digest of the whole file; 2 MiB a file."""
     if len(passages) > PASSAGES:
-        raise RefusedError("too many passages", where="passages", expected=f"at most {PASSAGES}", got=str(len(passages)))
+        raise RefusedError(
+            "too many passages", where="passages", expected=f"at most {PASSAGES}", got=str(len(passages))
+        )
     root = Path(scope.source("repository"))
     opened: dict[str, tuple[list[str], str] | UnreadableError] = {}
     return tuple(_excerpt(root, passage, opened) for passage in passages)
 
 
-def _excerpt(
-    root: Path, passage: Passage, opened: dict[str, tuple[list[str], str] | UnreadableError]
-) -> Excerpt:
+def _excerpt(root: Path, passage: Passage, opened: dict[str, tuple[list[str], str] | UnreadableError]) -> Excerpt:
     if passage.path not in opened:
         opened[passage.path] = _opened(root, passage.path)
     found = opened[passage.path]
@@ -162,5 +162,3 @@ def _walked(root: Path) -> Iterator[str]:
 def _is_worth(folder: Path, name: str) -> bool:
     hidden = name.startswith(".") or name in _IGNORED or name.endswith(".egg-info")
     return not hidden and not (folder / name / "pyvenv.cfg").exists()
-
-

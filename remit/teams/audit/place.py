@@ -7,7 +7,9 @@ from typing import Literal
 Place = Literal["shipped", "test", "vendored", "generated", "template", "example"]
 
 _TEST_FOLDERS = frozenset({"test", "tests", "_tests", "testsuite", "unittests", "testdata"})
-_VENDORED = frozenset({"vendor", "_vendor", "vendored", "_vendored", "third_party", "thirdparty", "extern", "externals"})
+_VENDORED = frozenset(
+    {"vendor", "_vendor", "vendored", "_vendored", "third_party", "thirdparty", "extern", "externals"}
+)
 _EXAMPLES = frozenset(
     {"doc", "docs", "docs_src", "example", "examples", "sample", "samples", "demo", "demos", "tutorial", "tutorials"}
     | {"quickstart", "quickstarts", "cookbook", "benchmark", "benchmarks", "scripts", "tools", "ci"}

@@ -21,7 +21,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @tool(name="fs.publish", risk="high", effect="idempotent")
-def fs_publish(  # noqa: PLR0913
+def fs_publish(
     out: str, base: str, tree: tuple[Stored, ...], digest: str, *, intent: str, scope: ToolScope
 ) -> Publication:
     """Every file of `tree` stands in the output folder under its name below `base`, whole or not at all.

@@ -120,4 +120,3 @@ def _source(root: Path, path: str, sources: dict[str, Source]) -> Source | None:
         except UnreadableError:
             return None
     return sources[path]
-

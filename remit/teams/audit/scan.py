@@ -89,9 +89,7 @@ def scan_tree(root: Path, files: tuple[str, ...]) -> Scan:
     return summed(found, blobs, skipped, files=len(units), lines=sum(len(item.source.lines) for item in units))
 
 
-def summed(
-    found: list[Sighting], blobs: dict[str, str], skipped: list[Skipped], *, files: int, lines: int
-) -> Scan:
+def summed(found: list[Sighting], blobs: dict[str, str], skipped: list[Skipped], *, files: int, lines: int) -> Scan:
     """Give a scan of what is above the floor of its rule."""
     kept, more = clipped([item for item in found if item.measure >= RULES[item.rule].floor])
     cited = sorted({item.path for item in kept} & blobs.keys())

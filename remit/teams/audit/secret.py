@@ -18,7 +18,9 @@ _SHAPES = re.compile(
     r"|-----BEGIN (?:RSA |EC |OPENSSH |DSA )?PRIVATE KEY-----(?=\s*[A-Za-z0-9+/])"
 )
 _NAME = re.compile(r"passw(?:or)?d|passphrase|secret|token|api_?key|private_?key|access_?key|credential", re.IGNORECASE)
-_HARMLESS_NAME = re.compile(r"(?:type|name|id|url|uri|path|file|field|header|env|prefix|regex|pattern|param)s?$", re.IGNORECASE)
+_HARMLESS_NAME = re.compile(
+    r"(?:type|name|id|url|uri|path|file|field|header|env|prefix|regex|pattern|param)s?$", re.IGNORECASE
+)
 _PLACEHOLDER = re.compile(
     r"example|change.?me|your|xxx|test|dummy|fake|sample|placeholder|insert|todo|foo|bar|secret|passw|[<>{}*$%]|\.\.\.|…",
     re.IGNORECASE,

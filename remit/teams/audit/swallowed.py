@@ -33,7 +33,8 @@ def is_broad(kind: ast.expr | None) -> bool:
 def is_silent(body: list[ast.stmt]) -> bool:
     """Say whether a body does nothing at all."""
     return all(
-        isinstance(item, ast.Pass | ast.Continue) or (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant))
+        isinstance(item, ast.Pass | ast.Continue)
+        or (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant))
         for item in body
     )
 

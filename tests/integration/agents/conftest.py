@@ -20,20 +20,20 @@ os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 
 
 @pytest.fixture
-def nats_server(tmp_path: Path) -> Iterator[EmbeddedServer]:
+def embedded_server(tmp_path: Path) -> Iterator[EmbeddedServer]:
     with EmbeddedServer.start(tmp_path / "data") as server:
         yield server
 
 
 @pytest.fixture
-async def world(nats_server: EmbeddedServer) -> AsyncIterator[World]:
-    shaper = await connect(nats_server, "topology", permission.topology_permissions())
+async def world(embedded_server: EmbeddedServer) -> AsyncIterator[World]:
+    shaper = await connect(embedded_server, "topology", permission.topology_permissions())
     await topology.ensure(shaper, ["probe"])
     await shaper.close()
     world = World(
-        nats_server,
-        await connect(nats_server, "supervisor", permission.supervisor_permissions()),
-        await connect(nats_server, "watcher", permission.operator_permissions("watcher")),
+        embedded_server,
+        await connect(embedded_server, "supervisor", permission.supervisor_permissions()),
+        await connect(embedded_server, "watcher", permission.operator_permissions("watcher")),
     )
     await world.watch()
     try:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+import msgspec
 import pytest
 import ray
 from ray.exceptions import ActorDiedError
@@ -78,68 +80,97 @@ def ray_cluster(team_folder: Path) -> Iterator[None]:
     ray.shutdown()
 
 
+class Shell:
+    """The actor, from outside."""
+
+    def __init__(self) -> None:
+        self._actor: ActorHandle[object] = HostActor.remote()  # type: ignore[attr-defined]  # added by ray.remote
+
+    async def ask(self, method: str, *arguments: object) -> object:
+        return await getattr(self._actor, method).remote(*arguments)
+
+    async def describe(self) -> HostReport:
+        return cast("HostReport", await self.ask("describe"))
+
+    async def spec(self, world: World) -> HostSpec:
+        """Give the spec of a host with one agent, whose key it made."""
+        keys = cast("dict[str, tuple[str, str]]", await self.ask("keys", ["probe"]))
+        return HostSpec(
+            host="host-0",
+            url=world.server.url,
+            jwts={
+                agent: world.server.authority.user_jwt(
+                    public, name=agent, permissions=agent_permissions(role, agent, tools=[], asks=[])
+                )
+                for role, (agent, public) in keys.items()
+            },
+            team_ref="probe_team",
+            load=importlib.import_module("probe_team").load,
+            slots={"probe": 4},
+        )
+
+    def kill(self) -> None:
+        ray.kill(self._actor)
+
+
 @pytest.fixture
-def actor(ray_cluster: None) -> Iterator[ActorHandle[HostActor]]:
-    actor = HostActor.remote()
-    yield actor
-    ray.kill(actor)
+def shell(ray_cluster: None) -> Iterator[Shell]:
+    shell = Shell()
+    yield shell
+    shell.kill()
 
 
-async def spec_of(world: World, actor: ActorHandle[HostActor]) -> HostSpec:
-    """Give the spec of a host with one agent, whose key it made."""
-    import probe_team
-
-    keys = await actor.keys.remote(["probe"])
-    return HostSpec(
-        host="host-0",
-        url=world.server.url,
-        jwts={
-            agent: world.server.authority.user_jwt(
-                public, name=agent, permissions=agent_permissions(role, agent, tools=[], asks=[])
-            )
-            for role, (agent, public) in keys.items()
-        },
-        team_ref="probe_team",
-        load=probe_team.load,
-        slots={"probe": 4},
-    )
-
-
-async def test_a_host_actor_works_under_a_key_that_never_left_it(world: World, actor: ActorHandle[HostActor]) -> None:
+async def test_a_host_actor_works_under_a_key_that_never_left_it(world: World, shell: Shell) -> None:
     await world.supervisor()
-    spec = await spec_of(world, actor)
-    await actor.ensure.remote(spec)
-    await actor.ensure.remote(spec)
+    spec = await shell.spec(world)
+    await shell.ask("ensure", spec)
+    await shell.ask("ensure", spec)
 
     await world.dispatch()
     done = await world.completed()
-    report: HostReport = await actor.describe.remote()
+    report = await shell.describe()
 
     assert str(report.pid).encode() in bytes(done.reply)
     assert report.pid != os.getpid()
     assert [(item.agent, item.slots) for item in report.agents] == [(agent, 4) for agent in spec.jwts]
 
-    await actor.drain.remote(None, 1.0)
-    assert (await actor.describe.remote()).agents == ()
+    await shell.ask("drain", None, 1.0)
+    assert (await shell.describe()).agents == ()
 
 
-async def test_an_agent_whose_key_was_made_elsewhere_is_refused(world: World, actor: ActorHandle[HostActor]) -> None:
-    spec = await spec_of(world, actor)
-    other = HostActor.remote()
+async def test_an_agent_whose_key_was_made_elsewhere_is_refused(world: World, shell: Shell) -> None:
+    spec = await shell.spec(world)
+    other = Shell()
 
     with pytest.raises(NotFoundError, match="made no key"):
-        await other.ensure.remote(spec)
+        await other.ask("ensure", spec)
 
-    ray.kill(other)
+    other.kill()
 
 
-async def test_whoever_watches_hears_at_once_when_the_process_dies(world: World, actor: ActorHandle[HostActor]) -> None:
+async def test_whoever_watches_hears_at_once_when_the_process_dies(world: World, shell: Shell) -> None:
     await world.supervisor()
-    await actor.ensure.remote(await spec_of(world, actor))
-    report: HostReport = await actor.describe.remote()
-    watching = asyncio.ensure_future(actor.watch.remote())
+    await shell.ask("ensure", await shell.spec(world))
+    pid = (await shell.describe()).pid
+    watching = asyncio.ensure_future(shell.ask("watch"))
 
-    os.kill(report.pid, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(ActorDiedError):
         await soon(watching)
+
+
+async def test_a_role_that_ends_its_process_takes_nothing_with_it_but_the_process(world: World, shell: Shell) -> None:
+    await world.supervisor()
+    await shell.ask("ensure", await shell.spec(world))
+    watching = asyncio.ensure_future(shell.ask("watch"))
+
+    await world.dispatch(body=msgspec.Raw(b'{"text":"die"}'))
+    with pytest.raises(ActorDiedError):
+        await soon(watching)
+    other = Shell()
+    await other.ask("ensure", await other.spec(world))
+    await world.dispatch(epoch=2)
+
+    assert (await world.completed()).epoch == 2
+    other.kill()

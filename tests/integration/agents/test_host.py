@@ -134,7 +134,9 @@ async def test_only_the_named_roles_are_drained(world: World) -> None:
     assert len(host.describe().agents) == 1
 
 
-async def test_work_goes_on_when_the_bus_was_away(tmp_path: Path, world: World, nats_server: EmbeddedServer) -> None:
+async def test_work_goes_on_when_the_bus_was_away(
+    tmp_path: Path, world: World, embedded_server: EmbeddedServer
+) -> None:
     await world.supervisor()
     go_on = asyncio.Event()
 
@@ -147,10 +149,10 @@ async def test_work_goes_on_when_the_bus_was_away(tmp_path: Path, world: World, 
     await world.dispatch()
     await world.until(lambda: world.recorded["r1", "s"])
 
-    nats_server.stop()
+    embedded_server.stop()
     go_on.set()
     with EmbeddedServer.start(tmp_path / "data") as again:
-        assert again.port == nats_server.port
+        assert again.port == embedded_server.port
         assert b"beforeafter" in bytes((await world.completed()).reply)
         await world.dispatch("r2")
         assert (await world.completed()).run_id == "r2"

@@ -208,13 +208,13 @@ class World:
     async def settled(self, *, waiting: int = 0) -> None:
         """Every delivery of the role is acked, and exactly so many wait to be delivered."""
         async with asyncio.timeout(SOON_S):
-            while await self.pool() != (0, waiting):  # noqa: ASYNC110  # the server tells nobody of an ack
+            while await self.pool() != (0, waiting):  # the server tells nobody of an ack
                 await asyncio.sleep(0.01)
 
     async def until(self, is_so: Callable[[], object]) -> None:
         """It is so."""
         async with asyncio.timeout(SOON_S):
-            while not is_so():  # noqa: ASYNC110  # a host says how it is when it is asked
+            while not is_so():  # a host says how it is when it is asked
                 await asyncio.sleep(0.005)
 
     async def give_back_once(self) -> None:

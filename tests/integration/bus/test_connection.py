@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
+import uvloop
 from structlog.testing import capture_logs
 
 from remit.bus.connection import Bus, Incoming
@@ -187,6 +189,40 @@ async def test_a_lost_connection_is_told_to_who_waits_and_comes_back(nats_server
     assert (await bus.request("echo", b"after")).data == b"after"
     events = [line["event"] for line in logs if line["log_level"] != "debug"]
     assert events == ["bus.connection_lost", "bus.connection_restored"]
+
+
+def test_it_holds_on_the_loop_of_production_too(stopped_nats_server: NatsServer) -> None:
+    """uvloop has transports of its own."""
+    server = stopped_nats_server
+
+    async def talk() -> list[bytes]:
+        await server.start()
+        bus = await Bus.connect(server.url, name="test")
+        await answer_with(bus, "echo")
+        back = asyncio.Event()
+        bus.when_reconnected(back.set)
+        before = await asyncio.gather(*(bus.request("echo", b"x" * 100_000) for _ in range(50)))
+        server.kill()
+        await server.start()
+        await asyncio.wait_for(back.wait(), 10)
+        after = await bus.request("echo", b"again")
+        await bus.close()
+        return [*{answer.data for answer in before}, after.data]
+
+    assert uvloop.run(talk()) == [b"x" * 100_000, b"again"]
+
+
+async def test_closing_does_not_wait_for_a_server_that_is_frozen(nats_server: NatsServer) -> None:
+    bus = await Bus.connect(nats_server.url, name="stuck")
+    nats_server.signal(signal.SIGSTOP)
+    try:
+        for _ in range(100):
+            bus.send("a", b"x" * 500_000)
+
+        async with asyncio.timeout(10):
+            await bus.close()
+    finally:
+        nats_server.signal(signal.SIGCONT)
 
 
 async def test_closing_tells_who_waits_and_later_use_is_refused(nats_server: NatsServer) -> None:

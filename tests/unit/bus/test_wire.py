@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from remit.bus.transport import Cutter
 from remit.bus.wire import Incoming, WireClient, header_block, parse_headers
 from remit.contracts.errors import BusUnavailableError, MalformedMessageError
 
@@ -27,10 +28,22 @@ def received(chunks: list[bytes]) -> list[Incoming]:
     client, got = WireClient(), list[Incoming]()
     client.handlers[1] = got.append
 
+    cutter = Cutter(client._deliver)
     for chunk in chunks:
-        with pytest.raises(StopIteration):  # messages alone never make the parser wait
-            client._ps.parse(chunk).send(None)
+        assert cutter.feed(chunk) == b""
     return got
+
+
+def test_lines_that_are_no_messages_are_given_on() -> None:
+    got: list[bytes] = []
+    cutter = Cutter(lambda *message: got.append(message[-1]))
+
+    lines = [
+        cutter.feed(chunk)
+        for chunk in (b"PI", b"NG\r\nMSG a 1 2\r\nx", b"y\r\nPONG\r\n-ERR 'x'\r\nMSG a 1", b" 0\r\n\r\n")
+    ]
+
+    assert (b"".join(lines), got) == (b"PING\r\nPONG\r\n-ERR 'x'\r\n", [b"xy", b""])
 
 
 @settings(max_examples=40)
@@ -90,7 +103,7 @@ async def test_a_bug_in_one_handler_does_not_stop_the_reading() -> None:
         got.append(message.data)
 
     client.handlers[1] = handle
-    await client._ps.parse(b"MSG a 1 3\r\nbad\r\nMSG a 1 4\r\ngood\r\n")
+    Cutter(client._deliver).feed(b"MSG a 1 3\r\nbad\r\nMSG a 1 4\r\ngood\r\n")
 
     assert got == [b"good"]
 

@@ -1,0 +1,141 @@
+"""The critic: re-opens every cited line, throws out what does not hold, and asks analysts to look again, twice at most."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from remit import Context, RefusedError, Role
+from remit.teams.audit.analyst_code import AnalystCode
+from remit.teams.audit.analyst_security import AnalystSecurity
+from remit.teams.audit.docket import ROUNDS, doubted, heard, merged, settled
+from remit.teams.audit.files import PASSAGES, Excerpt, Passage, fs_read
+from remit.teams.audit.finding import Finding
+from remit.teams.audit.message import Analysis, Assignment, Critique, Hearing
+from remit.teams.audit.opinion import Opinion, first_opinion, is_cited
+from remit.teams.audit.place import HEAD_LINES
+from remit.teams.audit.scratch import get, put
+from remit.teams.audit.sighting import Look, Skipped
+
+DOUBTS_PER_ASK = 150
+
+
+class Critic(Role[Hearing, Critique]):
+    """Decides on every finding, and says why."""
+
+    pool = 1
+
+    async def handle(self, work: Hearing, ctx: Context) -> Critique:
+        """Give what became of every finding that was raised.
+
+        Raises:
+            RefusedError: an analyst answered another requirement than this run's.
+        """
+        analyses = (*work.code, *work.security)
+        findings = merged(await self._raised(analyses, ctx))
+        opinions, rounds = await self._deliberate(await self._open(findings, ctx), work, ctx)
+        final = await self._verified(settled(opinions), ctx)
+        by_files = [item for item in work.code if item.kind == "files"]
+        return Critique(
+            opinions=await put(ctx, "opinions.json", final),
+            requirement=ctx.goal_hash,
+            raised=len(findings),
+            kept=_count(final, "keep"),
+            demoted=_count(final, "demote"),
+            rejected=_count(final, "reject"),
+            uncriticised=_count(final, "doubt") + len(findings) - len(final),
+            unverified=sum(item.decision == "keep" and not item.cited for item in final),
+            rounds=rounds,
+            looked_again=sum(item.looked for item in final),
+            files=sum(item.files for item in by_files),
+            lines=sum(item.lines for item in by_files),
+            skipped=_distinct(analyses),
+        )
+
+    async def _raised(self, analyses: Sequence[Analysis], ctx: Context) -> list[Finding]:
+        found: list[Finding] = []
+        for analysis in analyses:
+            _same_requirement(analysis, ctx)
+            if analysis.findings is not None:
+                found.extend(await get(ctx, analysis.findings, tuple[Finding, ...]))
+        return found
+
+    async def _open(self, findings: Sequence[Finding], ctx: Context) -> list[Opinion]:
+        """Form a first opinion of every finding from its line and the head of its file."""
+        paths = sorted({finding.path for finding in findings})
+        heads = await _read(ctx, [Passage(path=path, count=HEAD_LINES) for path in paths])
+        said = {excerpt.path: "\n".join(excerpt.lines) for excerpt in heads}
+        lines = await _read(ctx, [Passage(path=item.path, first=item.line) for item in findings])
+        pairs = zip(findings, lines, strict=True)
+        return [first_opinion(finding, line, said[finding.path]) for finding, line in pairs]
+
+    async def _deliberate(self, opinions: list[Opinion], work: Hearing, ctx: Context) -> tuple[list[Opinion], int]:
+        """Ask for second looks until nothing is doubted or the rounds are used up."""
+        for number in range(1, ROUNDS + 1):
+            asked = doubted(opinions, number)
+            if not asked:
+                return opinions, number - 1
+            ctx.progress(f"round {number}: {len(asked)} findings are looked at again", done=number, total=ROUNDS)
+            opinions = heard(opinions, await self._rework(asked, work, ctx))
+        return opinions, ROUNDS
+
+    async def _rework(self, asked: Sequence[Finding], work: Hearing, ctx: Context) -> list[Look]:
+        """Give what the analysts see at a second look, each at its own findings."""
+        tree = work.inventory.shards[0].files
+
+        def assignment(part: Sequence[Finding]) -> Assignment:
+            return Assignment(kind="doubts", files=tree, count=len(part), doubts=tuple(part), requirement=ctx.goal_hash)
+
+        security = [item for item in asked if item.skill == "security"]
+        code = [item for item in asked if item.skill != "security"]
+        answers = await ctx.gather(
+            *(ctx.ask(AnalystCode, assignment(part)) for part in _parts(code)),
+            *(ctx.ask(AnalystSecurity, assignment(part)) for part in _parts(security)),
+        )
+        for answer in answers:
+            _same_requirement(answer, ctx)
+        return [look for answer in answers for look in answer.looks]
+
+    async def _verified(self, opinions: Sequence[Opinion], ctx: Context) -> list[Opinion]:
+        """Open every kept line once more: a second look may have moved it, or the file may have changed."""
+        kept = [item for item in opinions if item.decision == "keep"]
+        lines = await _read(ctx, [Passage(path=item.finding.path, first=item.finding.line) for item in kept])
+        fallen = {
+            item.finding.fingerprint for item, line in zip(kept, lines, strict=True) if not is_cited(item.finding, line)
+        }
+        return [
+            msgspec.structs.replace(
+                item, decision="reject", cited=False, reason="the cited line does not say so any more"
+            )
+            if item.finding.fingerprint in fallen
+            else item
+            for item in opinions
+        ]
+
+
+async def _read(ctx: Context, passages: Sequence[Passage]) -> list[Excerpt]:
+    calls = [tuple(passages[at : at + PASSAGES]) for at in range(0, len(passages), PASSAGES)]
+    answers = await ctx.gather(*(ctx.call(fs_read, passages=part) for part in calls))
+    return [excerpt for answer in answers for excerpt in answer]
+
+
+def _parts(findings: Sequence[Finding]) -> list[Sequence[Finding]]:
+    return [findings[at : at + DOUBTS_PER_ASK] for at in range(0, len(findings), DOUBTS_PER_ASK)]
+
+
+def _same_requirement(analysis: Analysis, ctx: Context) -> None:
+    if analysis.requirement != ctx.goal_hash:
+        raise RefusedError(
+            "an analyst answered another requirement",
+            where=f"{analysis.skill} {analysis.kind}",
+            expected=ctx.goal_hash,
+            got=analysis.requirement,
+        )
+
+
+def _count(opinions: Iterable[Opinion], decision: str) -> int:
+    return sum(item.decision == decision for item in opinions)
+
+
+def _distinct(analyses: Iterable[Analysis]) -> tuple[Skipped, ...]:
+    found = {(item.what, item.cause): item for analysis in analyses for item in analysis.skipped}
+    return tuple(found[key] for key in sorted(found))

@@ -1,0 +1,65 @@
+"""Files to mend first: those on which the findings of several analysts join."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from remit.teams.audit.finding import WEIGHT, Finding, worst_first
+
+FIRST = 5
+_REASONS = 3
+_LAST = frozenset({"untested-module"})
+"""Said at the end of a sentence, because it makes the rest worse."""
+
+
+class Hotspot(msgspec.Struct, frozen=True, kw_only=True):
+    """One file with the reasons that make it urgent."""
+
+    path: str
+    weight: int
+    skills: tuple[str, ...]
+    reasons: tuple[str, ...]
+    findings: tuple[str, ...]
+    """Fingerprints of the findings behind the reasons."""
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether several skills met here."""
+        return len(self.skills) > 1
+
+    def sentence(self) -> str:
+        """Say it in one line."""
+        *most, last = self.reasons
+        said = f"{', '.join(most)}, and {last}" if most else last
+        return f"{self.path}: {said}"
+
+
+def hotspots(kept: Iterable[Finding]) -> list[Hotspot]:
+    """Give the files to mend first: joined ones before others, then the heavier."""
+    by_path: dict[str, list[Finding]] = {}
+    for finding in kept:
+        by_path.setdefault(finding.path, []).append(finding)
+    found = [_hotspot(path, group) for path, group in by_path.items()]
+    return sorted(found, key=lambda item: (-len(item.skills), -item.weight, item.path))[:FIRST]
+
+
+def _hotspot(path: str, group: Sequence[Finding]) -> Hotspot:
+    told = _told(group)
+    return Hotspot(
+        path=path,
+        weight=sum(WEIGHT[finding.severity] for finding in group),
+        skills=tuple(sorted({finding.skill for finding in group})),
+        reasons=tuple(finding.message for finding in told),
+        findings=tuple(finding.fingerprint for finding in told),
+    )
+
+
+def _told(group: Sequence[Finding]) -> list[Finding]:
+    """Choose the reasons: the worst finding of every skill first, then the worst of the rest, one of a rule."""
+    ordered = sorted(group, key=worst_first)
+    by_skill = {finding.skill: finding for finding in reversed(ordered)}
+    chosen = sorted(by_skill.values(), key=worst_first)
+    for finding in ordered:
+        if finding.rule not in {item.rule for item in chosen}:
+            chosen.append(finding)
+    return sorted(chosen[:_REASONS], key=lambda item: (item.rule in _LAST, worst_first(item)))

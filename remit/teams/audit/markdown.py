@@ -1,0 +1,155 @@
+"""report.md: the first screen is what nobody else says; then the conflicts, the counts, and what was left out."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from remit.teams.audit.conflict import Conflict, by_rule
+from remit.teams.audit.finding import SEVERITIES, Finding, worst_first
+from remit.teams.audit.hotspot import Hotspot
+from remit.teams.audit.message import Critique, Inventory
+from remit.teams.audit.opinion import Opinion
+from remit.teams.audit.rule import rule_named
+from remit.teams.audit.sighting import Skipped
+
+CONFLICTS_SHOWN = 20
+FINDINGS_SHOWN = 150
+THROWN_SHOWN = 25
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the report is written from."""
+
+    inventory: Inventory
+    critique: Critique
+    opinions: tuple[Opinion, ...]
+    conflicts: tuple[Conflict, ...]
+    hotspots: tuple[Hotspot, ...]
+    score: int
+    skipped: tuple[Skipped, ...]
+
+    @property
+    def kept(self) -> list[Finding]:
+        """The findings that stand, worst first."""
+        return sorted((item.finding for item in self.opinions if item.decision == "keep"), key=worst_first)
+
+
+def sections(draft: Draft) -> dict[str, str]:
+    """Give the report's sections by name, in their order."""
+    return {
+        "verdict": f"# Audit\n\n**{verdict(draft)}**\n",
+        "fix-first": _fix_first(draft.hotspots),
+        "conflicts": _conflicts(draft.conflicts),
+        "counts": _counts(draft),
+        "thrown-out": _thrown_out(draft.opinions),
+        "not-checked": _not_checked(draft.skipped),
+        "findings": _findings(draft.kept),
+    }
+
+
+def verdict(draft: Draft) -> str:
+    """Say the audit's result in one line."""
+    joined = sum(spot.is_joined for spot in draft.hotspots)
+    first = f"{len(draft.hotspots)} files to mend first ({joined} where analysts meet)" if draft.hotspots else ""
+    said = [
+        f"Score {draft.score} of 100",
+        first or "nothing to mend first",
+        f"{draft.critique.kept} findings kept of {draft.critique.raised} raised",
+        f"{sum(item.count for item in by_rule(draft.conflicts))} conflicts decided by rule",
+    ]
+    return "; ".join(said) + "."
+
+
+def _fix_first(spots: Sequence[Hotspot]) -> str:
+    lines = ["## Fix these first", ""]
+    for number, spot in enumerate(spots, 1):
+        lines.append(f"{number}. {_code_path(spot)}")
+        lines.append(f"   Seen by: {', '.join(spot.skills)}. Evidence: {', '.join(spot.findings)}.")
+    return _text([*lines, *([] if spots else ["Nothing was kept."])])
+
+
+def _code_path(spot: Hotspot) -> str:
+    return spot.sentence().replace(spot.path, f"`{spot.path}`", 1)
+
+
+def _conflicts(found: Sequence[Conflict]) -> str:
+    lines = ["## Conflicts by rule", ""]
+    if not found:
+        return _text([*lines, "No two analysts wrote on one thing from the same base."])
+    counts = ", ".join(f"{item.rule} {item.count}" for item in by_rule(found))
+    lines += [f"Several analysts wrote on one key from the same base; decided by {counts}.", ""]
+    lines += ["| key | rule | sides | result |", "|---|---|---|---|"]
+    lines += [
+        f"| `{_cell(item.key)}` | {item.rule} | {_cell('; '.join(item.sides))} | {_cell(item.result)} |"
+        for item in found[:CONFLICTS_SHOWN]
+    ]
+    return _text([*lines, *_more(len(found), CONFLICTS_SHOWN, "evidence/conflicts.json")])
+
+
+def _counts(draft: Draft) -> str:
+    kept, inventory, critique = draft.kept, draft.inventory, draft.critique
+    by_severity = ", ".join(
+        f"{sum(item.severity == severity for item in kept)} {severity}" for severity in SEVERITIES[:3]
+    )
+    lines = [
+        "## Counts",
+        "",
+        f"- {inventory.python_files} Python files, {critique.lines} lines, {inventory.packages} packages,"
+        f" {inventory.tests} test files.",
+        f"- {critique.raised} findings raised: {critique.kept} kept ({by_severity}), {critique.demoted} demoted,"
+        f" {critique.rejected} rejected.",
+        f"- {critique.looked_again} findings were looked at again in {critique.rounds} rounds.",
+        "",
+        "| rule | kept | demoted | rejected |",
+        "|---|---:|---:|---:|",
+    ]
+    for rule in sorted({item.finding.rule for item in draft.opinions}):
+        numbers = [_number(draft.opinions, rule, decision) for decision in ("keep", "demote", "reject")]
+        lines.append(f"| {rule_named(rule).title} ({rule}) | {' | '.join(map(str, numbers))} |")
+    return _text(lines)
+
+
+def _number(opinions: Iterable[Opinion], rule: str, decision: str) -> int:
+    return sum(item.finding.rule == rule and item.decision == decision for item in opinions)
+
+
+def _thrown_out(opinions: Sequence[Opinion]) -> str:
+    lines = ["## What the critic threw out, and why", ""]
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for item in opinions:
+        if item.decision in {"reject", "demote"}:
+            groups.setdefault((item.decision, item.reason), []).append(item.finding)
+    ordered = sorted(groups.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+    for (decision, reason), findings in ordered[:THROWN_SHOWN]:
+        first = findings[0]
+        word = "rejected" if decision == "reject" else "demoted"
+        example = f"`{first.path}:{first.line}` {first.rule}"
+        lines.append(f"- {len(findings)} {word}: {reason} (for example {example})")
+    return _text([*lines, *_more(len(ordered), THROWN_SHOWN, "findings.json"), *([] if ordered else ["Nothing."])])
+
+
+def _not_checked(skipped: Sequence[Skipped]) -> str:
+    lines = ["## What was not checked", ""]
+    return _text([*lines, *(f"- {item.what}: {item.cause}." for item in skipped)])
+
+
+def _findings(kept: Sequence[Finding]) -> str:
+    lines = ["## All kept findings", "", "| severity | place | finding | seen with |", "|---|---|---|---|"]
+    lines += [
+        f"| {item.severity} | `{_cell(item.path)}:{item.line}` | {_cell(rule_named(item.rule).title)}:"
+        f" {_cell(item.message)} | {', '.join(item.tools)} |"
+        for item in kept[:FINDINGS_SHOWN]
+    ]
+    return _text([*lines, *_more(len(kept), FINDINGS_SHOWN, "findings.json")])
+
+
+def _more(count: int, shown: int, where: str) -> list[str]:
+    return ["", f"{count - shown} more stand in {where}."] if count > shown else []
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,72 @@
+"""What the critic thinks of a finding: a score against fixed criteria, a decision, and the reason."""
+
+from typing import Literal
+
+import msgspec
+
+from remit.teams.audit.files import Excerpt
+from remit.teams.audit.finding import Finding
+from remit.teams.audit.noise import noise
+from remit.teams.audit.place import Place, place_of
+from remit.teams.audit.rule import rule_named
+from remit.teams.audit.secret import KNOWN_SHAPE, masked
+from remit.teams.audit.source import TEXT_LIMIT
+
+Decision = Literal["keep", "demote", "reject", "doubt"]
+
+CITED, SHIPPED, NAMED, SURE = 40, 20, 10, 30
+"""Points: the cited line says so · it is code that ships · it names a function or class · it is a measure, two
+tools saw it independently, or a second look confirmed it."""
+ENOUGH = 75
+"""Points from which a finding is kept; below, an analyst is asked to look again."""
+
+
+class Opinion(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding as the critic sees it."""
+
+    finding: Finding
+    decision: Decision
+    reason: str
+    place: Place
+    score: int
+    cited: bool
+    looked: bool = False
+    """A second look was taken."""
+
+
+def first_opinion(finding: Finding, excerpt: Excerpt, head: str) -> Opinion:
+    """Give the opinion after the cited line was opened."""
+    place = place_of(finding.path, head)
+    line = excerpt.lines[0] if excerpt.lines else ""
+    cited = is_cited(finding, excerpt)
+    points = score(finding, place, cited=cited, looked=False)
+
+    def opinion(decision: Decision, reason: str) -> Opinion:
+        return Opinion(finding=finding, decision=decision, reason=reason, place=place, score=points, cited=cited)
+
+    if reason := noise(finding, place, line):
+        return opinion("reject", reason)
+    if place == "example" and finding.measure != KNOWN_SHAPE:
+        return opinion("demote", "in examples, documentation or tooling, which nobody ships")
+    if not cited:
+        return opinion("doubt", "the cited line does not say so")
+    if points < ENOUGH:
+        return opinion("doubt", f"a guess so far: {points} of {ENOUGH} points")
+    return opinion("keep", "the cited line says so")
+
+
+def is_cited(finding: Finding, excerpt: Excerpt) -> bool:
+    """Say whether the cited line stands in the file whose digest the finding names."""
+    if finding.rule == "huge-file":
+        return "read limit" in excerpt.problem
+    if excerpt.digest != finding.blob:
+        return False
+    line = (excerpt.lines[0] if excerpt.lines else "").strip()[:TEXT_LIMIT]
+    return finding.snippet in {line, masked(line)} or finding.rule == "undecodable-file"
+
+
+def score(finding: Finding, place: Place, *, cited: bool, looked: bool) -> int:
+    """Give the points of a finding."""
+    sure = rule_named(finding.rule).certain or len(finding.tools) > 1 or looked
+    named = bool(finding.symbol) or finding.skill == "structure"
+    return CITED * cited + SHIPPED * (place == "shipped") + NAMED * named + SURE * sure

@@ -1,0 +1,15 @@
+"""The score: 100 without findings, halved when a thousand lines carry the weight of two high ones."""
+
+from collections.abc import Iterable
+
+from remit.teams.audit.finding import WEIGHT, Finding
+
+HALVED_AT = 20
+"""Weight of findings in a thousand lines at which the score is 50."""
+
+
+def score(kept: Iterable[Finding], lines: int) -> int:
+    """Give the score of a tree from its kept findings and its lines."""
+    weight = sum(WEIGHT[finding.severity] for finding in kept)
+    density = weight * 1000 / max(lines, 1000)
+    return round(100 / (1 + density / HALVED_AT))
