@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 import structlog
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+Stop = Literal["", "late", "lost"]
+"""Why we cancelled the handler ourselves: its deadline passed, or somebody else holds the step."""
+
 CLAIM_AFTER_S: Final = 0.05
 """A handler that is done by then, and touched nothing, needs no lease."""
 
@@ -37,10 +40,11 @@ class Attempt:
         self._work = work
         # There may be records of an earlier holder, or a newer epoch: ask before the handler does anything.
         self._claims_first = work.epoch > 1 or delivery.num_delivered > 1
-        self._port = BusStepPort(asker, work, delivery=delivery, on_lost=self._evict)
+        self._port = BusStepPort(asker, work, delivery=delivery, on_lost=lambda: self._stop("lost"))
         self._task: asyncio.Task[object] | None = None
-        self._is_evicted = False
+        self._stopped_by: Stop = ""
         self._has_begun = False
+        self._ends = 0.0
 
     def adopt(self, delivery: Delivery) -> None:
         """The server delivered the step again while it runs here."""
@@ -72,41 +76,37 @@ class Attempt:
     async def _outcome(self) -> StepCompleted | StepFailed | None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        left_s = (self._work.deadline_at - datetime.now(UTC)).total_seconds()
-        ends = began + min(left_s, self._work.limit_s)
-        timer: asyncio.TimerHandle | None = None
-        limit = asyncio.timeout(None)
+        self._ends = began + (self._work.deadline_at - datetime.now(UTC)).total_seconds()
+        # One timer for both: a fast step pays for neither the claim nor the deadline.
+        self._timer = loop.call_at(min(self._ends, began + CLAIM_AFTER_S), self._on_slow)
         try:
-            async with limit:
-                if self._claims_first or ends - began <= CLAIM_AFTER_S:
-                    limit.reschedule(ends)
-                else:
-                    timer = loop.call_later(CLAIM_AFTER_S, self._on_slow, limit, ends)
-                if self._claims_first:
-                    await self._port.hold()
-                self._has_begun = True
-                reply = await self._handler.reply(self._work, self._port)
+            if self._claims_first:
+                await self._port.hold()
+            self._has_begun = True
+            reply = await self._handler.reply(self._work, self._port)
         except BaseException as error:  # noqa: BLE001  # what a handler raises is data; `_judge` raises the rest again
-            return self._judge(error, is_late=limit.expired())
+            return self._judge(error)
         finally:
-            if timer is not None:
-                timer.cancel()
+            self._timer.cancel()
             await self._port.release()
         return self._completed(reply, duration_ms=int((loop.time() - began) * 1000))
 
-    def _on_slow(self, limit: asyncio.Timeout, ends: float) -> None:
-        # One timer for both: a fast step pays for neither the claim nor the deadline.
-        limit.reschedule(ends)
+    def _on_slow(self) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._ends:
+            self._stop("late")
+            return
+        self._timer = loop.call_at(self._ends, self._stop, "late")
         self._port.claim()
 
-    def _evict(self) -> None:
-        if self._task is not None and not self._is_evicted:
-            self._is_evicted = True
+    def _stop(self, why: Stop) -> None:
+        if self._task is not None and not self._stopped_by:
+            self._stopped_by = why
             self._task.cancel()
 
-    def _judge(self, error: BaseException, *, is_late: bool) -> StepFailed | None:
+    def _judge(self, error: BaseException) -> StepFailed | None:
         task = self._task
-        if self._is_evicted and task is not None:
+        if self._stopped_by and task is not None:
             task.uncancel()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise error
@@ -115,9 +115,11 @@ class Attempt:
         if self._port.ended:
             log.info("step.left", reason=self._port.ended)
             return None
-        if not (self._has_begun or is_late):
+        if self._stopped_by == "late":
+            return self._failed(_deadline(self._work))
+        if not self._has_begun:
             raise error
-        return self._failed(_deadline(self._work) if is_late else leaf_of(error))
+        return self._failed(leaf_of(error))
 
     def _failed(self, error: BaseException) -> StepFailed:
         work, fault = self._work, fault_of(error, file=self._handler.file)

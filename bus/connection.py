@@ -225,6 +225,7 @@ class Bus:
     async def close(self) -> None:
         """End the connection; what was published is written first, and who waits for an answer is told."""
         self._is_closing = True
+        self._wire.write_now()  # what nats-py finds unwritten it waits for, without end
         await self._wire.close()
         self._replies.fail("the connection to NATS is closed")
 

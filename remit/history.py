@@ -134,10 +134,8 @@ class History:
                 self._on_recorded(parts.author, message)
             case StepCompleted() | StepFailed() | StepTimedOut():
                 self._on_ended(parts.author, message)
-            case ReviewOpened():
-                self._on_opened(message)
-            case ReviewDecided():
-                self._on_decided(message)
+            case ReviewOpened() | ReviewDecided():
+                self._on_review(message)
             case RunFinished():
                 self.finished = message
 
@@ -200,16 +198,15 @@ class History:
             return
         self.steps[message.step] = ended
 
-    def _on_opened(self, opened: ReviewOpened) -> None:
-        self.reviews[opened.review_id] = Review(opened=opened)
-        step = self.steps.get(opened.step)
+    def _on_review(self, message: ReviewOpened | ReviewDecided) -> None:
+        if isinstance(message, ReviewDecided):
+            if (review := self.reviews.get(message.review_id)) is not None:
+                self.reviews[message.review_id] = Review(opened=review.opened, decided=message)
+            return
+        self.reviews[message.review_id] = Review(opened=message)
+        step = self.steps.get(message.step)
         if step is not None and step.status in {"dispatched", "held"}:
-            self.steps[opened.step] = replace(step, status="parked")
-
-    def _on_decided(self, decided: ReviewDecided) -> None:
-        review = self.reviews.get(decided.review_id)
-        if review is not None:
-            self.reviews[decided.review_id] = Review(opened=review.opened, decided=decided)
+            self.steps[message.step] = replace(step, status="parked")
 
     def _on_version(self, entry: Entry) -> None:
         try:

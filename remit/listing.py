@@ -6,8 +6,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from remit import watch
 from remit.bus import subject
 from remit.contracts.errors import MalformedMessageError, NotFoundError
@@ -21,6 +19,8 @@ from remit.words import message_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime
+
+    import msgspec
 
     from remit.client import Client
 

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from remit.teams.audit.complexity import Function
 from remit.teams.audit.module_graph import ModuleGraph, unit
 from remit.teams.audit.place import place_of
 from remit.teams.audit.secret import masked
 from remit.teams.audit.sighting import Doubt, Look
-from remit.teams.audit.source import Source, UnreadableError, load
+from remit.teams.audit.source import Function, Source, UnreadableError, load
 from remit.teams.audit.untested import Tests
 
 CLEANUP = frozenset(
@@ -222,14 +221,14 @@ def _secret(_repository: Again, source: Source, line: int) -> Verdict:
     return True, "nothing around it says that it is an example"
 
 
-def _undefined(_repository: Again, source: Source, line: int) -> Verdict:
+def _undefined(_repository: Again, source: Source, _line: int) -> Verdict:
     stars = [node for node in ast.walk(source.tree) if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"]
     if stars or "globals()" in source.text or source.path.endswith("conf.py"):
         return False, "names are put into this module in ways that no linter sees"
     return True, "nothing defines the name"
 
 
-def _late(_repository: Again, source: Source, line: int) -> Verdict:
+def _late(_repository: Again, source: Source, _line: int) -> Verdict:
     if re.search(r"^\s*#\s*%%|get_ipython\(", source.text, re.MULTILINE):
         return False, "a notebook's cell shows its last value"
     return True, "it stands as cited"
@@ -250,7 +249,7 @@ def _validates(_repository: Again, source: Source, line: int) -> Verdict:
 
 
 def _function_at(source: Source, line: int, *, around: bool = False) -> Function | None:
-    found = [node for node in ast.walk(source.tree) if isinstance(node, Function)]
+    found = source.functions
     if around:
         inside = [node for node in found if node.lineno <= line <= (node.end_lineno or 0)]
         return max(inside, key=lambda node: node.lineno, default=None)

@@ -37,8 +37,9 @@ def names_of(source: Source) -> Names:
         for alias in node.names:
             module = "." * node.level + (node.module or "")
             names.known[alias.asname or alias.name] = f"{module}.{alias.name}"
-    for defined in source.nodes(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef):
-        names.known.setdefault(defined.name, f"self.{defined.name}")
+    own = [node.name for node in source.functions] + [node.name for node in source.nodes(ast.ClassDef)]
+    for name in own:
+        names.known.setdefault(name, f"self.{name}")
     return names
 
 

@@ -57,7 +57,7 @@ class Cartographer(Role[AuditRequest, Inventory]):
             entry_points=await self._entry_points(entries, ctx),
             is_git=is_git,
             shards=await self._shards(chosen, ctx),
-            skipped=tuple([*skipped, *_other_languages(entries)]),
+            skipped=(*skipped, *_other_languages(entries)),
             out=work.out,
         )
         verdict = await ctx.state.propose("inventory", inventory)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from remit.teams.audit.rule import RULES
 from remit.teams.audit.sighting import Sighting
-from remit.teams.audit.source import Source, children
+from remit.teams.audit.source import Function, Source, children
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 _BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.IfExp)
 
 
@@ -36,10 +35,10 @@ def sightings(source: Source) -> Iterator[Sighting]:
         measures.append(("long-function", function.node.lineno, function.length))
     for rule, line, measure in measures:
         if measure >= RULES[rule].floor:
-            yield seen(source, rule, line, measure)
+            yield seen(source, rule, line, measure=measure)
 
 
-def seen(source: Source, rule: str, line: int, measure: int = 0, *, detail: str = "") -> Sighting:
+def seen(source: Source, rule: str, line: int, *, measure: int = 0, detail: str = "") -> Sighting:
     """Give a sighting at a line of a file."""
     return Sighting(
         rule=rule,

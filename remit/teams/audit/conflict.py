@@ -31,6 +31,7 @@ class Conflict(msgspec.Struct, frozen=True, kw_only=True):
 def conflicts(
     risks: Mapping[str, int],
     reasons: Mapping[str, Sequence[Judgement]],
+    *,
     findings: Mapping[str, Sequence[Said]],
     severities: Mapping[str, str],
 ) -> list[Conflict]:

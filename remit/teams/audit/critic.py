@@ -1,4 +1,4 @@
-"""The critic: re-opens every cited line, throws out what does not hold, and asks analysts to look again, twice at most."""
+"""The critic: opens every cited line, throws out what does not hold, and asks for second looks, twice at most."""
 
 from collections.abc import Iterable, Sequence
 

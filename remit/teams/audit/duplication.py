@@ -33,7 +33,7 @@ def sightings(sources: Iterable[Source]) -> Iterator[Sighting]:
             earlier = first.setdefault(key, (code, at))
             length = _common(earlier, code, at)
             if length >= WINDOW:
-                yield _seen(code, at, length, earlier)
+                yield _seen(code, at, earlier, length=length)
             at += max(1, length)
 
 
@@ -63,8 +63,8 @@ def _common(earlier: tuple[_Code, int], code: _Code, at: int) -> int:
     return length
 
 
-def _seen(code: _Code, at: int, length: int, earlier: tuple[_Code, int]) -> Sighting:
+def _seen(code: _Code, at: int, earlier: tuple[_Code, int], *, length: int) -> Sighting:
     other, start = earlier
     lines = code.numbers[at + length - 1] - code.numbers[at] + 1
     detail = f"{other.source.path}:{other.numbers[start]}"
-    return seen(code.source, "duplicate-code", code.numbers[at], lines, detail=detail)
+    return seen(code.source, "duplicate-code", code.numbers[at], measure=lines, detail=detail)

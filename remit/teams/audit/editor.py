@@ -48,8 +48,8 @@ class Editor(Role[Drafting, Report]):
         return conflicts(
             {item.key.removeprefix("file-risk."): item.value or 0 for item in risks},
             {item.key.removeprefix("file-reason."): item.value or () for item in reasons},
-            {item.key.removeprefix("finding."): item.value or () for item in said},
-            {item.finding.fingerprint: item.finding.severity for item in opinions},
+            findings={item.key.removeprefix("finding."): item.value or () for item in said},
+            severities={item.finding.fingerprint: item.finding.severity for item in opinions},
         )
 
     async def _share(self, sections: dict[str, str], ctx: Context) -> None:

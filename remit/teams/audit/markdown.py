@@ -94,10 +94,9 @@ def _counts(draft: Draft) -> str:
     lines = [
         "## Counts",
         "",
-        f"- {inventory.python_files} Python files, {critique.lines} lines, {inventory.packages} packages,"
-        f" {inventory.tests} test files.",
-        f"- {critique.raised} findings raised: {critique.kept} kept ({by_severity}), {critique.demoted} demoted,"
-        f" {critique.rejected} rejected.",
+        f"- {inventory.python_files} Python files ({inventory.tests} of tests), {critique.lines} lines.",
+        f"- {critique.raised} findings raised, {critique.demoted} demoted, {critique.rejected} rejected.",
+        f"- {critique.kept} findings kept: {by_severity}.",
         f"- {critique.looked_again} findings were looked at again in {critique.rounds} rounds.",
         "",
         "| rule | kept | demoted | rejected |",

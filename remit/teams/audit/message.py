@@ -60,8 +60,6 @@ class Analysis(Message, frozen=True, kw_only=True, tag="audit.analysis.v1"):
     findings: Stored | None = None
     looks: tuple[Look, ...] = ()
     skipped: tuple[Skipped, ...] = ()
-    unread: int = 0
-    """Files of the assignment that could not be opened; each is among the skipped."""
 
 
 class Hearing(Message, frozen=True, kw_only=True, tag="audit.hearing.v1"):
@@ -89,7 +87,6 @@ class Critique(Message, frozen=True, kw_only=True, tag="audit.critique.v1"):
     looked_again: int
     files: int
     lines: int
-    unread: int
     skipped: tuple[Skipped, ...] = ()
 
 

@@ -103,7 +103,7 @@ class ModuleGraph:
             names = " -> ".join(by_path[path].name for path in loop[:SHOWN])
             names += " -> …" if len(loop) > SHOWN else ""
             line = lines[loop[0], loop[1]]
-            yield seen(by_path[group[0]].source, "import-cycle", line, len(group), detail=names)
+            yield seen(by_path[group[0]].source, "import-cycle", line, measure=len(group), detail=names)
 
 
 def at_start(tree: ast.Module) -> Iterator[Import]:

@@ -23,7 +23,7 @@ def noise(finding: Finding, place: Place, line: str) -> str:
     if finding.rule in _EVERYWHERE:
         if place == "template" or is_templated(line):
             return "a template, which is not Python yet"
-        return _PLACES[place] if place in {"vendored"} else ""
+        return _PLACES[place] if place == "vendored" else ""
     if place in _PLACES:
         return _PLACES[place]
     if accepted(finding.rule, line):

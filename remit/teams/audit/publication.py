@@ -22,7 +22,13 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
 
 @tool(name="fs.publish", risk="high", effect="idempotent")
 def fs_publish(
-    out: str, base: str, tree: tuple[Stored, ...], digest: str, *, intent: str, scope: ToolScope
+    *,
+    out: str,
+    base: str,
+    tree: tuple[Stored, ...],
+    digest: str,
+    intent: str,  # noqa: ARG001  # the digests are the key: a file that is there is not written again
+    scope: ToolScope,
 ) -> Publication:
     """Every file of `tree` stands in the output folder under its name below `base`, whole or not at all.
 

@@ -57,7 +57,7 @@ class Diagnostic(msgspec.Struct, frozen=True):
 
 @tool(name="proc.ruff", risk="medium", effect="pure")
 def proc_ruff(files: Stored, *, scope: ToolScope) -> Scan:
-    """Give ruff's findings in the files that a stored list names, `noqa` comments not heeded: the critic weighs them."""
+    """Give ruff's findings in the files that a stored list names; `noqa` comments are the critic's to weigh."""
     root = Path(scope.source("repository"))
     paths = msgspec.json.decode(fetched(scope.scratch, files), type=list[str])
     if not paths:

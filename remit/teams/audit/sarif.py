@@ -1,6 +1,6 @@
 """Findings as SARIF 2.1.0, the format that editors and code hosts open."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -13,83 +13,6 @@ from remit.teams.audit.rule import rule_named
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVEL: dict[Severity, str] = {"high": "error", "medium": "warning", "low": "note", "note": "note"}
 Json = dict[str, object]
-
-
-def document(opinions: Iterable[Opinion]) -> Json:
-    """Give a log with what was kept at its level, and what was demoted as a suppressed note with its reason."""
-    shown = [opinion for opinion in opinions if opinion.decision in {"keep", "demote"}]
-    names = sorted({opinion.finding.rule for opinion in shown})
-    driver = {
-        "name": "remit audit",
-        "rules": [_rule(name) for name in names],
-    }
-    run = {
-        "tool": {"driver": driver},
-        "columnKind": "unicodeCodePoints",
-        "originalUriBaseIds": {"SRCROOT": {"description": {"text": "The audited repository."}}},
-        "results": [_result(opinion, names) for opinion in shown],
-    }
-    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-
-
-def text(opinions: Iterable[Opinion]) -> str:
-    """Give the document as JSON, one result a line, so that two of them can be compared."""
-    return msgspec.json.format(msgspec.json.encode(document(opinions)), indent=1).decode() + "\n"
-
-
-def problems(body: str) -> list[str]:
-    """Say what makes a document unfit for its readers: what the standard requires of the parts that we write."""
-    try:
-        log = msgspec.json.decode(body, type=_Log)
-    except msgspec.DecodeError as error:
-        return [str(error)]
-    found: list[str] = []
-    for run in log.runs:
-        rules = run.tool.driver.rules
-        if len({rule.id for rule in rules}) != len(rules):
-            found.append("two rules have one id")
-        for result in run.results:
-            if not 0 <= result.ruleIndex < len(rules) or rules[result.ruleIndex].id != result.ruleId:
-                found.append(f"a result names a rule that is not there: {result.ruleId}")
-    return found
-
-
-def _rule(name: str) -> Json:
-    rule = rule_named(name)
-    return {
-        "id": rule.name,
-        "shortDescription": {"text": rule.title},
-        "fullDescription": {"text": rule.why},
-        "defaultConfiguration": {"level": _LEVEL[rule.severity]},
-    }
-
-
-def _result(opinion: Opinion, names: Sequence[str]) -> Json:
-    finding = opinion.finding
-    result: Json = {
-        "ruleId": finding.rule,
-        "ruleIndex": names.index(finding.rule),
-        "level": _LEVEL[finding.severity] if opinion.decision == "keep" else "note",
-        "message": {"text": _said(finding)},
-        "locations": [_location(finding)],
-        "partialFingerprints": {"remit/v1": finding.fingerprint},
-        "properties": {"skill": finding.skill, "tools": list(finding.tools), "score": opinion.score},
-    }
-    if opinion.decision == "demote":
-        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": opinion.reason}]
-    return result
-
-
-def _said(finding: Finding) -> str:
-    return f"{rule_named(finding.rule).title}: {finding.message}"
-
-
-def _location(finding: Finding) -> Json:
-    region: Json = {"startLine": max(1, finding.line)}
-    if finding.snippet:
-        region["snippet"] = {"text": finding.snippet}
-    artifact = {"uri": quote(finding.path), "uriBaseId": "SRCROOT"}
-    return {"physicalLocation": {"artifactLocation": artifact, "region": region}}
 
 
 # What the standard requires of the parts that we write, by its own names.
@@ -152,3 +75,81 @@ class _Run(msgspec.Struct):
 class _Log(msgspec.Struct):
     version: Literal["2.1.0"]
     runs: list[_Run]
+
+
+def document(opinions: Iterable[Opinion]) -> Json:
+    """Give a log with what was kept at its level, and what was demoted as a suppressed note with its reason."""
+    shown = [opinion for opinion in opinions if opinion.decision in {"keep", "demote"}]
+    names = sorted({opinion.finding.rule for opinion in shown})
+    driver = {
+        "name": "remit audit",
+        "rules": [_rule(name) for name in names],
+    }
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {"SRCROOT": {"description": {"text": "The audited repository."}}},
+        "results": [_result(opinion, names) for opinion in shown],
+    }
+    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def text(opinions: Iterable[Opinion]) -> str:
+    """Give the document as JSON, one result a line, so that two of them can be compared."""
+    return msgspec.json.format(msgspec.json.encode(document(opinions)), indent=1).decode() + "\n"
+
+
+def problems(body: str) -> list[str]:
+    """Say what makes a document unfit for its readers: what the standard requires of the parts that we write."""
+    try:
+        log = msgspec.json.decode(body, type=_Log)
+    except msgspec.DecodeError as error:
+        return [str(error)]
+    return [problem for run in log.runs for problem in _problems_of(run)]
+
+
+def _problems_of(run: _Run) -> Iterator[str]:
+    rules = run.tool.driver.rules
+    if len({rule.id for rule in rules}) != len(rules):
+        yield "two rules have one id"
+    for result in run.results:
+        if not 0 <= result.ruleIndex < len(rules) or rules[result.ruleIndex].id != result.ruleId:
+            yield f"a result names a rule that is not there: {result.ruleId}"
+
+
+def _rule(name: str) -> Json:
+    rule = rule_named(name)
+    return {
+        "id": rule.name,
+        "shortDescription": {"text": rule.title},
+        "fullDescription": {"text": rule.why},
+        "defaultConfiguration": {"level": _LEVEL[rule.severity]},
+    }
+
+
+def _result(opinion: Opinion, names: Sequence[str]) -> Json:
+    finding = opinion.finding
+    result: Json = {
+        "ruleId": finding.rule,
+        "ruleIndex": names.index(finding.rule),
+        "level": _LEVEL[finding.severity] if opinion.decision == "keep" else "note",
+        "message": {"text": _said(finding)},
+        "locations": [_location(finding)],
+        "partialFingerprints": {"remit/v1": finding.fingerprint},
+        "properties": {"skill": finding.skill, "tools": list(finding.tools), "score": opinion.score},
+    }
+    if opinion.decision == "demote":
+        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": opinion.reason}]
+    return result
+
+
+def _said(finding: Finding) -> str:
+    return f"{rule_named(finding.rule).title}: {finding.message}"
+
+
+def _location(finding: Finding) -> Json:
+    region: Json = {"startLine": max(1, finding.line)}
+    if finding.snippet:
+        region["snippet"] = {"text": finding.snippet}
+    artifact = {"uri": quote(finding.path), "uriBaseId": "SRCROOT"}
+    return {"physicalLocation": {"artifactLocation": artifact, "region": region}}

@@ -38,7 +38,7 @@ def sightings(source: Source) -> Iterator[Sighting]:
         if isinstance(node.value, str) and len(node.value) >= MIN_LENGTH:
             measure = _measure(named.get(id(node), ""), node.value)
             if measure:
-                found = seen(source, "secret-in-source", node.lineno, measure)
+                found = seen(source, "secret-in-source", node.lineno, measure=measure)
                 yield Sighting(
                     rule=found.rule,
                     path=found.path,
@@ -74,8 +74,8 @@ def _measure(name: str, text: str) -> int:
 
 def _named_values(source: Source) -> Iterator[tuple[str, ast.expr]]:
     """Give every value with the name that it is given: a variable, an attribute, a key, an argument."""
-    kinds: tuple[type[ast.AST], ...] = (ast.Assign, ast.AnnAssign, ast.keyword, ast.Dict)
-    for node in source.nodes(*kinds):
+    kinds = (ast.Assign, ast.AnnAssign, ast.keyword, ast.Dict)
+    for node in (node for kind in kinds for node in source.nodes(kind)):
         match node:
             case ast.Assign(targets=targets, value=value):
                 for target in targets:

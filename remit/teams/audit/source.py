@@ -14,6 +14,7 @@ from typing import TypeVar
 Node = TypeVar("Node", bound=ast.AST)
 
 _LEAVES = frozenset({ast.Name, ast.Constant, ast.Load, ast.Store, ast.Del, ast.alias, ast.Pass})
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 READ_LIMIT_BYTES = 2 * 1024 * 1024
 TEXT_LIMIT = 160
 _OPENS = re.compile(r"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+(?P<name>\w+)")
@@ -60,9 +61,14 @@ class Source:
             waiting.extend(children(node))
         return found
 
-    def nodes(self, *kinds: type[Node]) -> list[Node]:
-        """Give every node of these kinds; the tree is walked once, whoever asks."""
-        return [node for kind in kinds for node in self._by_kind.get(kind, ()) if isinstance(node, kind)]
+    def nodes(self, kind: type[Node]) -> list[Node]:
+        """Give every node of a kind; the tree is walked once, whoever asks."""
+        return [node for node in self._by_kind.get(kind, ()) if isinstance(node, kind)]
+
+    @property
+    def functions(self) -> list[Function]:
+        """Every function, nested ones too."""
+        return [*self.nodes(ast.FunctionDef), *self.nodes(ast.AsyncFunctionDef)]
 
     def line(self, number: int) -> str:
         """Give one line, stripped and cut; empty if there is none."""

@@ -3,9 +3,9 @@
 import ast
 from collections.abc import Iterator
 
-from remit.teams.audit.complexity import Function, seen
+from remit.teams.audit.complexity import seen
 from remit.teams.audit.sighting import Sighting
-from remit.teams.audit.source import Source
+from remit.teams.audit.source import Function, Source
 
 BROAD = frozenset({"Exception", "BaseException"})
 
@@ -15,10 +15,11 @@ def sightings(source: Source) -> Iterator[Sighting]:
     for handler in source.nodes(ast.ExceptHandler):
         if is_broad(handler.type) and is_silent(handler.body):
             yield seen(source, "swallowed-exception", handler.lineno, detail="except")
-    for node in (*source.nodes(ast.With), *source.nodes(ast.AsyncWith)):
+    blocks: list[ast.With | ast.AsyncWith] = [*source.nodes(ast.With), *source.nodes(ast.AsyncWith)]
+    for node in blocks:
         if any(_suppresses(item) for item in node.items):
             yield seen(source, "swallowed-exception", node.lineno, detail="suppress")
-    for function in (*source.nodes(ast.FunctionDef), *source.nodes(ast.AsyncFunctionDef)):
+    for function in source.functions:
         for check in _validations(function) if not function.name.startswith("_") else ():
             yield seen(source, "assert-validation", check.lineno, detail=function.name)
 

@@ -40,7 +40,7 @@ def sightings(graph: ModuleGraph, shipped: frozenset[str]) -> Iterator[Sighting]
         if path not in shipped or PurePosixPath(path).name in _NEVER or "." not in module.name:
             continue
         if not tests.mention(module):
-            yield seen(module.source, "untested-module", 1, code_lines(module.source), detail=module.name)
+            yield seen(module.source, "untested-module", 1, measure=code_lines(module.source), detail=module.name)
 
 
 def code_lines(source: Source) -> int:

@@ -1,25 +1,20 @@
-"""Serves the team of a folder until standard input is closed; says its context in one line once tasks are taken."""
+"""Serve a team until standard input closes, in a process of its own: prints where it is."""
 
 from __future__ import annotations
 
 import sys
 
 from remit import loader, logs
-from remit.contracts.message import encode
 from remit.embedded import Embedded
 
 
 def main(folder: str) -> None:
+    """Bring the team of a folder up, wait for the end of the input, take it down."""
     logs.configure()
     loaded = loader.load(loader.resolve(folder))
-    deployment = Embedded(loaded, name=loaded.team.name, port=None, durability="embedded")
-    try:
-        place = deployment.start()
-        sys.stdout.write(encode(place).decode() + "\n")
-        sys.stdout.flush()
-        sys.stdin.read()  # whoever started us is gone, or wants us to be
-    finally:
-        deployment.stop()
+    with Embedded(loaded, name=loaded.team.name, port=None, durability="embedded"):
+        print("ready", flush=True)  # noqa: T201  # the parent reads it
+        sys.stdin.read()
 
 
 if __name__ == "__main__":

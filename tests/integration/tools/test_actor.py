@@ -68,7 +68,7 @@ def ray_cluster(team_folder: Path) -> Iterator[None]:
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
     ray.init(
         address="local",
-        num_cpus=1,
+        num_cpus=2,
         _node_ip_address="127.0.0.1",
         include_dashboard=False,
         log_to_driver=False,

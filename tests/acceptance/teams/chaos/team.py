@@ -1,0 +1,68 @@
+"""One effect of every class, counted by a process of its own at the port in EFFECTS_PORT."""
+
+import asyncio
+import os
+
+from remit import Context, Message, Role, Team, tool
+
+
+class Job(Message, tag="chaos.job.v1"):
+    number: int
+
+
+class Done(Message, tag="chaos.done.v1"):
+    number: int
+
+
+async def say(verb: str, kind: str, key: str) -> str:
+    """Tell the effect server, and give its answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(os.environ["EFFECTS_PORT"]))
+    try:
+        writer.write(f"{verb} {kind} {key}\n".encode())
+        await writer.drain()
+        return (await reader.readline()).decode().strip()
+    finally:
+        writer.close()
+
+
+@tool(risk="low", effect="idempotent")
+async def put(number: int, *, intent: str) -> str:
+    """Store under a key that the receiver knows."""
+    return await say("once", "put", intent)
+
+
+async def find_booking(number: int, *, intent: str) -> str | None:
+    """Say whether the booking was made."""
+    return "booked" if await say("count", "book", intent) != "0" else None
+
+
+@tool(risk="low", effect="lookup", lookup=find_booking)
+async def book(number: int, *, intent: str) -> str:
+    """Book; the receiver does not know the key, but can be asked."""
+    await say("add", "book", intent)
+    return "booked"
+
+
+@tool(risk="low", effect="at_most_once")
+async def ring(number: int, *, intent: str) -> str:
+    """Ring; nobody can say afterwards whether it rang."""
+    await say("add", "ring", intent)
+    return "rang"
+
+
+class Worker(Role[Job, Done]):
+    async def handle(self, work: Job, ctx: Context) -> Done:
+        await ctx.step("think", think)
+        await ctx.call(put, number=work.number)
+        await ctx.call(book, number=work.number)
+        await ctx.call(ring, number=work.number)
+        return Done(number=work.number)
+
+
+async def think() -> int:
+    """Take a moment, so that there is time to die."""
+    await asyncio.sleep(0.1)
+    return os.getpid()
+
+
+team = Team("chaos", roles=[Worker], tools=[put, book, ring], workflows={"job": Worker})
