@@ -66,14 +66,24 @@ class Agent:
         self._pull: PullLoop | None = None
 
     @classmethod
-    async def start(cls, spec: AgentSpec, *, host: str, url: str, on_bug: Callable[[BaseException], None]) -> Agent:
-        """Give an agent that pulls work.
+    async def start(
+        cls,
+        spec: AgentSpec,
+        *,
+        host: str,
+        url: str,
+        on_bug: Callable[[BaseException], None],
+        on_lost: Callable[[str], None],
+    ) -> Agent:
+        """Give an agent that pulls work; `on_lost` hears its name when the server will not have it any more.
 
         Raises:
             BusUnavailableError: nobody answers at the url; nothing is left behind.
             CredentialsRefusedError: the server does not know this agent; nothing is left behind.
         """
-        bus = await Bus.connect(url, name=spec.agent, credentials=spec.credentials)
+        bus = await Bus.connect(
+            url, name=spec.agent, credentials=spec.credentials, on_closed=lambda: on_lost(spec.agent)
+        )
         try:
             agent = cls(spec, host, bus=bus, on_bug=on_bug)
             agent.beat()

@@ -76,7 +76,8 @@ class Attempt:
     async def _outcome(self) -> StepCompleted | StepFailed | None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        self._ends = began + (self._work.deadline_at - datetime.now(UTC)).total_seconds()
+        left_s = (self._work.deadline_at - datetime.now(UTC)).total_seconds()
+        self._ends = began + min(left_s, self._work.limit_s)
         # One timer for both: a fast step pays for neither the claim nor the deadline.
         self._timer = loop.call_at(min(self._ends, began + CLAIM_AFTER_S), self._on_slow)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast, get_type_hints
 
 import msgspec
 
@@ -144,14 +144,14 @@ class Context:
         The value is decoded as `returns`, or as the function's annotated result, or as plain JSON: the first
         time as on every replay. Use it for what is not deterministic: time, randomness, a costly thought.
         """
-        kind = returns or inspect.signature(act).return_annotation
+        kind = returns or _annotated_result(act)
 
         async def once(_position: str) -> bytes:
             value = act()
             return encode(await value if inspect.isawaitable(value) else value)
 
         body = await self.recorded("step", name, request="", act=once)
-        value: T = decode_any(kind if isinstance(kind, type) else object, body)
+        value: T = decode_any(kind, body)
         return value
 
     async def gather(self, *branches: Coroutine[object, object, T]) -> tuple[T, ...]:
@@ -224,6 +224,14 @@ class Context:
                 body=raw(body),
             )
         )
+
+
+def _annotated_result(act: Callable[..., object]) -> object:
+    """Give what a function says it returns; plain JSON if it says nothing, as a lambda or a builtin does."""
+    try:
+        return get_type_hints(act).get("return", object)
+    except (TypeError, NameError):
+        return object
 
 
 def _outcome(tool: ToolRef[R], value: msgspec.Raw, error: Fault | None) -> R:

@@ -58,6 +58,8 @@ class Host:
         self._lock = asyncio.Lock()
         """Guards which agents there are, while one starts or drains."""
         self._beating: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+        """What is left of agents that the server will not have any more."""
 
     async def ensure(self, specs: Sequence[AgentSpec]) -> None:
         """Every named agent pulls work; those that did already are left alone.
@@ -70,11 +72,11 @@ class Host:
             for spec in specs:
                 if spec.agent not in self._agents:
                     self._agents[spec.agent] = await Agent.start(
-                        spec, host=self.name, url=self._url, on_bug=self._on_bug
+                        spec, host=self.name, url=self._url, on_bug=self._on_bug, on_lost=self._on_lost
                     )
             if self._beating is None and self._agents:
                 self._beating = asyncio.create_task(self._beat())
-                self._beating.add_done_callback(self._on_beat_ended)
+                self._beating.add_done_callback(self._on_task_ended)
 
     async def drain(self, roles: Collection[str] | None = None, *, deadline_s: float) -> None:
         """The agents of these roles (of all, if None) are gone; what was not done by the deadline is handed back."""
@@ -84,9 +86,10 @@ class Host:
                 for agent in leaving:
                     group.create_task(agent.drain(deadline_s))
             for agent in leaving:
-                del self._agents[agent.spec.agent]
+                self._agents.pop(agent.spec.agent, None)
             if not self._agents:
                 await self._stop_beating()
+            await asyncio.gather(*self._leaving)
 
     def describe(self) -> HostReport:
         """Give what runs here now."""
@@ -111,8 +114,18 @@ class Host:
                 except BusUnavailableError as error:
                     log.warning("heartbeat.missed", agent=agent.spec.agent, code=error.code)
 
-    def _on_beat_ended(self, beating: asyncio.Task[None]) -> None:
-        if not beating.cancelled() and (error := beating.exception()) is not None:
+    def _on_lost(self, name: str) -> None:
+        # Revoked or expired: nothing it does can be told any more, and the supervisor hands its steps to others.
+        agent = self._agents.pop(name, None)
+        log.error("agent.lost", agent=name)
+        if agent is not None:
+            leaving = asyncio.get_running_loop().create_task(agent.drain(0))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+            leaving.add_done_callback(self._on_task_ended)
+
+    def _on_task_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
             self._on_bug(error)
 
     async def _stop_beating(self) -> None:

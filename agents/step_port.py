@@ -106,7 +106,7 @@ class BusStepPort:
             self.settle()
 
     def leave(self) -> None:
-        """The slot is free. What was never handed over goes to another agent at once, unless that one has it already."""
+        """The slot is free. What was not handed over goes to another agent at once, unless that one has it already."""
         if self._is_handed_over or self.ended:
             self._delivery.release()
         else:

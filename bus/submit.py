@@ -135,7 +135,7 @@ class TaskClient:
                 if not future.done():
                     future.set_result(message.data)
         else:
-            pass
+            self._keep(run, message.data)
 
     def _keep(self, run: str, data: bytes) -> None:
         self._forget(run)

@@ -55,6 +55,7 @@ def envelope_of(headers: dict[str, str] | None) -> Envelope:
 
 def _instant(text: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(text) if text else None
+        instant = datetime.fromisoformat(text) if text else None
     except ValueError:
         return None
+    return instant if instant is not None and instant.tzinfo is not None else None

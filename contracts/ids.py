@@ -20,10 +20,11 @@ Position = NewType("Position", str)
 LANE = "_"
 """The step token of the supervisor's own lane; no step may be called so."""
 
-_NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
-_ROLE = re.compile(r"^[a-z][a-z0-9_]*(-[a-z0-9_]+)*$")
-_RUN = re.compile(r"^r[1-9][0-9]*$")
-_TOOL = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_ROLE = re.compile(r"[a-z][a-z0-9_]*(-[a-z0-9_]+)*")
+_RUN = re.compile(r"r[1-9][0-9]*")
+_TOOL = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
+_POSITION = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})*")
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 RESERVED_ROLES = frozenset({"lease", "call", "gw"})
@@ -37,22 +38,27 @@ def run_id(seq: int) -> RunId:
 
 def is_run(text: str) -> bool:
     """Say whether a text is a run's name."""
-    return bool(_RUN.match(text))
+    return bool(_RUN.fullmatch(text))
 
 
 def is_name(text: str) -> bool:
     """Say whether a text may name a workflow, a plan node, a criterion or a data source."""
-    return bool(_NAME.match(text))
+    return bool(_NAME.fullmatch(text))
 
 
 def is_role(text: str) -> bool:
     """Say whether a text may name a role."""
-    return bool(_ROLE.match(text)) and len(text) <= 63 and text not in RESERVED_ROLES  # noqa: PLR2004
+    return bool(_ROLE.fullmatch(text)) and len(text) <= 63 and text not in RESERVED_ROLES  # noqa: PLR2004
 
 
 def is_tool(text: str) -> bool:
     """Say whether a text may name a tool: lower case words, joined by dots."""
-    return bool(_TOOL.match(text)) and len(text) <= 63  # noqa: PLR2004
+    return bool(_TOOL.fullmatch(text)) and len(text) <= 63  # noqa: PLR2004
+
+
+def is_position(text: str) -> bool:
+    """Say whether a text may name a place in a handler; it becomes part of a step's name, and so of subjects."""
+    return bool(_POSITION.fullmatch(text)) and len(text) <= 63  # noqa: PLR2004
 
 
 def role_name(class_name: str) -> str:

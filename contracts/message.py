@@ -11,7 +11,7 @@ import msgspec
 
 T = TypeVar("T")
 
-_TAG = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\.v[1-9][0-9]*$")
+_TAG = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\.v[1-9][0-9]*")
 _PATH = re.compile(r"^(?P<what>.*?)(?: - at `(?P<where>[^`]*)`)?$", re.DOTALL)
 _EXPECTED = re.compile(r"^Expected (?P<expected>.*?), got (?P<got>.*)$", re.DOTALL)
 
@@ -74,8 +74,10 @@ def decode_any(kind: Any, data: bytes | msgspec.Raw) -> Any:
         MalformedMessageError: the bytes do not fit.
     """
     try:
+        if not (text := bytes(data)).isascii():
+            text.decode()  # msgspec skips over what it does not decode: unknown fields, and embedded JSON
         return decoder(kind).decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise malformed(error) from error
 
 
@@ -87,7 +89,7 @@ def convert(kind: type[T], value: object) -> T:
     """
     try:
         return msgspec.convert(value, kind, strict=True)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError) as error:
         raise malformed(error) from error
 
 
@@ -97,6 +99,8 @@ def malformed(error: Exception) -> Exception:
 
     if isinstance(error, UnicodeDecodeError):
         return MalformedMessageError("not valid UTF-8", where=f"byte {error.start}", expected="UTF-8 text")
+    if isinstance(error, RecursionError):
+        return MalformedMessageError("nested too deep", where="$", expected="fewer levels")
     found = _PATH.match(str(error))
     what, where = (found["what"], found["where"]) if found else (str(error), None)
     if pair := _EXPECTED.match(what):
@@ -106,7 +110,8 @@ def malformed(error: Exception) -> Exception:
             expected=pair["expected"].strip("`"),
             got=pair["got"].strip("`"),
         )
-    return MalformedMessageError(what[:1].lower() + what[1:], where=where or "$")
+    said = what if what[1:2].isupper() else what[:1].lower() + what[1:]
+    return MalformedMessageError(said, where=where or "$")
 
 
 def tag_of(kind: type) -> str:
@@ -119,7 +124,7 @@ def tag_of(kind: type) -> str:
 
     config = getattr(kind, "__struct_config__", None)
     tag = getattr(config, "tag", None)
-    if not (issubclass(kind, Message) and isinstance(tag, str) and _TAG.match(tag)):
+    if not (issubclass(kind, Message) and isinstance(tag, str) and _TAG.fullmatch(tag)):
         name = getattr(kind, "__qualname__", str(get_origin(kind) or kind))
         raise ContractInvalidError(
             f"{name} is no contract",

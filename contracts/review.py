@@ -41,6 +41,8 @@ class ReviewOpened(Message, frozen=True, kw_only=True, tag="review.opened.v1"):
     body: msgspec.Raw = NULL
     role: str
     goal_hash: str
+    epoch: int = 0
+    """The dispatch that is parked; 0 if nobody held the step, so that nothing waits."""
     opened_at: datetime
 
 

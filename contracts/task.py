@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -33,7 +33,7 @@ class TaskRequest(Message, frozen=True, kw_only=True, tag="task.request.v1"):
     """The requirement in words; immutable, known by its hash."""
     input: msgspec.Raw = msgspec.Raw(b"{}")
     """Decoded as the workflow's input type."""
-    wall_clock_s: float | None = None
+    wall_clock_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Asks for less time than the charter allows."""
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -33,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 FIRST_PORT: Final = 4222
 READY_S: Final = 90.0
+DRAIN_S: Final = 4.5
 RETRY_S: Final = 0.3
 HEAD_S: Final = 30.0
 NAMESPACE: Final = "remit"
@@ -95,6 +98,7 @@ class Embedded:
         self._durability = durability
         self._server: EmbeddedServer | None = None
         self._supervisor: ActorHandle[object] | None = None
+        self._is_up = False
 
     @property
     def server(self) -> EmbeddedServer:
@@ -106,6 +110,11 @@ class Embedded:
         if self._server is None:
             raise ClusterLostError("the deployment is not started", where=self.name, fix="remit up")
         return self._server
+
+    @property
+    def is_up(self) -> bool:
+        """Whether tasks were taken, and nothing was stopped since."""
+        return self._is_up
 
     def start(self) -> places.Place:
         """Tasks are taken; the context of this deployment is the current one.
@@ -122,8 +131,9 @@ class Embedded:
         asyncio.run(self._ensure_topology())
         self._start_ray()
         self._start_supervisor()
-        place = self._place()
+        place = self.place
         places.write(place)
+        self._is_up = True
         return place
 
     def _start_server(self) -> None:
@@ -167,6 +177,7 @@ class Embedded:
             _node_ip_address="127.0.0.1",
             include_dashboard=False,
             log_to_driver=False,
+            logging_level=logging.ERROR,  # what it says while it starts is not for whoever starts a team
             object_store_memory=_OBJECT_STORE_BYTES,
             num_cpus=2,
         )
@@ -253,7 +264,9 @@ class Embedded:
             ),
         )
 
-    def _place(self) -> places.Place:
+    @property
+    def place(self) -> places.Place:
+        """How commands find this deployment."""
         return places.Place(
             name=self.name,
             url=self.server.url,
@@ -264,13 +277,33 @@ class Embedded:
             operator=str(self._credentials("operator")),
         )
 
-    def stop(self, grace_s: float = 5.0) -> None:
-        """Nothing of this deployment runs any more; the journal stays, and the next start goes on from it."""
+    def drain(self, within_s: float = DRAIN_S) -> None:
+        """Hosts pull no more and gave their steps back; what was not done in time is dispatched at the next start."""
         import ray
 
-        ray.shutdown()
-        if self._server is not None:
-            self._server.stop(grace_s)
+        from remit.supervisor import children
+
+        ends = time.monotonic() + within_s
+        found = children.find(self.name)
+        hosts = [child.actor for child in found if child.kind == "host"]
+        gateways = [child.actor for child in found if child.kind == "gateway"]
+        # Hosts first: a step that ends in time may still call its tools.
+        for actors, arguments, share in ((hosts, (None,), 0.7), (gateways, (), 1.0)):
+            left_s = max(0.1, (ends - time.monotonic()) * share)
+            asked = [actor.drain.remote(*arguments, left_s) for actor in actors]
+            if asked:
+                ray.wait(asked, num_returns=len(asked), timeout=left_s)  # type: ignore[arg-type]  # a list of references
+
+    def stop(self, grace_s: float = 5.0) -> None:
+        """Nothing of this deployment runs any more; the journal stays, and the next start goes on from it."""
+        self._is_up = False
+        ray = sys.modules.get("ray")  # a start that was cut off may not have come so far
+        try:
+            if ray is not None and hasattr(ray, "shutdown"):
+                ray.shutdown()
+        finally:
+            if self._server is not None:
+                self._server.stop(grace_s)
 
     def __enter__(self) -> Self:
         try:

@@ -6,10 +6,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from remit import watch
 from remit.bus import subject
 from remit.contracts.errors import MalformedMessageError, NotFoundError
-from remit.contracts.message import decode
+from remit.contracts.message import decode, digest_of
 from remit.contracts.review import ReviewDecided, ReviewOpened
 from remit.contracts.step import RunStep
 from remit.contracts.task import RunFinished, RunStarted, TaskRequest
@@ -19,8 +21,6 @@ from remit.words import message_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime
-
-    import msgspec
 
     from remit.client import Client
 
@@ -162,6 +162,14 @@ class ReviewCase:
     arguments: msgspec.Raw
     """Of the call that is decided upon, as its digest was made."""
     tool: str
+
+    @property
+    def is_what_it_says(self) -> bool:
+        """Whether the digest that would be approved is the digest of what is shown: the title is an agent's word."""
+        if self.opened.kind == "question":
+            return digest_of(msgspec.json.decode(self.opened.body)) == self.opened.subject
+        action = {"tool": self.tool, "arguments": msgspec.json.decode(self.arguments)}
+        return digest_of(action) == self.opened.subject
 
 
 async def review(client: Client, review_id: str) -> ReviewCase:

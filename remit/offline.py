@@ -14,6 +14,7 @@ from remit.bus.embedded import EmbeddedServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from remit.bus.embedded import Durability
     from remit.places import Place
 
 
@@ -31,7 +32,7 @@ def served(place: Place) -> Iterator[Place]:
         ServerStartError: the server did not start; nothing changed.
     """
     data = Path(place.data)
-    with EmbeddedServer.start(data, port=first_choice(data)) as server:
+    with EmbeddedServer.start(data, port=first_choice(data), durability=durability(data)) as server:
         yield msgspec.structs.replace(place, url=server.url)
 
 
@@ -39,3 +40,10 @@ def first_choice(data: Path) -> int | None:
     """Give the port that this deployment asked for when it was started last, so that it is asked for again."""
     kept: KeptPort | None = DataDirectory(data, lock=-1).kept_port
     return kept.asked if kept is not None else None
+
+
+def durability(data: Path) -> Durability:
+    """Give the durability with which this deployment was started last."""
+    config = data / "nats-server.conf"
+    is_synced = config.is_file() and "sync_interval: always" in config.read_text(encoding="utf-8")
+    return "durable" if is_synced else "embedded"

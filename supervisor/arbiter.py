@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 FILTER = "remit.state.*.*.*"
+KEY_LIMIT = 512
+"""Characters of a key as a subject's token; the server takes about 4,000 for a whole command."""
 
 
 class Arbiter:
@@ -91,18 +93,23 @@ class Arbiter:
         """Commit, merge or reject a proposal; the same proposal asked again has the same answer.
 
         Raises:
-            StateInvalidError: the scope is not the run's, or the base is a version that does not exist.
+            StateInvalidError: the scope is not the run's, the base is a version that does not exist, or the key
+                cannot be part of a subject; nothing changed.
+            MalformedMessageError: the value is no JSON; nothing changed.
+            TooLargeError: the value does not fit into an entry; nothing changed.
         """
         _check_scope(proposal.run_id, proposal.scope)
+        _check_key(proposal.key)
+        decode(object, proposal.value)
         return await self.write(proposal, agent=agent)
 
     async def write(self, proposal: ProposeState, *, agent: str) -> StateCommitted | StateRejected:
         """As `propose`, for any scope: the supervisor's own writes."""
-        before = self._decided.get(proposal.run_id, {}).get((proposal.step, proposal.position))
-        if before is not None:
-            return before
         async with self._locks[proposal.scope, proposal.key]:
             while True:
+                before = self._decided.get(proposal.run_id, {}).get((proposal.step, proposal.position))
+                if before is not None:
+                    return before
                 answer = self._decide(proposal, agent)
                 if isinstance(answer, StateRejected) or await self._commit(answer):
                     return answer
@@ -159,6 +166,13 @@ def _check_scope(run: str, scope: str) -> None:
     if scope not in {run, TEAM_SCOPE}:
         raise StateInvalidError(
             "the key is outside what this run may touch", where=scope, expected=f"{run} or {TEAM_SCOPE}", got=scope
+        )
+
+
+def _check_key(key: str) -> None:
+    if not 0 < len(subject.token(key)) <= KEY_LIMIT:
+        raise StateInvalidError(
+            "this cannot name a key", where="$.key", expected=f"1 to {KEY_LIMIT} letters", got=repr(key)[:40]
         )
 
 

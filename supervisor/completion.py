@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-import msgspec
-
 from remit.bus import subject
 from remit.contracts.task import Criterion
-from remit.supervisor.plan import compare
+from remit.supervisor.plan import compare, field_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,9 +50,7 @@ def _reply_field(run: RunState, check: CompletionCheck) -> Criterion:
     step = run.steps.get(check.node)
     if step is None or step.status != "completed":
         return Criterion(name=check.name, passed=False, reason=f"{check.node} gave no reply")
-    value: object = msgspec.json.decode(step.reply)
-    for part in check.field.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
+    value = field_at(step.reply, check.field)
     passed = compare(value, check.operator, check.value)
     said = f"{check.node}.{check.field} is {value!r}"
     wanted = "" if passed else f", wanted {check.operator} {check.value!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
@@ -20,7 +21,7 @@ from remit.contracts.control import (
 )
 from remit.contracts.errors import ConflictError, NotFoundError, RemitError, UsageError
 from remit.contracts.message import decode_any, raw
-from remit.contracts.proposal import TEAM_SCOPE, ProposeState
+from remit.contracts.proposal import TEAM_SCOPE, ProposeState, StateRejected
 from remit.contracts.review import ReviewDecided
 from remit.contracts.step import Refused
 from remit.supervisor import decide
@@ -136,22 +137,25 @@ class Control:
     async def _scale(self, wish: ScaleRole, operator: str) -> ControlDone:
         role = self._team.role(wish.role)
         _check_hosts(role, wish.hosts)
-        key = POOL_KEY + role.name
+        wanted = secrets.token_hex(8)
+        while isinstance(await self._arbiter.write(self._wish(wish, wanted), agent=operator), StateRejected):
+            pass  # another wish was first; this one is newer
+        self._pools.scale(role.name, wish.hosts)
+        return ControlDone(detail=f"{role.name} wants {wish.hosts} hosts")
+
+    def _wish(self, wish: ScaleRole, position: str) -> ProposeState:
+        key = POOL_KEY + wish.role
         current = self._arbiter.current(TEAM_SCOPE, key)
-        version = current.version if current is not None else 0
-        proposal = ProposeState(
+        return ProposeState(
             run_id=TEAM_SCOPE,
             step=key,
             epoch=0,
-            position=str(version + 1),
+            position=position,
             scope=TEAM_SCOPE,
             key=key,
-            base_version=version,
+            base_version=current.version if current is not None else 0,
             value=raw(wish.hosts),
         )
-        await self._arbiter.write(proposal, agent=operator)
-        self._pools.scale(role.name, wish.hosts)
-        return ControlDone(detail=f"{role.name} wants {wish.hosts} hosts")
 
     async def _decide(self, wish: DecideReview, operator: str) -> ControlDone:
         run = self._run(wish.review_id.rsplit("-", 1)[0])
@@ -162,6 +166,7 @@ class Control:
             _check_decision(review, wish)
             append = _decided(run, review, wish, by=wish.by or operator)
             while not await self._runs.store(run, append):
+                self._run(run.state.run_id)  # it may be over by now
                 review = run.state.reviews[wish.review_id]
                 _check_decision(review, wish)
                 append = _decided(run, review, wish, by=wish.by or operator)

@@ -186,9 +186,11 @@ def advance(team: TeamSpec, run: RunState, versions: Mapping[str, int], *, now: 
         return None
     if now >= ends_at(run.started):
         return _stopped(run, "wall_clock", f"{run.started.limits.wall_clock_s:g} s", now=now)
+    if run.dispatched > run.started.limits.steps:  # hosts that die again and again dispatch without asking
+        return _out_of_steps(run, now)
     return (
         _answer_failure(team, run, now)
-        or _reopen(run)
+        or _reopen(run, now)
         or _accept(run)
         or _dispatch(team, run, now)
         or _complete(team, run, versions, now=now)
@@ -199,12 +201,35 @@ def _answer_failure(team: TeamSpec, run: RunState, now: datetime) -> Append | No
     for name in run.failed:
         step = run.steps[name]
         if may_retry(team, step):
-            if now >= retry_at(step):
+            if now >= retry_at(step) and _has_room(run, step):
                 code = step.error.code if step.error else ""
-                return again(run, step, f"retry after {code}", attempt=step.work.attempt + 1)
+                retry = again(run, step, f"retry after {code}", attempt=step.work.attempt + 1)
+                return retry if _has_steps(run) else _out_of_steps(run, now)
         elif step.work.parent is None:
             return _failed(run, step, now)
     return None
+
+
+def _has_room(run: RunState, step: StepState) -> bool:
+    """Whoever asked for a step holds a place already, so what was asked for needs none."""
+    return step.work.parent is not None or run.in_flight < run.window
+
+
+def _has_steps(run: RunState) -> bool:
+    return run.dispatched < run.started.limits.steps
+
+
+def _out_of_steps(run: RunState, now: datetime) -> Append:
+    return _stopped(run, "steps", f"{run.started.limits.steps} steps", now=now)
+
+
+def is_due(team: TeamSpec, run: RunState, now: datetime) -> bool:
+    """Say whether a run needs an entry because time went by."""
+    return (
+        now >= ends_at(run.started)
+        or any(may_retry(team, run.steps[name]) and now >= retry_at(run.steps[name]) for name in run.failed)
+        or bool(overdue(run, now))
+    )
 
 
 def may_retry(team: TeamSpec, step: StepState) -> bool:
@@ -234,10 +259,12 @@ def _stopped(run: RunState, limit: str, allowed: str, *, now: datetime) -> Appen
     return _finish(run, "stopped", now=now, stopped_by=limit, error=error)
 
 
-def _reopen(run: RunState) -> Append | None:
-    if not run.reopened:
+def _reopen(run: RunState, now: datetime) -> Append | None:
+    step = next((run.steps[name] for name in run.reopened if _has_room(run, run.steps[name])), None)
+    if step is None:
         return None
-    step = run.steps[run.reopened[0]]
+    if not _has_steps(run):
+        return _out_of_steps(run, now)
     decided = [name for name, item in run.reviews.items() if item.opened.step == step.work.step and item.decided]
     return again(run, step, f"review {decided[-1]} decided")
 
@@ -263,7 +290,7 @@ def _decide_node(run: RunState, node: NodeState) -> PlannedNode:
         if not plans.holds(run, condition):
             said = f"{condition.node}.{condition.path} {condition.operator} {condition.value!r} is false"
             return PlannedNode(node=spec.name, skipped=said)
-    needed = spec.after if len(spec.after) == 1 else ()
+    needed = spec.after if len(spec.after) == 1 else ()  # a join goes on without what was skipped
     for name in needed:
         if name != TASK and run.nodes[name].skipped:
             return PlannedNode(node=spec.name, skipped=f"{name} was skipped")
@@ -278,8 +305,8 @@ def _dispatch(team: TeamSpec, run: RunState, now: datetime) -> Append | None:
     node = next((item for item in run.nodes.values() if item.undispatched), None)
     if node is None:
         return None
-    if run.dispatched >= run.started.limits.steps:
-        return _stopped(run, "steps", f"{run.started.limits.steps} steps", now=now)
+    if not _has_steps(run):
+        return _out_of_steps(run, now)
     index = node.undispatched[0]
     step = node.step(index)
     body = msgspec.Raw(plans.body_of(run, node.spec, index))

@@ -12,12 +12,12 @@ from remit.bus import subject
 from remit.contracts.errors import MalformedMessageError
 from remit.contracts.ids import LANE
 from remit.contracts.lease import Lease
-from remit.contracts.message import decode_any
+from remit.contracts.message import decode, decode_any
 from remit.contracts.plan import PlanAccepted
 from remit.contracts.review import ReviewDecided, ReviewOpened
 from remit.contracts.step import RunStep, StepCompleted, StepFailed, StepTimedOut
 from remit.contracts.task import RunFinished, RunStarted
-from remit.supervisor.run import evolve, new_run, on_leased, on_settled
+from remit.supervisor.run import evolve, fits, new_run, on_leased, on_settled
 
 if TYPE_CHECKING:
     from remit.bus.journal import Entry
@@ -54,7 +54,7 @@ class Fold:
         self.runs: dict[str, RunState] = {}
         self.finished: dict[str, RunFinished] = {}
         self.strangers: dict[str, RunStarted] = {}
-        """Runs of workflows that this team does not have any more."""
+        """Runs whose workflow this team does not have any more, or has with another plan."""
 
     def apply(self, entry: Entry) -> None:
         """Apply one entry; what does not fit its contract or its subject does not count."""
@@ -78,7 +78,8 @@ class Fold:
             if (lease.run_id, lease.step) == (parts.run, parts.lane):
                 on_leased(run, entry.seq, lease)
         elif parts.kind in SETTLED:
-            settle(run, parts, entry.subject, data=entry.data, at=entry.stored_at or datetime.now(UTC))
+            at = entry.stored_at or datetime.now(UTC)
+            settle(self._team, run, parts, name=entry.subject, data=entry.data, at=at)
 
     def _on_lane(self, parts: RunSubject, entry: Entry) -> None:
         kind = RunStep if parts.kind == "work" else DECISIONS.get(parts.kind)
@@ -92,8 +93,12 @@ class Fold:
             self.finished[parts.run] = message
             return
         run = self.runs.get(parts.run) or self._begin(message)
-        if run is not None:
-            evolve(run, entry.seq, message, at=entry.stored_at or datetime.now(UTC))
+        if run is None:
+            return
+        if not fits(run, message):
+            self.strangers[parts.run] = self.runs.pop(parts.run).started
+            return
+        evolve(run, entry.seq, message, at=entry.stored_at or datetime.now(UTC))
 
     def _begin(self, message: LaneEntry) -> RunState | None:
         started = started_by(message)
@@ -116,8 +121,10 @@ def started_by(message: LaneEntry) -> RunStarted | None:
     return None
 
 
-def settle(run: RunState, parts: RunSubject, name: str, *, data: bytes, at: datetime) -> bool:
+def settle(team: TeamSpec, run: RunState, parts: RunSubject, *, name: str, data: bytes, at: datetime) -> bool:
     """Apply what an agent said of the end of a step; False if it does not count.
+
+    A reply that is none of its role's fails the step: decisions read it, and what an agent writes may be anything.
 
     Raises:
         MalformedMessageError: it does not fit its contract; nothing changed.
@@ -125,4 +132,20 @@ def settle(run: RunState, parts: RunSubject, name: str, *, data: bytes, at: date
     message: StepCompleted | StepFailed = decode_any(SETTLED[parts.kind], data)
     if (message.run_id, message.step) != (parts.run, parts.lane):
         return False
+    if isinstance(message, StepCompleted):
+        message = _checked(team, run, message)
     return on_settled(run, parts.author, name, entry=message, at=at)
+
+
+def _checked(team: TeamSpec, run: RunState, message: StepCompleted) -> StepCompleted | StepFailed:
+    step = run.steps.get(message.step)
+    role = team.roles.get(step.work.role) if step is not None else None
+    if role is None:
+        return message
+    try:
+        decode(role.gives, message.reply)
+    except MalformedMessageError as error:
+        return StepFailed(
+            run_id=message.run_id, step=message.step, epoch=message.epoch, error=error.fault(), retryable=False
+        )
+    return message

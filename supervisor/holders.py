@@ -5,11 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from remit.bus import subject
-from remit.contracts.errors import Fault, GrantDeniedError, RemitError, ReplayMismatchError
-from remit.contracts.ids import child_step, role_of
+from remit.contracts.errors import Fault, GrantDeniedError, MalformedMessageError, RemitError, ReplayMismatchError
+from remit.contracts.ids import child_step, is_position, role_of
 from remit.contracts.lease import DataScope, Grant, Lease
 from remit.contracts.message import decode
 from remit.contracts.review import RequestReview, ReviewOpened, ReviewOutcome
@@ -25,6 +23,7 @@ from remit.contracts.step import (
 )
 from remit.supervisor import decide
 from remit.supervisor.decide import Append
+from remit.supervisor.plan import field_at
 from remit.supervisor.records import answered_asks, is_answered, read_records
 from remit.supervisor.run import review_at
 from remit.supervisor.runs import answer_of
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from remit.contracts.proposal import ProposeState, ReadState, StateCommitted, StateRead, StateRejected
     from remit.contracts.team import TeamSpec
     from remit.supervisor.arbiter import Arbiter
-    from remit.supervisor.run import ReviewState, RunState, StepState
+    from remit.supervisor.run import ReviewState, RunState, StepState, StepStatus
     from remit.supervisor.runs import OpenRun, Runs
 
     class Gateways(Protocol):
@@ -135,9 +134,7 @@ class Holders:
         source = self._team.charter.data_sources[name]
         if not source.from_input:
             return source.value
-        value: object = msgspec.json.decode(run.input())
-        for part in source.from_input.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
+        value = field_at(run.input(), source.from_input)
         return value if isinstance(value, str) else ""
 
     async def ask(
@@ -146,17 +143,17 @@ class Holders:
         """The child step is journaled; answered at once if it ended, else when it ends (None now)."""
         run = self._holding(agent, ask.run_id, step=ask.step, epoch=ask.epoch)
         if run is None:
-            return Superseded(reason="the step is not held by this agent")
+            return _NOT_HELD
         async with run.lock:
             name = child_step(ask.step, ask.position)
-            child = run.state.steps.get(name)
-            if child is None:
+            while (child := run.state.steps.get(name)) is None:
+                if self._holding(agent, ask.run_id, step=ask.step, epoch=ask.epoch) is None:
+                    return _NOT_HELD  # lost while the lock or the journal was awaited
                 refusal = self._check_ask(run.state, role, ask)
                 if refusal is not None:
                     return Refused(error=refusal)
                 await self._runs.store(run, self._child(run.state, role, ask, name=name))
-                child = run.state.steps.get(name)
-            if child is not None and is_answered(self._team, child):
+            if is_answered(self._team, child):
                 return answer_of(child)
             run.askers[name] = reply
             return None
@@ -177,6 +174,8 @@ class Holders:
                     where=ask.step,
                     expected=f"depth {run.started.limits.depth}, steps {run.started.limits.steps}",
                 )
+            _check_position(ask.position)
+            decode(object, ask.body)
             decode(self._team.roles[role].takes, ask.body)
         except RemitError as error:
             return error.fault()
@@ -186,34 +185,41 @@ class Holders:
         parent = run.steps[ask.step]
         return decide.child(self._team, run, parent=parent, step=name, role=role, body=ask.body, position=ask.position)
 
-    def _holding(self, agent: str, run_id: str, *, step: str, epoch: int) -> OpenRun | None:
+    def _holding(
+        self, agent: str, run_id: str, *, step: str, epoch: int, status: Sequence[StepStatus] = ("leased",)
+    ) -> OpenRun | None:
         run = self._runs.get(run_id)
         state = run.state.steps.get(step) if run is not None else None
-        if state is None or state.status != "leased" or state.lease is None:
+        if state is None or state.status not in status or state.lease is None or state.work.epoch != epoch:
             return None
         return run if (state.lease.agent, state.lease.epoch) == (agent, epoch) else None
 
+    def _asking(self, agent: str, request: RequestReview) -> OpenRun | None:
+        """The branches of a gather may each ask a person, and the first of them parks the step."""
+        step, epoch = request.step, request.epoch
+        return self._holding(agent, request.run_id, step=step, epoch=epoch, status=("leased", "parked"))
+
     async def review(self, agent: str, request: RequestReview) -> ReviewOutcome | Parked | Refused | Superseded:
         """The decision, if a person made it; else the review is open and the step parked."""
-        run = self._holding(agent, request.run_id, step=request.step, epoch=request.epoch)
+        run = self._asking(agent, request)
         if run is None:
-            return Superseded(reason="the step is not held by this agent")
+            return _NOT_HELD
         async with run.lock:
-            known = review_at(run.state, request.step, request.position)
-            if known is None:
-                append = open_review(run.state, request, datetime.now(UTC))
-                await self._runs.store(run, append)
-                return (
-                    Parked(review_id=append.message.review_id)
-                    if isinstance(append.message, ReviewOpened)
-                    else Superseded()
-                )
+            while (known := review_at(run.state, request.step, request.position)) is None:
+                if self._asking(agent, request) is None:
+                    return _NOT_HELD  # lost while the lock or the journal was awaited
+                try:
+                    _check_position(request.position)
+                    decode(object, request.body)
+                except RemitError as error:
+                    return Refused(error=error.fault())
+                await self._runs.store(run, open_review(run.state, request, datetime.now(UTC)))
             return _decided(known, request)
 
     def read(self, agent: str, request: ReadState) -> StateRead | Refused | Superseded:
         """The state at this point in time."""
         if self._holding(agent, request.run_id, step=request.step, epoch=request.epoch) is None:
-            return Superseded(reason="the step is not held by this agent")
+            return _NOT_HELD
         try:
             return self._arbiter.read(request)
         except RemitError as error:
@@ -224,16 +230,27 @@ class Holders:
     ) -> StateCommitted | StateRejected | Refused | Superseded:
         """The proposal is committed, merged, rejected or refused."""
         if self._holding(agent, proposal.run_id, step=proposal.step, epoch=proposal.epoch) is None:
-            return Superseded(reason="the step is not held by this agent")
+            return _NOT_HELD
         try:
             return await self._arbiter.propose(proposal, agent=agent)
         except RemitError as error:
             return Refused(error=error.fault())
 
 
+_NOT_HELD = Superseded(reason="the step is not held by this agent")
+
+
+def _check_position(position: str) -> None:
+    if not is_position(position):
+        raise MalformedMessageError(
+            "this is no position", where="$.position", expected="0-1-2", got=repr(position)[:40]
+        )
+
+
 def open_review(run: RunState, request: RequestReview, now: datetime) -> Append:
     """Give the entry that opens a review and parks its step."""
     number = run.number + 1
+    step = run.steps[request.step]
     entry = ReviewOpened(
         review_id=f"{run.run_id}-v{number}",
         run_id=run.run_id,
@@ -243,8 +260,9 @@ def open_review(run: RunState, request: RequestReview, now: datetime) -> Append:
         title=request.title,
         subject=request.subject,
         body=request.body,
-        role=run.steps[request.step].work.role,
+        role=step.work.role,
         goal_hash=run.started.goal_hash,
+        epoch=step.work.epoch if step.is_held else 0,
         opened_at=now,
     )
     return Append(subject.decision(run.run_id, number, "review_opened"), entry)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 import msgspec
 
 from remit.contracts.message import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from remit.contracts.proposal import MergeRule, RejectReason, StateField
 
@@ -47,26 +47,30 @@ def _union(current: msgspec.Raw, proposed: msgspec.Raw, by: str) -> Verdict:
     theirs: object = msgspec.json.decode(proposed)
     if not (isinstance(ours, list) and isinstance(theirs, list)):
         return Verdict(None, "union", "wrong_type")
-    items = {_identity(item, by): item for item in _by_content([*ours, *theirs])}
+    items = {_identity(item, by): item for item in sorted([*ours, *theirs], key=canonical)}
     return Verdict(_raw([items[name] for name in sorted(items)]), "union")
 
 
-def _by_content(items: Iterable[object]) -> list[object]:
-    return sorted(items, key=canonical)
-
-
-def _identity(item: object, by: str) -> bytes:
-    if by and isinstance(item, dict) and by in item:
-        return canonical(item[by])
-    return canonical(item)
+def _identity(item: object, by: str) -> tuple[bool, bytes]:
+    is_named = bool(by) and isinstance(item, dict) and by in item
+    return is_named, canonical(item[by] if is_named and isinstance(item, dict) else item)
 
 
 def _max(current: msgspec.Raw, proposed: msgspec.Raw) -> Verdict:
     ours: object = msgspec.json.decode(current)
     theirs: object = msgspec.json.decode(proposed)
-    if not (isinstance(ours, int | float) and isinstance(theirs, int | float)):
+    if not (_is_number(ours) and _is_number(theirs)):
         return Verdict(None, "max", "wrong_type")
-    return Verdict(_raw(max(ours, theirs)), "max")
+    # 1 and 1.0 are equal and spelled differently: the spelling decides, in both orders.
+    return Verdict(_raw(max(ours, theirs, key=_rank)), "max")
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _rank(value: float) -> tuple[float, bytes]:
+    return value, canonical(value)
 
 
 def _raw(value: object) -> msgspec.Raw:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from remit.contracts.errors import PlanInvalidError
+from remit.contracts.errors import MalformedMessageError, PlanInvalidError
 from remit.contracts.ids import is_name
+from remit.contracts.message import NULL, decode
 from remit.contracts.plan import TASK
 from remit.supervisor.run import reply_of
 
@@ -50,7 +51,9 @@ def check(workflow: str, plan: PlanSpec, roles: Mapping[str, RoleSpec]) -> None:
     for node in plan.nodes:
         _check_edge(where, node, nodes=nodes, roles=roles, task=task)
         for condition in node.when:
-            _check_condition(where, node, condition, kind=roles[nodes[condition.node].role].gives)
+            _check_condition(
+                where, node, condition, kind=_compared(where, condition, nodes=nodes, roles=roles, task=task)
+            )
 
 
 def _by_name(where: str, plan: PlanSpec) -> dict[str, Node]:
@@ -103,6 +106,7 @@ def _check_edge(
         _agree(edge, takes, gives(node.after[0]))
     else:
         _check_join(edge, takes, {name: gives(name) for name in node.after})
+        _check_absent(edge, takes, [name for name in node.after if _may_be_skipped(name, nodes)])
 
 
 def is_tuple(kind: object) -> bool:
@@ -153,6 +157,38 @@ def _check_join(edge: str, takes: type[Message], given: Mapping[str, object]) ->
         )
 
 
+def _check_absent(edge: str, takes: type[Message], names: list[str]) -> None:
+    required = {field.name for field in msgspec.structs.fields(takes) if field.required}
+    for name in names:
+        if name in required:
+            raise PlanInvalidError(
+                f"{takes.__name__} needs the reply of {name}, which may be skipped",
+                where=f"{edge}.{name}",
+                expected=f"a default for {name}",
+            )
+
+
+def _may_be_skipped(name: str, nodes: Mapping[str, Node]) -> bool:
+    if name == TASK:
+        return False
+    node = nodes[name]
+    return bool(node.when) or (len(node.after) == 1 and _may_be_skipped(node.after[0], nodes))
+
+
+def _compared(
+    where: str, condition: Condition, *, nodes: Mapping[str, Node], roles: Mapping[str, RoleSpec], task: type[Message]
+) -> type[Message]:
+    if condition.node == TASK:
+        return task
+    node = nodes[condition.node]
+    if node.each:
+        raise PlanInvalidError(
+            f"a condition cannot look at {node.name}: it is fanned out and has many replies",
+            where=f"{where}.{node.name}",
+        )
+    return roles[node.role].gives
+
+
 def _check_condition(where: str, node: Node, condition: Condition, *, kind: type[Message]) -> None:
     hints: object = kind  # walks down the path
     for part in condition.path.split("."):
@@ -194,10 +230,20 @@ def holds(run: RunState, condition: Condition) -> bool:
     """Evaluate a condition on a reply that is there; on a skipped node it is false."""
     if condition.node != TASK and run.nodes[condition.node].skipped:
         return False
-    value: object = msgspec.json.decode(reply_of(run, condition.node))
-    for part in condition.path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return compare(value, condition.operator, condition.value)
+    return compare(field_at(reply_of(run, condition.node), condition.path), condition.operator, condition.value)
+
+
+def field_at(message: msgspec.Raw, path: str) -> object:
+    """Give the value at a dotted path of a message; None if there is none, or none that can be read.
+
+    Only what the path names is decoded: the rest of a message was written by an agent and is nobody's business here.
+    """
+    try:
+        for part in path.split("."):
+            message = decode(dict[str, msgspec.Raw], message).get(part, NULL)
+        return decode(object, message)
+    except MalformedMessageError:
+        return None
 
 
 def compare(value: object, operator: str, wanted: object) -> bool:

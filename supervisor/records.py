@@ -53,7 +53,8 @@ class StepRecords:
                 self._on_returned(decode(ToolReturned, entry.data))
             case author, "recorded" if self._holder is not None and author == self._holder.agent:
                 record = decode(Recorded, entry.data)
-                if record.epoch == self._holder.epoch and record.kind in {"step", "read", "propose"}:
+                is_its_own = (record.run_id, record.step, record.epoch) == (parts.run, parts.lane, self._holder.epoch)
+                if is_its_own and record.kind in {"step", "read", "propose"}:
                     self._recorded.setdefault(record.position, record)
 
     def _on_returned(self, returned: ToolReturned) -> None:

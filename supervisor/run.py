@@ -1,4 +1,9 @@
-"""One run as its journal tells it: the fold that live work and replay share."""
+"""One run as its journal tells it: the fold that live work and replay share.
+
+Agents write the end of a step by themselves, so it may stand in the journal before a decision that was made without
+having heard of it: a lease for another agent, a time-out, the next dispatch. Live, such an end comes too late to count.
+So on replay it is taken back by the decision behind it: what the supervisor journals outweighs what it had not heard.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +47,8 @@ class StepState:
     reply: msgspec.Raw = field(default_factory=lambda: NULL)
     completed_by: str = ""
     """Subject of the entry that completed it."""
+    settled_by: str = ""
+    """The agent that completed or failed it."""
     error: Fault | None = None
     retryable: bool = False
     failed_at: datetime | None = None
@@ -138,7 +145,7 @@ def evolve(run: RunState, seq: int, entry: LaneEntry, *, at: datetime) -> None:
         case RunStep():
             _on_dispatched(run, entry, at)
         case StepTimedOut():
-            _on_failure(run, entry.step, entry.error, retryable=True, at=at)
+            _on_timed_out(run, entry, at)
         case ReviewOpened():
             _on_opened(run, entry)
         case ReviewDecided():
@@ -147,6 +154,17 @@ def evolve(run: RunState, seq: int, entry: LaneEntry, *, at: datetime) -> None:
             run.finished = entry
         case _:
             assert_never(entry)
+
+
+def fits(run: RunState, entry: LaneEntry) -> bool:
+    """Say whether the plan has the nodes that a decision names; a run that began under another plan names others."""
+    match entry:
+        case PlanAccepted():
+            return all(planned.node in run.nodes for planned in entry.nodes)
+        case RunStep():
+            return entry.parent is not None or node_of(entry.step) in run.nodes
+        case _:
+            return True
 
 
 def _on_planned(run: RunState, entry: PlanAccepted) -> None:
@@ -173,6 +191,8 @@ def _on_dispatched(run: RunState, work: RunStep, at: datetime) -> None:
         if work.parent is None:
             _forget_undispatched(run.nodes[node_of(work.step)], work.step)
     else:
+        if known.status == "completed":
+            _take_back(run, known)
         run.steps[work.step] = StepState(
             work,
             at,
@@ -209,10 +229,28 @@ def _discard(queue: deque[str] | deque[int], item: str | int) -> None:
 def on_leased(run: RunState, seq: int, lease: Lease) -> bool:
     """Apply a lease; False if it does not count: another epoch, or the step is not to be held."""
     step = run.steps.get(lease.step)
-    if step is None or step.work.epoch != lease.epoch or step.status != "dispatched":
+    if step is None or step.work.epoch != lease.epoch:
+        return False
+    if step.status in {"completed", "failed"}:
+        if step.settled_by == lease.agent:  # it claimed, and was done before the answer came
+            step.lease, step.lease_seq = lease, seq
+            return False
+        _take_back(run, step)
+    if step.status != "dispatched":
         return False
     step.status, step.lease, step.lease_seq = "leased", lease, seq
     return True
+
+
+def _take_back(run: RunState, step: StepState) -> None:
+    """A decision shows that the supervisor had not heard of this end: it never happened."""
+    if step.status == "completed" and step.work.parent is None:
+        run.nodes[node_of(step.work.step)].open += 1
+    _discard(run.failed, step.work.step)
+    run.in_flight += 1
+    step.status = "dispatched"
+    step.reply, step.completed_by, step.settled_by = NULL, "", ""
+    step.error, step.retryable, step.failed_at = None, False, None
 
 
 def on_settled(run: RunState, author: str, subject: str, *, entry: StepEntry, at: datetime) -> bool:
@@ -227,6 +265,7 @@ def on_settled(run: RunState, author: str, subject: str, *, entry: StepEntry, at
             _on_failure(run, entry.step, entry.error, retryable=entry.retryable, at=at)
         case _:
             assert_never(entry)
+    step.settled_by = author
     return True
 
 
@@ -249,6 +288,15 @@ def _on_completed(run: RunState, step: StepState, entry: StepCompleted, *, subje
         run.nodes[node_of(step.work.step)].open -= 1
 
 
+def _on_timed_out(run: RunState, entry: StepTimedOut, at: datetime) -> None:
+    step = run.steps[entry.step]
+    if step.work.epoch != entry.epoch:
+        return
+    if step.status in {"completed", "failed"}:
+        _take_back(run, step)
+    _on_failure(run, entry.step, entry.error, retryable=True, at=at)
+
+
 def _on_failure(run: RunState, name: str, error: Fault, *, retryable: bool, at: datetime) -> None:
     step = run.steps[name]
     step.status, step.error, step.retryable, step.failed_at = "failed", error, retryable, at
@@ -259,6 +307,10 @@ def _on_failure(run: RunState, name: str, error: Fault, *, retryable: bool, at: 
 def _on_opened(run: RunState, entry: ReviewOpened) -> None:
     run.reviews[entry.review_id] = ReviewState(entry)
     step = run.steps[entry.step]
+    if step.work.epoch != entry.epoch:
+        return
+    if step.status in {"completed", "failed"}:
+        _take_back(run, step)
     if step.is_held:
         step.status = "parked"
         run.in_flight -= 1
@@ -306,9 +358,14 @@ def reply_of(run: RunState, node: str) -> msgspec.Raw:
 def items_of(run: RunState, node: Node) -> list[msgspec.Raw]:
     """Give the messages over which a node fans out."""
     reply = msgspec.json.decode(reply_of(run, node.after[0]), type=dict[str, msgspec.Raw])
-    return msgspec.json.decode(reply[node.each], type=list[msgspec.Raw])
+    return msgspec.json.decode(reply.get(node.each, b"[]"), type=list[msgspec.Raw])
 
 
 def is_ready(run: RunState, node: NodeState) -> bool:
-    """Say whether all that a node waits for is over."""
-    return all(name == TASK or run.nodes[name].is_over for name in node.spec.after)
+    """Say whether all that a node waits for, its conditions included, is over."""
+    return all(name == TASK or run.nodes[name].is_over for name in waits_for(node.spec))
+
+
+def waits_for(node: Node) -> tuple[str, ...]:
+    """Give what must be over before a node is decided."""
+    return (*node.after, *(condition.node for condition in node.when))

@@ -109,7 +109,7 @@ class Runs:
         finally:
             del self._admitting[run_id]
             admitting.set()
-        if run is not None and not run.state.steps:
+        if run is not None:
             async with run.lock:
                 await self.advance(run)
 
@@ -149,6 +149,8 @@ class Runs:
     async def settle(self, parts: RunSubject, name: str, data: bytes) -> None:
         """A completion or failure is folded, and what follows from it is journaled and performed.
 
+        One that changes nothing may have been folded by reading the run again: what follows is due all the same.
+
         Raises:
             MalformedMessageError: it does not fit its contract; it does not count.
         """
@@ -156,19 +158,18 @@ class Runs:
         if run is None:
             return
         async with run.lock:
-            if settle(run.state, parts, name, data=data, at=datetime.now(UTC)):
-                self._answer_asker(run, run.state.steps[parts.lane])
-                await self.advance(run)
+            settle(self._team, run.state, parts, name=name, data=data, at=datetime.now(UTC))
+            await self.advance(run)
 
-    def _answer_asker(self, run: OpenRun, step: StepState) -> None:
-        if step.work.parent is None or not is_answered(self._team, step):
-            return
-        reply = run.askers.pop(step.work.step, "")
-        if reply:
-            self._answer(reply, answer_of(step))
+    def _answer_askers(self, run: OpenRun) -> None:
+        for name in tuple(run.askers):
+            step = run.state.steps.get(name)
+            if step is not None and is_answered(self._team, step):
+                self._answer(run.askers.pop(name), answer_of(step))
 
     async def advance(self, run: OpenRun) -> None:
         """Append what the run needs until it waits for others; the caller holds the run's lock."""
+        self._answer_askers(run)
         state = run.state
         while True:
             now = datetime.now(UTC)
@@ -219,7 +220,8 @@ class Runs:
         except (FencedOutError, AlreadyStoredError, BusUnavailableError) as error:
             log.warning("lane.read_again", run_id=state.run_id, subject=append.subject, error=str(error))
             await self.reload(run)
-            if run.state.lane_seq == before and not isinstance(error, BusUnavailableError):
+            is_stuck = run.state.lane_seq == before and run.state.finished is None
+            if is_stuck and not isinstance(error, BusUnavailableError):
                 raise RuntimeError(
                     f"the lane of {state.run_id} refuses what its fold asks for: {append.subject}"
                 ) from error
@@ -228,12 +230,13 @@ class Runs:
         return True
 
     async def lease(self, run: OpenRun, lease: Lease) -> bool:
-        """Journal a lease; False if another one stands there: the run was read again."""
+        """Journal a lease; False if another one stands there, or the lane moved on: the run was read again."""
         name = subject.lease(lease.run_id, lease.step, lease.epoch)
         headers = _headers(lease, lease.run_id, run.state.started.trace)
         try:
-            seq = await self._journal.append(name, encode(lease), headers=headers)
-        except (AlreadyStoredError, BusUnavailableError):
+            fence = Fence(subject.lane(lease.run_id), run.state.lane_seq)
+            seq = await self._journal.append(name, encode(lease), fence=fence, headers=headers)
+        except (FencedOutError, AlreadyStoredError, BusUnavailableError):
             await self.reload(run)
             return False
         return on_leased(run.state, seq, lease)

@@ -24,10 +24,11 @@ def command() -> None:
 def list_(output: Output) -> None:
     """List the known deployments."""
     from remit import places
+    from remit.contracts.errors import NotFoundError
 
     try:
         current = places.current().name
-    except places.NotFoundError:
+    except NotFoundError:
         current = ""
     items = [say.data(place) | {"current": place.name == current} for place in places.every()]
     columns = ("current", "name", "team", "url", "data")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from remit.cli import fault, option, say
+from remit.cli import fault, option, outcome, say
 from remit.contracts.control import DecideReview
-from remit.contracts.errors import UsageError
-from remit.contracts.message import raw
-from remit.words import hash_of, moment, shown
+from remit.contracts.errors import BusUnavailableError, UsageError
+from remit.contracts.message import NULL, raw
+from remit.words import moment, plain
 
 if TYPE_CHECKING:
     from remit.cli.say import Output
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from remit.contracts.control import ControlDone
     from remit.contracts.review import ReviewOpened
     from remit.listing import ReviewCase
+    from remit.places import Place
 
 
 @click.group()
@@ -47,9 +48,15 @@ def list_(context: str, output: Output) -> None:
 @option.common
 def show(review: str, context: str, output: Output) -> None:
     """Show exactly what is to be decided: tool, arguments and their digest."""
-    case = _case(review, context)
+
+    async def work(client: Client) -> ReviewCase:
+        from remit import listing
+
+        return await listing.review(client, review)
+
+    case = option.read(context, work)
     whole = say.data(case) | {"digest_matches": case.is_what_it_says}
-    say.one(whole, output, text=text_of(case))
+    say.one(whole, output, text=_text(case, context))
 
 
 @command.command()
@@ -59,15 +66,17 @@ def show(review: str, context: str, output: Output) -> None:
 @click.option("--done", default="", metavar="JSON", help="A call in doubt happened, and this is its result.")
 @option.common
 def approve(review: str, *, reason: str, again: bool, done: str, context: str, output: Output) -> int:
-    """Approve exactly what `remit review show` shows; an embedded deployment that is down finishes the run first."""
-    resolution, value = _resolution(again=again, done=done)
+    """Approve exactly what `remit review show` shows.
+
+    An embedded deployment that is down is brought up, finishes the run, and is taken down.
+    """
     wish = DecideReview(
         review_id=review,
         subject="",
         decision="approved",
         reason=reason,
-        resolution=resolution,
-        value=value,
+        resolution="again" if again else "done" if done else "",
+        value=_value(done, again=again),
         by=getpass.getuser(),
     )
     return _decide(wish, context, output)
@@ -77,9 +86,75 @@ def approve(review: str, *, reason: str, again: bool, done: str, context: str, o
 @click.argument("review")
 @click.option("--reason", default="", help="Why; kept in the journal.")
 @option.common
-def reject(review: str, reason: str, context: str, output: Output) -> int:
+def reject(review: str, *, reason: str, context: str, output: Output) -> int:
     """Reject: the action does not run. A call in doubt is skipped."""
-    wish = DecideReview(
-        review_id=review, subject="", decision="rejected", reason=reason, by=getpass.getuser()
-    )
+    wish = DecideReview(review_id=review, subject="", decision="rejected", reason=reason, by=getpass.getuser())
     return _decide(wish, context, output)
+
+
+def _value(done: str, *, again: bool) -> msgspec.Raw:
+    if done and again:
+        raise UsageError("--again and --done exclude each other", fix="remit review approve --help")
+    if not done:
+        return NULL
+    try:
+        return raw(msgspec.json.decode(done.encode()))
+    except msgspec.DecodeError as error:
+        raise UsageError(f"--done is no JSON: {error}", expected='a JSON value, such as "sent"', got=done) from error
+
+
+def _decide(wish: DecideReview, context: str, output: Output) -> int:
+    async def work(client: Client) -> ControlDone:
+        from remit import deciding
+
+        return await deciding.decide(client, wish)
+
+    from remit import offline, places
+
+    place = places.current(context)
+    try:
+        done = option.ask(place.name, work)
+    except BusUnavailableError:
+        if not offline.is_embedded(place):
+            raise
+        return _bring_up(place, wish, output)
+    run = wish.review_id.rpartition("-v")[0]
+    say.one(
+        {"review": wish.review_id, "decision": wish.decision, "run": run},
+        output,
+        text=f"{done.detail}; next: remit run tail {run}",
+    )
+    return fault.DONE
+
+
+def _bring_up(place: Place, wish: DecideReview, output: Output) -> int:
+    from remit import revival
+
+    if output == "table":
+        click.echo(f"{place.name} is down: it is brought up from {place.data} to finish the run", err=True)
+    history = revival.finish(place, wish, on_entry=outcome.follower(output))
+    return outcome.say_end(history, place, output)
+
+
+def _text(case: ReviewCase, context: str) -> str:
+    opened = case.opened
+    state = f"{case.decided.decision} by {case.decided.by}" if case.decided is not None else "waits for a person"
+    if case.finished is not None and case.decided is None:
+        state = f"not decided; its run is {case.finished.outcome}"
+    facts = [
+        ("review", f"{opened.review_id}: {state}"),
+        ("kind", _KINDS[opened.kind]),
+        ("goal", case.goal),
+        ("asked by", f"role {opened.role}, step {opened.step}, since {moment(opened.opened_at)}"),
+        ("title", opened.title),
+    ]
+    facts += [("tool", case.tool)] if case.tool else []
+    shown = msgspec.json.format(bytes(case.arguments), indent=2).decode()
+    digest = f"{opened.subject} ({'of exactly this' if case.is_what_it_says else 'NOT of what is shown here'})"
+    lines = [say.pairs(facts), "", *(f"  {plain(line)}" for line in shown.splitlines()), "", f"digest    {digest}"]
+    if case.decided is None and case.finished is None:
+        lines += [f"next      {line}" for line in outcome.ways(opened, context)]
+    return "\n".join(lines)
+
+
+_KINDS = {"action": "may this call run?", "question": "a role asks", "in_doubt": "did this call happen?"}

@@ -37,7 +37,7 @@ def list_(context: str, output: Output) -> None:
 @click.argument("role")
 @click.argument("hosts", type=click.IntRange(min=0))
 @option.common
-def scale(role: str, hosts: int, context: str, output: Output) -> None:
+def scale(role: str, hosts: int, *, context: str, output: Output) -> None:
     """Wish for a number of HOSTS of ROLE; 0 holds the work. The wish outlives the supervisor."""
 
     async def work(client: Client) -> ControlDone:

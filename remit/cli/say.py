@@ -48,8 +48,7 @@ def heading(text: str) -> str:
 
 def data(item: object) -> dict[str, object]:
     """Give a message or a dataclass as plain JSON values."""
-    found: dict[str, object] = msgspec.to_builtins(item)
-    return found
+    return msgspec.json.decode(msgspec.json.encode(item), type=dict[str, object])  # by way of JSON: it may embed some
 
 
 def _table(items: Sequence[Mapping[str, object]], columns: Sequence[str]) -> list[str]:

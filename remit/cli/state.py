@@ -30,7 +30,7 @@ def command() -> None:
 @_scope
 @click.option("--prefix", default="", help="Only keys that start so.")
 @option.common
-def list_(scope: str, prefix: str, context: str, output: Output) -> None:
+def list_(scope: str, prefix: str, *, context: str, output: Output) -> None:
     """List keys with their current version."""
     newest = {item.key: item for item in _versions(context, scope) if item.key.startswith(prefix)}
     items = [_data(newest[key]) for key in sorted(newest)]
@@ -43,7 +43,7 @@ def list_(scope: str, prefix: str, context: str, output: Output) -> None:
 @click.argument("key")
 @_scope
 @option.common
-def get(key: str, scope: str, context: str, output: Output) -> None:
+def get(key: str, scope: str, *, context: str, output: Output) -> None:
     """Show every version of KEY, the current one last."""
     items = [_data(item) for item in _versions(context, scope) if item.key == key]
     if not items:

@@ -50,4 +50,5 @@ def _doubt(finding: Finding) -> Doubt:
         line=finding.line,
         symbol=finding.symbol,
         snippet=finding.snippet,
+        message=finding.message,
     )

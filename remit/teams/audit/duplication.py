@@ -1,15 +1,16 @@
-"""Code that stands twice: equal runs of lines, blank lines, comments and imports left out."""
+"""Code that stands twice: equal runs of lines; blank lines, comments, documentation and imports left out."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from remit.teams.audit.complexity import seen
+from remit.teams.audit.module_graph import Unit
 from remit.teams.audit.sighting import Sighting
 from remit.teams.audit.source import Source
 
 WINDOW = 10
 """Lines of code that must be equal before anything is said."""
-_TRIVIAL = ("#", "import ", "from ", '"""', "'''", "@")
+_TRIVIAL = ("#", "import ", "from ", "@")
 _MIN_CHARACTERS = 4
 
 
@@ -22,11 +23,11 @@ class _Code:
     numbers: list[int]
 
 
-def sightings(sources: Iterable[Source]) -> Iterator[Sighting]:
+def sightings(units: Iterable[Unit]) -> Iterator[Sighting]:
     """Give every run of lines that an earlier place, in path order, already holds."""
     first: dict[int, tuple[_Code, int]] = {}
-    for source in sources:
-        code = _code(source)
+    for item in units:
+        code = _code(item)
         at = 0
         while at + WINDOW <= len(code.lines):
             key = hash(tuple(code.lines[at : at + WINDOW]))
@@ -37,13 +38,14 @@ def sightings(sources: Iterable[Source]) -> Iterator[Sighting]:
             at += max(1, length)
 
 
-def _code(source: Source) -> _Code:
+def _code(item: Unit) -> _Code:
     kept = [
         (line.strip(), number)
-        for number, line in enumerate(source.lines, 1)
-        if len(line.strip()) >= _MIN_CHARACTERS and not line.lstrip().startswith(_TRIVIAL)
+        for number, line in enumerate(item.source.lines, 1)
+        if number not in item.prose and len(line.strip()) >= _MIN_CHARACTERS
+        if not line.lstrip().startswith(_TRIVIAL)
     ]
-    return _Code(source, [line for line, _number in kept], [number for _line, number in kept])
+    return _Code(item.source, [line for line, _number in kept], [number for _line, number in kept])
 
 
 def _common(earlier: tuple[_Code, int], code: _Code, at: int) -> int:

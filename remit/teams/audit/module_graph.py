@@ -20,14 +20,14 @@ Import = ast.Import | ast.ImportFrom
 
 @dataclass(frozen=True)
 class Unit:
-    """What the view of the whole tree keeps of a file: its text, imports and names; its syntax tree is dropped."""
+    """What the view of the whole tree keeps of a file: its text and its imports; its syntax tree is dropped."""
 
     source: Source
     at_start: tuple[Import, ...]
     """Imports that run when the module is imported: not those in functions or for type checkers."""
     imports: tuple[Import, ...]
-    public: frozenset[str]
-    """Functions and classes that it defines for others."""
+    prose: frozenset[int]
+    """Lines of documentation."""
 
 
 def unit(source: Source) -> Unit:
@@ -37,13 +37,13 @@ def unit(source: Source) -> Unit:
         UnreadableError: the file does not parse.
     """
     tree = parsed(source.text)
-    defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    names = (node.name for node in tree.body if isinstance(node, defined))
+    every = statements(tree)
+    texts = [node for node in every if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
     return Unit(
         source=source,
         at_start=tuple(at_start(tree)),
-        imports=tuple(node for node in statements(tree) if isinstance(node, Import)),
-        public=frozenset(name for name in names if not name.startswith("_")),
+        imports=tuple(node for node in every if isinstance(node, Import)),
+        prose=frozenset(line for node in texts for line in range(node.lineno, (node.end_lineno or 0) + 1)),
     )
 
 

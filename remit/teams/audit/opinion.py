@@ -15,8 +15,8 @@ from remit.teams.audit.source import TEXT_LIMIT
 Decision = Literal["keep", "demote", "reject", "doubt"]
 
 CITED, SHIPPED, NAMED, SURE = 40, 20, 10, 30
-"""Points: the cited line says so · it is code that ships · it names a function or class · it is a measure, two
-tools saw it independently, or a second look confirmed it."""
+"""Points: the cited line says so · it is code that ships · it names a function or class · it is a measure, or a
+second look confirmed it. That two tools saw it counts for nothing: both know the line and no more."""
 ENOUGH = 75
 """Points from which a finding is kept; below, an analyst is asked to look again."""
 
@@ -67,6 +67,6 @@ def is_cited(finding: Finding, excerpt: Excerpt) -> bool:
 
 def score(finding: Finding, place: Place, *, cited: bool, looked: bool) -> int:
     """Give the points of a finding."""
-    sure = rule_named(finding.rule).certain or len(finding.tools) > 1 or looked
+    sure = rule_named(finding.rule).certain or looked
     named = bool(finding.symbol) or finding.skill == "structure"
     return CITED * cited + SHIPPED * (place == "shipped") + NAMED * named + SURE * sure

@@ -6,7 +6,7 @@ from typing import Literal
 
 Place = Literal["shipped", "test", "vendored", "generated", "template", "example"]
 
-_TEST_FOLDERS = frozenset({"test", "tests", "_tests", "testsuite", "unittests", "testdata"})
+_TEST_FOLDER = re.compile(r"^(?:.*_)?tests?(?:_.*)?$|^t$|^testsuite$|^unittests$|^testdata$|^e2e$")
 _VENDORED = frozenset(
     {"vendor", "_vendor", "vendored", "_vendored", "third_party", "thirdparty", "extern", "externals"}
 )
@@ -33,7 +33,7 @@ def place_of(path: str, head: str = "") -> Place:
         return "vendored"
     if _TEMPLATE.search(path):
         return "template"
-    if folders & _TEST_FOLDERS or _TEST_NAME.match(pure.name):
+    if any(map(_TEST_FOLDER.match, folders)) or _TEST_NAME.match(pure.name):
         return "test"
     if _GENERATED_NAME.search(pure.name) or "migrations" in folders or _says_generated(head):
         return "generated"

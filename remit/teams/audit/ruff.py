@@ -1,6 +1,7 @@
 """The tool that asks ruff for real defects, not for style, with a command that nobody can change."""
 
 import os
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -15,6 +16,7 @@ from remit.teams.audit.sighting import Blob, Scan, Sighting, clipped
 from remit.teams.audit.source import Source, UnreadableError, load
 
 TIMEOUT_S = 60
+_CALLED = re.compile(r"(?P<name>[\w.]+)\(")
 SECOND_OPINIONS = {
     "S102": "dynamic-code",
     "S307": "dynamic-code",
@@ -36,8 +38,11 @@ DEFECTS = (
     *("F822", "F823", "B002", "B003", "B005", "B006", "B012", "B015", "B016", "B018", "B020", "B021", "B022", "B023"),
     *("B025", "B029", "B030", "B031", "B032", "B035", "PLE", "PLW0127", "PLW0129", "PLW0133", "PLW0177", "PLW0711"),
     *("PLW1501", "PLW2101", "RUF006", "RUF008", "RUF016", "RUF018", "RUF024", "ASYNC210", "ASYNC221", "ASYNC222"),
-    *("ASYNC251", "YTT", "T100"),
+    *("ASYNC251", "YTT"),
 )
+
+NOT_DEFECTS = "PLE0704"
+"""A bare `raise` in a function that handlers call is an idiom."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -71,7 +76,7 @@ def command(paths: list[str]) -> list[str]:
     """Give the whole command: no settings of the repository, no cache, no network, no writing."""
     rules = ",".join([*DEFECTS, *SECOND_OPINIONS])
     options = ["--isolated", "--no-cache", "--quiet", "--exit-zero", "--ignore-noqa", "--output-format", "json"]
-    return [binary(), "check", *options, "--select", rules, "--", *paths]
+    return [binary(), "check", *options, "--select", rules, "--ignore", NOT_DEFECTS, "--", *paths]
 
 
 def binary() -> str:
@@ -108,9 +113,12 @@ def _sightings(root: Path, said: list[Diagnostic]) -> tuple[list[Sighting], tupl
 
 
 def _sighting(source: Source, item: Diagnostic) -> Sighting:
-    code = item.code or ""
-    place = seen(source, SECOND_OPINIONS.get(code, code), item.location.row, detail=item.message)
-    return msgspec.structs.replace(place, tool="ruff")
+    code, row = item.code or "", item.location.row
+    if code not in SECOND_OPINIONS:
+        return msgspec.structs.replace(seen(source, code, row, detail=item.message), tool="ruff")
+    called = _CALLED.search(source.line(row))
+    detail = called["name"] if called else "it"
+    return msgspec.structs.replace(seen(source, SECOND_OPINIONS[code], row, detail=detail), tool="ruff")
 
 
 def _source(root: Path, path: str, sources: dict[str, Source]) -> Source | None:

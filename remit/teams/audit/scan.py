@@ -79,7 +79,7 @@ def scan_tree(root: Path, files: tuple[str, ...]) -> Scan:
     units = [item for path in files if (item := _unit(root, path)) is not None]
     shipped = [item for item in units if _is_shipped(item.source)]
     found = [
-        *duplication.sightings(item.source for item in shipped),
+        *duplication.sightings(shipped),
         *ModuleGraph(shipped).cycles(),
         *untested.sightings(ModuleGraph(units), frozenset(item.source.path for item in shipped)),
     ]

@@ -52,6 +52,7 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
     line: int
     symbol: str
     snippet: str
+    message: str
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ class Tests:
         self.imported: set[str] = set()
         for module in graph.modules:
             if place_of(module.source.path) == "test":
-                self.words.update(_WORD.findall(module.source.text))
+                self.words.update(words_of(module.source))
                 for node in module.unit.imports:
                     self.imported.update(target.source.path for target in graph.imported(module, node))
 
@@ -41,6 +41,11 @@ def sightings(graph: ModuleGraph, shipped: frozenset[str]) -> Iterator[Sighting]
             continue
         if not tests.mention(module):
             yield seen(module.source, "untested-module", 1, measure=code_lines(module.source), detail=module.name)
+
+
+def words_of(source: Source) -> set[str]:
+    """Give every word of a file, in code, text and comments."""
+    return set(_WORD.findall(source.text))
 
 
 def code_lines(source: Source) -> int:

@@ -159,6 +159,28 @@ async def test_work_goes_on_when_the_bus_was_away(
         await world.close()
 
 
+async def test_an_agent_that_the_server_ends_leaves_its_host_and_its_slots(world: World) -> None:
+    await world.supervisor()
+    ended: list[str] = []
+
+    async def hang(_work: Job, ctx: Context) -> Done:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(ctx.run_id)
+        return Done()
+
+    spec = world.spec(world.role(hang), valid_s=2)
+    host = await world.host(spec)
+    await world.dispatch()
+    await soon(world.claims.get())
+
+    await world.until(lambda: not host.describe().agents)
+    await world.until(lambda: ended)
+
+    assert not world.has_outcome
+
+
 async def test_a_bug_of_ours_is_told_and_not_swallowed(world: World) -> None:
     await world.supervisor()
     spec = world.spec(world.role(echo))

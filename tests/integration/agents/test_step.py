@@ -289,6 +289,17 @@ async def test_a_handler_that_hangs_is_stopped_at_the_deadline(world: World) -> 
     await world.settled()
 
 
+async def test_a_handler_is_stopped_at_its_roles_limit_even_when_the_run_has_time_left(world: World) -> None:
+    await world.supervisor()
+    await world.serve(hang)
+
+    await world.dispatch(limit_s=0.2)
+    failed = await world.failed()
+
+    assert (failed.error.code, failed.retryable) == ("RM-401", True)
+    assert "at most 0.2 s" in failed.error.expected
+
+
 async def test_a_step_whose_deadline_has_passed_fails_without_a_claim(world: World) -> None:
     await world.supervisor()
     await world.serve(hang)

@@ -240,14 +240,15 @@ class World:
 
         return Probe
 
-    def spec(self, kind: type[AnyRole], *, slots: int = 32) -> AgentSpec:
+    def spec(self, kind: type[AnyRole], *, slots: int = 32, valid_s: float = 600) -> AgentSpec:
         """Give a new agent with its own identity."""
+        expires_at = datetime.now(UTC) + timedelta(seconds=valid_s)
         agent = new_agent(kind.role_name())
         rights = permission.agent_permissions(kind.role_name(), agent, tools=["mail.send"], asks=["critic"])
         return AgentSpec(
             agent=agent,
             kind=kind,
-            credentials=self.server.authority.issue(agent, permissions=rights),
+            credentials=self.server.authority.issue(agent, permissions=rights, expires_at=expires_at),
             slots=slots,
             patience=QUICK,
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remit.bus import stream, topology
+from remit.bus import stream, subject, topology
 from remit.bus.blob import PART_BYTES, Blobs
 from remit.bus.subject import BLOB_STREAM
 from remit.contracts.blob import BlobRef
@@ -73,6 +73,15 @@ async def test_other_content_under_the_digest_is_noticed(bus: Bus, blobs: Blobs)
         await blobs.get(ref)
 
     assert ref.digest in caught.value.expected
+
+
+async def test_content_of_the_same_size_under_a_foreign_digest_is_noticed(bus: Bus, blobs: Blobs) -> None:
+    true, false = await blobs.put(noise(1000)), await blobs.put(noise(999) + b"x")
+    entry = (await stream.last(bus, BLOB_STREAM, subject.blob_meta(false.digest))) or pytest.fail("no such blob")
+    await bus.request(subject.blob_meta(true.digest), entry.data, headers={"Nats-Rollup": "sub"})
+
+    with pytest.raises(MalformedMessageError):
+        await blobs.get(true)
 
 
 async def test_the_object_store_of_nats_reads_it_too(nats_url: str, blobs: Blobs) -> None:

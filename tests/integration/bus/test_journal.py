@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from remit.bus import subject, topology
+from remit.bus import fold, subject, topology
 from remit.bus.journal import Draft, Entry, Fence, Journal, Results
+from remit.bus.wire import Incoming
 from remit.contracts.errors import (
     AlreadyStoredError,
     BusRefusedError,
@@ -217,6 +218,18 @@ async def test_a_fold_survives_the_server_being_killed(nats_server: NatsServer, 
 
     assert await asyncio.wait_for(folding, 30) == 20_000
     assert seen == list(range(1, 20_001))
+
+
+async def test_a_fold_that_misses_an_entry_stops_before_the_gap(bus: Bus) -> None:
+    seen: list[int] = []
+    reader = fold._Reader(bus, end=9, next_seq=1, on_entry=lambda entry: seen.append(entry.seq))
+
+    for stream_seq, consumer_seq in ((3, 1), (4, 2), (6, 4), (7, 5)):
+        reader._take(Incoming("remit.run.r1._.1.started", b"", f"$JS.ACK.JOURNAL.x.1.{stream_seq}.{consumer_seq}.0.9"))
+
+    assert seen == [3, 4]
+    assert await reader._outcome is False
+    assert reader.next_seq == 5
 
 
 async def test_nobody_deletes_or_overwrites_an_entry(bus: Bus, journal: Journal) -> None:

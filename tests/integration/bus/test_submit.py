@@ -25,7 +25,7 @@ from remit.contracts.ids import run_id
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.conftest import NatsServer
+    from tests.conftest import Eventually, NatsServer
 
 
 class Team:
@@ -89,6 +89,20 @@ async def test_outcomes_may_be_awaited_long_after_all_were_submitted(client: Tas
     outcomes = [await client.outcome(run, 5) for run in reversed(runs)]
 
     assert outcomes == [f"done {number}".encode() for number in reversed(range(200))]
+
+
+async def test_an_outcome_that_was_heard_needs_no_server_any_more(
+    client: TaskClient, nats_server: NatsServer, eventually: Eventually
+) -> None:
+    run = await client.submit("support", b"x")
+
+    async def is_heard() -> bool:
+        return run in client._kept
+
+    await eventually(is_heard)
+    nats_server.kill()
+
+    assert await client.outcome(run, 5) == b"done x"
 
 
 async def test_an_outcome_can_be_asked_for_again_and_by_others(client: TaskClient, bus: Bus) -> None:

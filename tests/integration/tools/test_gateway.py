@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from remit.bus import subject
-from remit.contracts.errors import Fault
 from remit.contracts.lease import Approval, DataScope
 from remit.contracts.message import digest_of
 from remit.contracts.step import Refused, Superseded
 from remit.contracts.tool import CallNeedsReview, ToolAnswered
 
 if TYPE_CHECKING:
+    from remit.contracts.errors import Fault
     from tests.integration.tools.conftest import Answer, Floor
 
 

@@ -1,4 +1,4 @@
-"""The bus goes away in the middle of a call: nothing runs without its intent, nothing is answered without its outcome."""
+"""The bus goes away in the middle of a call: nothing runs without its intent, no answer without its outcome."""
 
 from __future__ import annotations
 

@@ -19,16 +19,16 @@ from remit.contracts.errors import (
 )
 
 
-class Unspeakable(Exception):
+class UnspeakableError(Exception):
     def __str__(self) -> str:
         raise RuntimeError
 
 
-def raised(error: BaseException) -> BaseException:
-    try:
+def raised(error: Exception) -> Exception:
+    """Give the error as it is when it was raised here."""
+    with pytest.raises(type(error)) as caught:
         raise error
-    except BaseException as caught:  # noqa: BLE001
-        return caught
+    return caught.value
 
 
 @pytest.mark.parametrize("kind", [GrantDeniedError, ToolTimeoutError, ReviewRejectedError, DeadlineError])
@@ -80,7 +80,7 @@ def test_a_handler_cannot_pretend_that_it_was_superseded() -> None:
 
 
 def test_an_exception_whose_text_cannot_be_made_is_told_all_the_same() -> None:
-    assert fault_of(Unspeakable(), file=__file__).message == "Unspeakable: (its text raised RuntimeError)"
+    assert fault_of(UnspeakableError(), file=__file__).message == "UnspeakableError: (its text raised RuntimeError)"
 
 
 def test_a_long_text_is_cut() -> None:

@@ -1,0 +1,86 @@
+"""How a run ended, or what it waits for: lines for people, the whole for programs, and the exit code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from remit.cli import fault, say
+from remit.contracts.errors import sentence
+from remit.words import clock, line, plain, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from remit.bus.journal import Entry
+    from remit.cli.say import Output
+    from remit.contracts.review import ReviewOpened
+    from remit.contracts.task import RunFinished
+    from remit.history import History
+    from remit.places import Place
+
+_RESULT_SHOWN = 2_000
+
+
+def follower(output: Output) -> Callable[[Entry], None]:
+    """Give what says every entry as it comes: to people on standard error, so that the outcome stands alone."""
+
+    def follow(entry: Entry) -> None:
+        if output == "table":
+            click.echo(f"{clock(entry.stored_at)}  {line(entry)}", err=True)
+
+    return follow
+
+
+def say_end(history: History, place: Place, output: Output) -> int:
+    """Print how a run ended, or how to decide what it waits for; give the exit code."""
+    if history.finished is None:
+        return say_parked(history, place.name, output)
+    say.one(say.data(history.finished), output, text=text_of(history.finished))
+    return fault.BY_OUTCOME[history.finished.outcome]
+
+
+def text_of(finished: RunFinished) -> str:
+    """Say an outcome: verdict, criteria, what stopped it, and the result."""
+    lines = [f"run {finished.run_id}: {finished.outcome} after {finished.duration_ms / 1000:.1f} s"]
+    lines += [f"  {'pass' if item.passed else 'FAIL'}  {item.name}: {item.reason}" for item in finished.criteria]
+    if finished.stopped_by:
+        lines.append(f"  stopped by {finished.stopped_by}")
+    if finished.error is not None:
+        lines.append(f"  {sentence(finished.error)}")
+    if finished.left:
+        lines.append(f"  not finished: {', '.join(finished.left)}")
+    if finished.result_ref is not None:
+        lines.append(f"  result {finished.result_ref.digest}, {finished.result_ref.size_bytes} bytes")
+    elif bytes(finished.result) != b"null":
+        lines.append(f"  result {shown(finished.result, _RESULT_SHOWN)}")
+    return "\n".join(plain(item) for item in lines)
+
+
+def say_parked(history: History, context: str, output: Output) -> int:
+    """Print how to decide what a run waits for."""
+    reviews = history.open_reviews
+    ways_ = [way for item in reviews for way in ways(item, context)]
+    whole = {
+        "run_id": history.run_id,
+        "outcome": "parked",
+        "reviews": [say.data(item) for item in reviews],
+        "next": ways_,
+    }
+    lines = [f"run {history.run_id} waits for a person:"]
+    lines += [plain(f"  {item.review_id}  {item.title}") for item in reviews]
+    say.one(whole, output, text="\n".join([*lines, *(f"next: {way}" for way in ways_)]))
+    return fault.WAITING
+
+
+def ways(opened: ReviewOpened, context: str) -> Sequence[str]:
+    """Give the commands that decide a review."""
+    name = opened.review_id + (f" --context {context}" if context else "")
+    if opened.kind == "in_doubt":
+        return (
+            f"remit review approve {name} --again",
+            f"remit review approve {name} --done RESULT",
+            f"remit review reject {name}",
+        )
+    return (f"remit review approve {name}", f'remit review reject {name} --reason "…"')

@@ -1,0 +1,95 @@
+"""A deployment that lives as long as this command: the first Ctrl-C ends it in good order, the second at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from remit.embedded import Embedded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType, TracebackType
+    from typing import Self
+
+    from remit.bus.embedded import Durability
+    from remit.loader import Loaded
+
+INTERRUPTED: Final = 130
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_LOOK_S: Final = 2.0
+
+
+class Interrupts:
+    """While this lasts, the first SIGINT or SIGTERM raises KeyboardInterrupt and the second ends the process.
+
+    At once means without any clean-up: Ray's processes and nats-server are told of our end by the kernel.
+    """
+
+    def __init__(self) -> None:
+        self.is_ending = False
+        self._before: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.getsignal(number) for number in _SIGNALS}
+        self.renew()
+        return self
+
+    def renew(self) -> None:
+        """Take the signals again: `ray.init` puts a handler of its own in their place."""
+        for number in _SIGNALS:
+            signal.signal(number, self._take)
+
+    def _take(self, _number: int, _frame: FrameType | None) -> None:
+        if self.is_ending:
+            os._exit(INTERRUPTED)
+        self.is_ending = True
+        raise KeyboardInterrupt
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what getsignal gave
+
+
+@contextmanager
+def deployed(loaded: Loaded, *, name: str, port: int | None, durability: Durability) -> Iterator[Embedded]:
+    """The team is up while this lasts, and its context is the current one; afterwards no process is left.
+
+    Raises: as `Embedded.start`; no process is left. KeyboardInterrupt: a first signal came.
+    """
+    with Interrupts() as interrupts:
+        deployment = Embedded(loaded, name=name, port=port, durability=durability)
+        try:
+            deployment.start()
+            interrupts.renew()
+            yield deployment
+        finally:
+            interrupts.renew()
+            interrupts.is_ending = True
+            _end(deployment)
+
+
+def _end(deployment: Embedded) -> None:
+    try:
+        if deployment.is_up:
+            deployment.drain()
+    finally:
+        deployment.stop()
+
+
+def wait(deployment: Embedded) -> None:
+    """Return never; a nats-server that died is started again.
+
+    Raises:
+        KeyboardInterrupt: a signal came.
+        ServerStartError: the nats-server does not start again.
+        ClusterLostError: Ray's head is gone.
+    """
+    while True:
+        threading.Event().wait(_LOOK_S)
+        deployment.tend()
