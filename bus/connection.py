@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 _RECONNECT_WAIT_S: Final = 0.1
 _CONNECT_TIMEOUT_S: Final = 3
 _PING_INTERVAL_S: Final = 15
+_FLUSH_S: Final = 5.0
 _OUTAGE_BUFFER_BYTES: Final = 8 * 1024 * 1024
 
 
@@ -197,8 +198,17 @@ class Bus:
         return self._replies.fetch(subject, body, timeout_s)
 
     async def subscribe(self, subject: str, on_message: Callable[[Incoming], None], *, queue: str = "") -> Subscription:
-        """Call `on_message` for every message on a subject, from the reading of the socket: it must be fast."""
-        return Subscription(self._wire, self._wire.listen(subject, on_message, queue=queue))
+        """`on_message` is called for every message on a subject from now on; from the socket: it must be fast.
+
+        While the connection is away, "now" is when it is back.
+        """
+        subscription = Subscription(self._wire, self._wire.listen(subject, on_message, queue=queue))
+        try:
+            if self.is_connected:
+                await _flush(self._wire)
+        except BusUnavailableError as error:
+            log.debug("bus.subscribe_unconfirmed", subject=subject, error=str(error))
+        return subscription
 
     def new_inbox(self, kind: str) -> str:
         """Give a subject below this connection's inbox that was never used before."""
@@ -214,7 +224,7 @@ class Bus:
 
         return forget
 
-    async def flush(self, timeout_s: float = 10.0) -> None:
+    async def flush(self, timeout_s: float = _FLUSH_S) -> None:
         """Return when the server has everything that was sent, and we have handled what it sent before.
 
         Raises:
@@ -258,11 +268,10 @@ class Bus:
             self._on_closed()
 
 
-async def _flush(wire: WireClient, timeout_s: float = 10.0) -> None:
-    wire.write_now()
+async def _flush(wire: WireClient, timeout_s: float = _FLUSH_S) -> None:
     try:
-        await wire.flush(timeout_s)  # type: ignore[arg-type]  # annotated int, waited as any number
-    except (nats.errors.Error, OSError) as error:
+        await wire.confirmed(timeout_s)
+    except (TimeoutError, nats.errors.Error, OSError) as error:
         raise BusUnavailableError("NATS did not confirm what was sent") from error
 
 

@@ -140,5 +140,6 @@ class DeadLetters:
             if about is not None and about.kind == "started":
                 return decode(RunStarted, entry.data)
             if about is not None and about.kind == "work":
-                return decode(RunStep, entry.data).start
+                work = decode(RunStep, entry.data)
+                return work.start and msgspec.structs.replace(work.start, input=work.body, input_ref=work.body_ref)
         return None

@@ -149,8 +149,23 @@ class WireClient(Client):
             self._enqueue(f"UNSUB {sid}\r\n".encode())
 
     def write_now(self) -> None:
-        """Write what waits; `flush` of nats-py would send its ping before it."""
+        """Write what waits."""
         self._write()
+
+    async def confirmed(self, timeout_s: float) -> None:
+        """Return when the server has all that was sent, and everything it sent before its answer was handled.
+
+        nats-py's `flush` sends its ping before what still waits; and it cancels the future of a ping that is given up,
+        whose pong then ends the reading of the connection. Ours is never cancelled.
+
+        Raises:
+            TimeoutError: the server did not answer.
+        """
+        self._write()
+        pong: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        await self._send_ping(pong)
+        async with asyncio.timeout(timeout_s):
+            await asyncio.shield(pong)
 
     def _enqueue(self, command: bytes) -> None:
         if self.is_closed:

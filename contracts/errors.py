@@ -109,6 +109,12 @@ class BusRefusedError(RetryableError):
     code = "RM-105"
 
 
+class UndeliverableError(RetryableError):
+    """Nobody finished the hand-over of a step, however often the server delivered it; nothing is known to be done."""
+
+    code = "RM-106"
+
+
 # --- a coded reply or outcome --------------------------------------------------------------------
 
 

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from remit.places import Place
 
 
-def finish(place: Place, wish: DecideReview, *, on_entry: Callable[[Entry], None]) -> History:
+def finish(
+    place: Place, wish: DecideReview, *, on_start: Callable[[], None], on_entry: Callable[[Entry], None]
+) -> History:
     """The review is decided and its run went on until it was finished, or waits for a person again.
 
     Raises: as `deciding.decide`, before Ray is started; as `Embedded.start`; KeyboardInterrupt. No process is left.
     """
     with offline.served(place) as here:
         asyncio.run(_check(here, wish))
+    on_start()
     loaded = loader.load(place.team_ref)
     data = Path(place.data)
     durability = offline.durability(data)

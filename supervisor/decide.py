@@ -363,21 +363,18 @@ def overdue(run: RunState, now: datetime) -> list[Append]:
     """Give the time-outs of held steps whose holder is silent past the end of its lease."""
     grace = timedelta(seconds=OVERDUE_GRACE_S)
     late = [
-        step
+        step.work
         for step in run.steps.values()
         if step.status == "leased" and step.lease is not None and now > step.lease.until_at + grace
     ]
-    return [
-        Append(
-            subject.decision(run.run_id, run.number + 1 + index, "timed_out"),
-            StepTimedOut(
-                run_id=run.run_id,
-                step=step.work.step,
-                epoch=step.work.epoch,
-                error=DeadlineError(
-                    f"step {step.work.step} did not end in time", expected=f"{step.work.limit_s:g} s"
-                ).fault(),
-            ),
-        )
-        for index, step in enumerate(late)
-    ]
+    return [time_out(run, work, _too_late(work), ahead=index) for index, work in enumerate(late)]
+
+
+def _too_late(work: RunStep) -> Fault:
+    return DeadlineError(f"step {work.step} did not end in time", expected=f"{work.limit_s:g} s").fault()
+
+
+def time_out(run: RunState, work: RunStep, error: Fault, *, ahead: int = 0) -> Append:
+    """Fail a step in its holder's place; `ahead` counts the decisions that are appended before this one."""
+    entry = StepTimedOut(run_id=run.run_id, step=work.step, epoch=work.epoch, error=error)
+    return Append(subject.decision(run.run_id, run.number + 1 + ahead, "timed_out"), entry)

@@ -11,7 +11,13 @@ import structlog
 from remit.bus import subject
 from remit.bus.journal import Fence
 from remit.contracts.envelope import CONTRACT, RUN, SENDER, TRACE
-from remit.contracts.errors import AlreadyStoredError, BusUnavailableError, FencedOutError, TooLargeError
+from remit.contracts.errors import (
+    AlreadyStoredError,
+    BusRefusedError,
+    BusUnavailableError,
+    FencedOutError,
+    TooLargeError,
+)
 from remit.contracts.message import encode
 from remit.contracts.step import AskAnswered
 from remit.supervisor import decide
@@ -37,7 +43,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 SUPERVISOR = "supervisor"
-RELOAD_PAUSE_S = 0.2
+RELOAD_PAUSE_S, REFUSED_PAUSE_S = 0.2, 1.0
 
 
 class OpenRun:
@@ -177,10 +183,7 @@ class Runs:
             append = decide.advance(self._team, state, versions, now=now)
             if append is None:
                 break
-            try:
-                await self.store(run, append)
-            except TooLargeError as error:
-                await self.store(run, decide.give_up(state, error.fault(), now=now))
+            await self.store_or_end(run, append)
             state = run.state
         if state.finished is not None:
             self._close(run, state.finished)
@@ -211,8 +214,22 @@ class Runs:
             duration_ms=finished.duration_ms,
         )
 
+    async def store_or_end(self, run: OpenRun, append: Append) -> None:
+        """As `store`; a run whose next entry is too large to be stored ends with that error."""
+        try:
+            await self.store(run, append)
+        except TooLargeError as error:
+            await self.store(run, decide.give_up(run.state, error.fault(), now=datetime.now(UTC)))
+
     async def store(self, run: OpenRun, append: Append) -> bool:
-        """Append one decision and fold it; if the lane moved on, or no answer came, the lane is read again."""
+        """Append one decision and fold it; False if it is not known to be stored: then decide again.
+
+        If the lane moved on, or no answer came, the lane is read again; if the server refuses, its disk may be full,
+        and there is a pause.
+
+        Raises:
+            TooLargeError: the entry does not fit into a message; nothing changed.
+        """
         state = run.state
         before = state.lane_seq
         try:
@@ -225,6 +242,10 @@ class Runs:
                 raise RuntimeError(
                     f"the lane of {state.run_id} refuses what its fold asks for: {append.subject}"
                 ) from error
+            return False
+        except BusRefusedError as error:
+            log.warning("lane.append_refused", run_id=state.run_id, subject=append.subject, error=str(error))
+            await asyncio.sleep(REFUSED_PAUSE_S)
             return False
         evolve(state, seq, append.message, at=datetime.now(UTC))
         return True

@@ -11,12 +11,12 @@ import structlog
 from remit.bus import subject
 from remit.bus.backlog import backlog
 from remit.bus.consumer import PullLoop, settle_with
-from remit.bus.dead_letter import DeadLetters, Pointer
+from remit.bus.dead_letter import DeadLetters, Pointer, undeliverable_of
 from remit.bus.journal import Journal
 from remit.bus.state_cache import StateCache
 from remit.contracts.control import Heartbeat
 from remit.contracts.envelope import envelope_of
-from remit.contracts.errors import BusUnavailableError, MalformedMessageError, RemitError, RetryableError
+from remit.contracts.errors import MalformedMessageError, RefusedError, RemitError, RetryableError
 from remit.contracts.ids import run_id
 from remit.contracts.message import decode, encode, raw
 from remit.contracts.proposal import ProposeState, ReadState
@@ -30,13 +30,14 @@ from remit.supervisor.control import Control, PoolReport
 from remit.supervisor.holders import Holders, open_review
 from remit.supervisor.run import doubt_is_known
 from remit.supervisor.runs import Runs
+from remit.supervisor.undeliverable import UndeliverableWork
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     import msgspec
 
-    from remit.bus.connection import Bus
+    from remit.bus.connection import Bus, Subscription
     from remit.bus.delivery import Delivery
     from remit.bus.wire import Incoming
     from remit.contracts.proposal import StateCommitted
@@ -79,6 +80,8 @@ class Supervisor:
         self._on_bug = on_bug
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[PullLoop] = []
+        self._subscriptions: list[Subscription] = []
+        self._is_stopped = False
         self._pools: Pools | None = None
         self._control: Control
         self._holders: Holders
@@ -86,6 +89,7 @@ class Supervisor:
         self._cache = StateCache(journal_bus)
         self.arbiter = Arbiter(self._journal, team.state, on_commit=self._on_commit)
         self.runs = Runs(self._journal, team, self.arbiter, answer=self._answer, wake=self._wake)
+        self._undeliverable = UndeliverableWork(self._journal, DeadLetters(journal_bus), self.runs)
 
     @property
     def is_connected(self) -> bool:
@@ -127,6 +131,7 @@ class Supervisor:
         self._loops = [
             await PullLoop.start(self._bus, subject.TASKS, "supervisor", self._on_task, batch=IN_HAND),
             await PullLoop.start(self._bus, subject.JOURNAL, "supervisor", self._on_settled, batch=IN_HAND),
+            await PullLoop.start(self._bus, subject.DEAD, "supervisor", self._on_given_up),
         ]
         for run in self.runs:
             self._spawn(self._advance(run))
@@ -142,11 +147,14 @@ class Supervisor:
             subject.CONTROLS: self._on_control,
         }
         for name, handler in listeners.items():
-            await self._answers.subscribe(name, self._guarded(handler))
-        await self._bus.subscribe(subject.REGISTRY, self._on_heartbeat)
+            self._subscriptions.append(await self._answers.subscribe(name, self._guarded(handler)))
+        self._subscriptions.append(await self._bus.subscribe(subject.REGISTRY, self._on_heartbeat))
 
     async def stop(self) -> None:
-        """Stop pulling, let what is in hand finish, leave the rest to the next supervisor."""
+        """Nothing is pulled, heard or decided any more; what was in hand is left to the next supervisor."""
+        self._is_stopped = True
+        for subscription in self._subscriptions:
+            subscription.drop()
         for loop in self._loops:
             await loop.stop()
         for task in tuple(self._tasks):
@@ -186,7 +194,7 @@ class Supervisor:
         async with run.lock:
             while not doubt_is_known(run.state, doubt):
                 step = run.state.steps.get(doubt.step)
-                if step is None:
+                if step is None or run.state.finished is not None:
                     return
                 request = RequestReview(
                     run_id=doubt.run_id,
@@ -200,6 +208,12 @@ class Supervisor:
                 )
                 await self.runs.store(run, open_review(run.state, request, datetime.now(UTC)))
 
+    def _on_given_up(self, delivery: Delivery) -> None:
+        self._spawn(settle_with(delivery, self._give_up, on_refused=self._bury, on_bug=self._on_bug))
+
+    async def _give_up(self, delivery: Delivery) -> None:
+        await self._undeliverable.settle(undeliverable_of(delivery.data))
+
     async def _bury(self, delivery: Delivery, error: RemitError) -> None:
         pointer = Pointer(stream=delivery.about.stream, seq=delivery.stream_seq)
         await DeadLetters(self._bus).append(delivery.subject, error.fault(), pointer, body=delivery.data)
@@ -210,9 +224,9 @@ class Supervisor:
         async def guarded(message: Incoming) -> None:
             try:
                 await handler(message)
-            except MalformedMessageError as error:
+            except RefusedError as error:
                 self._answer(message.reply, Refused(error=error.fault()))
-            except BusUnavailableError as error:
+            except RetryableError as error:  # who asked asks again
                 log.warning("request.unanswered", subject=message.subject, error=str(error))
 
         return lambda message: self._spawn(guarded(message))
@@ -265,8 +279,7 @@ class Supervisor:
             await asyncio.sleep(SWEEP_S)
             now = datetime.now(UTC)
             for run in self.runs:
-                late = decide.overdue(run.state, now)
-                if late or now >= decide.ends_at(run.state.started):
+                if not run.lock.locked() and decide.is_due(self._team, run.state, now):
                     self._spawn(self._advance(run))
 
     def _wake(self, name: str, delay_s: float) -> None:
@@ -274,7 +287,7 @@ class Supervisor:
 
     def _poke(self, name: str) -> None:
         run = self.runs.get(name)
-        if run is not None:
+        if run is not None and not self._is_stopped:
             self._spawn(self._advance(run))
 
     async def _advance(self, run: OpenRun) -> None:
@@ -309,7 +322,7 @@ class Supervisor:
             for name in list(run.state.steps):
                 step = run.state.steps[name]
                 while step.status == "leased" and is_lost(step) and run.state.finished is None:
-                    await self.runs.store(run, decide.again(run.state, step, rule))
+                    await self.runs.store_or_end(run, decide.again(run.state, step, rule))
                     step = run.state.steps[name]
 
     # --- housekeeping ----------------------------------------------------------------------------

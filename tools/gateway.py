@@ -169,16 +169,22 @@ class Gateway:
 
     async def _serve(self, message: Incoming) -> None:
         began = time.perf_counter()
-        with structlog.contextvars.bound_contextvars(gateway=self.name, agent=subject.last_token(message.subject)):
-            answer = await self._answer(message)
-            await self._reply(message.reply, answer)
-            log.info("call.settled", **_facts(answer), duration_ms=round((time.perf_counter() - began) * 1000, 1))
+        answer = await self._answer(message)
+        await self._reply(message.reply, answer)
+        duration_ms = round((time.perf_counter() - began) * 1000, 1)
+        log.info("call.settled", address=message.subject, duration_ms=duration_ms, **_facts(answer))
 
     async def _answer(self, message: Incoming) -> Answer:
         try:
             agent, call = policy.read(message.subject, message.data, self.name)
+            # Each call is a task with a context of its own, so nothing has to be unbound.
             structlog.contextvars.bind_contextvars(
-                run_id=call.run_id, step=call.step, epoch=call.epoch, position=call.position, tool=call.tool
+                run_id=call.run_id,
+                step=call.step,
+                epoch=call.epoch,
+                position=call.position,
+                tool=call.tool,
+                agent=agent,
             )
             held = await self._leases.find(call)
             request = policy.admit(agent, call, held.lease, desk=self._desk, now=self._clock())

@@ -25,6 +25,7 @@ Entered = TypeVar("Entered", bound=ToolReturned | ToolInDoubt)
 
 _UNSURE_S: Final = 10.0
 """How long a call waits to learn whether its intent was stored; later its agent asks again."""
+_TAGS: Final = {kind: tag_of(kind) for kind in (ToolCalled, ToolReturned, ToolInDoubt)}
 _PAUSE_S, _PAUSE_MOST_S = 0.05, 1.0
 
 
@@ -127,7 +128,7 @@ class Ledger:
             step=entry.step,
             sender=self._gateway,
             causation_id=cause,
-            contract=tag_of(type(entry)),
+            contract=_TAGS[type(entry)],
         ).headers()
 
     async def _standing(self, place: str) -> ToolCalled:

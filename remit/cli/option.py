@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 import click
 
 from remit.cli.say import OUTPUTS
-from remit.contracts.errors import BusUnavailableError, DataDirectoryInUseError
+from remit.contracts.errors import BusUnavailableError, CredentialsRefusedError, DataDirectoryInUseError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -22,6 +22,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Command = click.Command
 
+NOT_THERE: Final = (BusUnavailableError, CredentialsRefusedError)
+"""How a deployment that is down answers: not at all, or another server has its port."""
 QUIET: Final = "WARNING"
 """What a command logs unless REMIT_LOG says otherwise: its answer is what it prints."""
 
@@ -81,7 +83,7 @@ def read(name: str, work: Callable[[Client], Coroutine[object, object, T]]) -> T
     place = places.current(name)
     try:
         return asyncio.run(_with_client(place, work))
-    except BusUnavailableError as error:
+    except NOT_THERE as error:
         if not offline.is_embedded(place):
             raise
         return _read_offline(place, work, error)

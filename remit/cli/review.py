@@ -10,7 +10,7 @@ import msgspec
 
 from remit.cli import fault, option, outcome, say
 from remit.contracts.control import DecideReview
-from remit.contracts.errors import BusUnavailableError, UsageError
+from remit.contracts.errors import UsageError
 from remit.contracts.message import NULL, raw
 from remit.words import moment, plain
 
@@ -114,7 +114,7 @@ def _decide(wish: DecideReview, context: str, output: Output) -> int:
     place = places.current(context)
     try:
         done = option.ask(place.name, work)
-    except BusUnavailableError:
+    except option.NOT_THERE:
         if not offline.is_embedded(place):
             raise
         return _bring_up(place, wish, output)
@@ -130,9 +130,11 @@ def _decide(wish: DecideReview, context: str, output: Output) -> int:
 def _bring_up(place: Place, wish: DecideReview, output: Output) -> int:
     from remit import revival
 
-    if output == "table":
-        click.echo(f"{place.name} is down: it is brought up from {place.data} to finish the run", err=True)
-    history = revival.finish(place, wish, on_entry=outcome.follower(output))
+    def say_start() -> None:
+        if output == "table":
+            click.echo(f"{place.name} is down: it is brought up from {place.data} to finish the run", err=True)
+
+    history = revival.finish(place, wish, on_start=say_start, on_entry=outcome.follower(output))
     return outcome.say_end(history, place, output)
 
 

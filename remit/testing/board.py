@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from remit.contracts.message import canonical, raw
-from remit.contracts.proposal import MergeRule, StateCommitted, StateField, StateRead, StateRejected, StateVersion
+from remit.contracts.errors import StateInvalidError
+from remit.contracts.proposal import StateCommitted, StateRead, StateRejected, StateVersion
+from remit.supervisor import merge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from remit.contracts.proposal import ProposeState, ReadState
+    from remit.contracts.proposal import ProposeState, ReadState, StateField
 
 WHENEVER = datetime(2000, 1, 1, tzinfo=UTC)
 """Tests depend on no clock."""
@@ -36,32 +37,39 @@ class Board:
         return StateRead(items=(self._version(request.scope, request.key),))
 
     def propose(self, proposal: ProposeState) -> StateCommitted | StateRejected:
-        """Commit, merge or reject by the rule of the key's field."""
-        field = self._field(proposal.key)
+        """Commit, merge or reject by the rule of the key's field, as the arbiter does.
+
+        Raises:
+            StateInvalidError: the base is a version that does not exist; nothing changed.
+        """
+        field = merge.field_of(self._fields, proposal.key)
         current = self._version(proposal.scope, proposal.key)
-        if current.version == 0 or (current.version == proposal.base_version and field.rule != "write_once"):
+        if proposal.base_version > current.version:
+            raise StateInvalidError(
+                "the proposal starts from a version that does not exist",
+                where=proposal.key,
+                expected=f"at most {current.version}",
+                got=str(proposal.base_version),
+            )
+        is_final = field is not None and field.rule == "write_once"
+        if current.version == 0 or (current.version == proposal.base_version and not is_final):
             return self._commit(proposal, proposal.value, "write")
-        return self._merge(proposal, field, current)
+        verdict = merge.decide(field, current=current.value, proposed=proposal.value)
+        if verdict.value is None:
+            return StateRejected(
+                scope=proposal.scope,
+                key=proposal.key,
+                rule=verdict.rule,
+                reason=verdict.reason,
+                version=current.version,
+                value=current.value,
+            )
+        return self._commit(proposal, verdict.value, verdict.rule)
 
     def value(self, key: str, scope: str) -> object:
         """Give a key's value as plain JSON, or None."""
-        found = self._version(scope, key).value
-        return None if found is None else msgspec.json.decode(found)
-
-    def _merge(
-        self, proposal: ProposeState, field: StateField, current: StateVersion
-    ) -> StateCommitted | StateRejected:
-        ours = msgspec.json.decode(current.value or b"null")
-        theirs = msgspec.json.decode(proposal.value)
-        match field.rule:
-            case "max":
-                return self._commit(proposal, raw(max(ours, theirs)), field.rule)
-            case "union":
-                return self._commit(proposal, raw(_union(ours, theirs, field.by)), field.rule)
-            case "write_once" | "reject":
-                return _rejected(proposal, field.rule, current)
-            case _:
-                assert_never(field.rule)
+        found = self._version(scope, key)
+        return None if found.version == 0 else msgspec.json.decode(found.value)
 
     def _commit(self, proposal: ProposeState, value: msgspec.Raw, rule: str) -> StateCommitted:
         history = self.versions.setdefault((proposal.scope, proposal.key), [])
@@ -86,27 +94,3 @@ class Board:
         if not history:
             return StateVersion(key=key, version=0)
         return StateVersion(key=key, version=len(history), value=history[-1].value)
-
-    def _field(self, key: str) -> StateField:
-        fitting = [field for field in self._fields if key.startswith(field.prefix)]
-        return max(fitting, key=lambda field: len(field.prefix), default=StateField(prefix="", rule="reject"))
-
-
-def _rejected(proposal: ProposeState, rule: MergeRule, current: StateVersion) -> StateRejected:
-    return StateRejected(
-        scope=proposal.scope,
-        key=proposal.key,
-        rule=rule,
-        reason="written_once" if rule == "write_once" else "stale_version",
-        version=current.version,
-        value=current.value,
-    )
-
-
-def _union(ours: list[object], theirs: list[object], by: str) -> list[object]:
-    """Give every item of both once, in an order that does not depend on who came first."""
-    items: dict[bytes, object] = {}
-    for item in sorted([*ours, *theirs], key=canonical):
-        name = item.get(by) if by and isinstance(item, dict) else item
-        items[canonical(name)] = item
-    return [items[name] for name in sorted(items)]

@@ -125,7 +125,7 @@ class Desk:
         *,
         name: str,
         request: str,
-        answer: tuple[msgspec.Raw | None, Fault | None],
+        answer: tuple[msgspec.Raw, Fault | None],
     ) -> None:
         self._recorded.append(
             Recorded(

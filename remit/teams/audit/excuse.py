@@ -70,12 +70,9 @@ def flat_dispatch(spot: Spot) -> str:
 
 def declarations(spot: Spot) -> str:
     """The lines that stand twice declare; they do not work."""
-    near = [
-        node
-        for node in ast.walk(spot.source.tree)
-        if isinstance(node, ast.stmt) and spot.line <= node.lineno < spot.line + _length(spot.message)
-    ]
-    working = [node for node in near if not _is_declaration(node)]
+    end = spot.line + _length(spot.message)
+    inside = {node for function in spot.source.functions for node in ast.walk(function) if isinstance(node, ast.stmt)}
+    working = [node for node in inside if spot.line <= node.lineno < end and not _is_declaration(node)]
     return "" if len(working) >= WORKING else "signatures, data or documentation, not code that works"
 
 
@@ -98,6 +95,8 @@ def harmless_silence(spot: Spot) -> str:
         return "an optional import"
     if body and all(_called(node) in CLEANUP for node in body):
         return "a last attempt to clean up"
+    if any(isinstance(node, ast.Return) for node in body):
+        return "what follows is the answer when this fails"
     if _LAST_ACTS.search(spot.source.symbol(spot.line)):
         return "a last act, after which nobody listens"
     return ""
@@ -128,7 +127,11 @@ def own_text(spot: Spot) -> str:
 
 def own_bytes(spot: Spot) -> str:
     """What is read was written a moment before, in the same expression."""
-    return "it reads back what it wrote itself" if ".dumps(" in "".join(spot.around(0, 1)) else ""
+    line = spot.source.lines[spot.line - 1]
+    read = re.search(r"loads\((self\.\w+)\)", line)
+    if ".dumps(" in line or (read and re.search(rf"{re.escape(read[1])}\b.* = .*dumps\(", spot.source.text)):
+        return "it reads back what it wrote itself"
+    return ""
 
 
 def no_secret(spot: Spot) -> str:
@@ -144,6 +147,8 @@ def unseen_names(spot: Spot) -> str:
     stars = any(node.names[0].name == "*" for node in spot.source.nodes(ast.ImportFrom))
     if stars or "globals()" in spot.source.text or "exec(" in spot.source.text:
         return "names are put into this module in ways that no linter sees"
+    if _is_tried(spot) or (spot.function is not None and "NameError" in ast.unparse(spot.function)):
+        return "whether the name is there is tried first"
     return ""
 
 
@@ -164,10 +169,10 @@ def never_changed(spot: Spot) -> str:
 
 def probe(spot: Spot) -> str:
     """An attribute is read to see whether it is there, or a notebook shows a value."""
-    if re.search(r"^\s*#\s*%%|get_ipython\(", spot.source.text, re.MULTILINE):
-        return "a notebook's cell shows its last value"
-    tried = [node for node in spot.source.nodes(ast.Try) if node.lineno < spot.line <= (node.body[-1].end_lineno or 0)]
-    return "it is read to see whether it is there" if tried else ""
+    if _is_tried(spot):
+        return "it is read to see whether it is there"
+    is_notebook = re.search(r"^#\s*%%", spot.source.text, re.MULTILINE)
+    return "a notebook's cell shows its last value" if is_notebook else ""
 
 
 def called_at_once(spot: Spot) -> str:
@@ -176,13 +181,27 @@ def called_at_once(spot: Spot) -> str:
         r"\b(sorted|sort|min|max|map|filter|any|all|sum|sub|next|groupby|reduce)\(", spot.source.line(spot.line)
     ):
         return "the closure is called before the loop goes on"
+    if spot.function is None:
+        return ""
     name = re.search(r"`(\w+)`", spot.message)
-    if name and spot.function is not None and name[1] in _bound(spot.function):
+    if name and name[1] in _bound(spot.function):
         return "the name is the function's own"
-    return ""
+    return "" if _escapes(spot.function.name, spot.source) else "the function is called at once and never kept"
 
 
 # --- what the syntax says ---
+
+
+def _is_tried(spot: Spot) -> bool:
+    tries = spot.source.nodes(ast.Try)
+    return any(node.lineno < spot.line <= (node.body[-1].end_lineno or 0) for node in tries)
+
+
+def _escapes(name: str, source: Source) -> bool:
+    """Say whether a function is used otherwise than by calling it."""
+    called = {id(call.func) for call in source.nodes(ast.Call)}
+    used = [node for node in source.nodes(ast.Name) if node.id == name and isinstance(node.ctx, ast.Load)]
+    return any(id(node) not in called for node in used)
 
 
 def _branches(node: ast.Match | ast.If) -> Iterator[list[ast.stmt]]:

@@ -9,6 +9,8 @@ from remit.teams.audit.finding import WEIGHT, Finding, Severity, Skill, worst_fi
 from remit.teams.audit.place import place_of
 from remit.teams.audit.ruff import SECOND_OPINIONS
 
+PATH_BYTES = 150
+"""A longer path makes no key."""
 SHARED = frozenset(SECOND_OPINIONS.values())
 """Rules that the code view and the security view both look for, with tools of their own."""
 
@@ -30,7 +32,7 @@ def judgements(findings: Iterable[Finding], skill: Skill, quota: int) -> dict[st
     """Give what a skill says about the files it worries about most: shipped ones with a finding above low."""
     by_path: dict[str, list[Finding]] = {}
     for finding in findings:
-        if place_of(finding.path) == "shipped":
+        if place_of(finding.path) == "shipped" and len(finding.path.encode()) <= PATH_BYTES:
             by_path.setdefault(finding.path, []).append(finding)
     said = {
         path: Judgement(skill=skill, risk=risk_of(group), reason=min(group, key=worst_first).message)

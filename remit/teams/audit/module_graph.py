@@ -1,6 +1,7 @@
 """Which module imports which when it is imported, and the cycles among them."""
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -11,6 +12,8 @@ from remit.teams.audit.source import Source, children, parsed, statements
 
 _BLOCKS = (ast.Module, ast.ClassDef, ast.If, ast.Try, ast.With, ast.ExceptHandler, ast.For, ast.While)
 """What runs at import time and may hold an import."""
+_NEVER_RUNS = re.compile(r"TYPE_CHECKING|__name__ == ['\"]__main__")
+"""Conditions under which nothing is imported when somebody else imports the module."""
 SHOWN = 4
 """Modules of a cycle that are named."""
 
@@ -113,7 +116,9 @@ def at_start(tree: ast.Module) -> Iterator[Import]:
         node = waiting.pop()
         if isinstance(node, Import):
             yield node
-        elif isinstance(node, _BLOCKS) and not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)):
+        elif isinstance(node, _BLOCKS) and not (
+            isinstance(node, ast.If) and _NEVER_RUNS.search(ast.unparse(node.test))
+        ):
             waiting.extend(reversed(children(node)))
 
 

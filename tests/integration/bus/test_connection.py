@@ -109,6 +109,25 @@ async def test_a_subject_cannot_carry_a_second_command(bus: Bus) -> None:
         await bus.publish("a\r\nPUB b 1\r\nx", b"")
 
 
+async def test_a_flush_that_was_given_up_hurts_nobody(bus: Bus) -> None:
+    for _ in range(3):
+        flushing = asyncio.create_task(bus.flush())
+        await asyncio.sleep(0)
+        flushing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await flushing
+
+    await bus.flush(2)
+
+
+async def test_a_subscription_is_heard_from_the_moment_it_is_given(nats_server: NatsServer, bus: Bus) -> None:
+    other = await Bus.connect(nats_server.url, name="other")
+    for number in range(100):
+        await answer_with(other, f"echo.{number}")
+        assert (await bus.request(f"echo.{number}", b"x")).data == b"x"
+    await other.close()
+
+
 async def test_members_of_a_queue_share_the_messages(bus: Bus) -> None:
     got: list[str] = []
     await bus.subscribe("work", lambda _: got.append("one"), queue="pool")

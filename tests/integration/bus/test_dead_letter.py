@@ -117,7 +117,8 @@ def first_dispatch(start: RunStarted) -> RunStep:
         contract="support.ticket.v1",
         deadline_at=datetime.now(UTC),
         rule="plan",
-        start=start,
+        body=start.input,  # a first dispatch carries the input once
+        start=msgspec.structs.replace(start, input=msgspec.Raw(b"{}")),
     )
 
 
