@@ -28,10 +28,11 @@ from remit.contracts.step import Refused
 from remit.contracts.task import RunFinished, TaskRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from types import TracebackType
     from typing import Self
 
+    from remit.bus.connection import Subscription
     from remit.bus.journal import Entry
     from remit.places import Place
 
@@ -126,6 +127,10 @@ class Client:
     async def last_task(self) -> int:
         """Give the sequence of the newest task: the newest run is called after it."""
         return (await stream.state(self.bus, subject.TASKS)).last_seq
+
+    async def live(self, run: str, hear: Callable[[bytes], None]) -> Subscription:
+        """Call `hear` with what the steps of a run say while they work; nothing of it is stored."""
+        return await self.bus.subscribe(subject.live(run, "*"), lambda message: hear(message.data))
 
     # --- control ---------------------------------------------------------------------------------
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from remit.embedded import Embedded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import FrameType, TracebackType
     from typing import Self
 
@@ -26,7 +29,7 @@ _LOOK_S: Final = 2.0
 class Interrupts:
     """While this lasts, the first SIGINT or SIGTERM raises KeyboardInterrupt and the second ends the process.
 
-    At once means without any clean-up: Ray's processes and nats-server are told of our end by the kernel.
+    At once means without any clean-up: every process below this one is killed, which the journal survives.
     """
 
     def __init__(self) -> None:
@@ -45,7 +48,7 @@ class Interrupts:
 
     def _take(self, _number: int, _frame: FrameType | None) -> None:
         if self.is_ending:
-            os._exit(INTERRUPTED)
+            end_at_once()
         self.is_ending = True
         raise KeyboardInterrupt
 
@@ -54,6 +57,39 @@ class Interrupts:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what getsignal gave
+
+
+def end_at_once() -> NoReturn:
+    """This process and all below it are gone. Ray's workers would notice late, and its threads may crash our exit."""
+    for pid in descendants(os.getpid(), _parents()):
+        with suppress(ProcessLookupError, PermissionError):  # it ended by itself
+            os.kill(pid, signal.SIGKILL)
+    sys.stdout.flush()
+    os._exit(INTERRUPTED)
+
+
+def descendants(pid: int, parents: Mapping[int, int]) -> list[int]:
+    """Give every process below one, nearest first."""
+    found, todo = list[int](), [pid]
+    while todo:
+        above = todo.pop(0)
+        below = [child for child, parent in parents.items() if parent == above]
+        found += below
+        todo += below
+    return found
+
+
+def _parents() -> dict[int, int]:
+    """Give the parent of every process of this machine."""
+    if not Path("/proc/self/stat").exists():
+        said = subprocess.run(["/bin/ps", "-axo", "pid=,ppid="], check=True, capture_output=True, text=True).stdout
+        return {int(pid): int(parent) for pid, parent in (line.split() for line in said.splitlines())}
+    found: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended while we looked
+            # The name in brackets may hold anything, so it is cut off at its last bracket.
+            found[int(path.parent.name)] = int(path.read_text(errors="replace").rpartition(")")[2].split()[1])
+    return found
 
 
 @contextmanager
@@ -82,8 +118,8 @@ def _end(deployment: Embedded) -> None:
         deployment.stop()
 
 
-def wait(deployment: Embedded) -> None:
-    """Return never; a nats-server that died is started again.
+def wait(deployment: Embedded) -> NoReturn:
+    """Tend the deployment; a nats-server that died is started again.
 
     Raises:
         KeyboardInterrupt: a signal came.

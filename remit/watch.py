@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LOOK_S: Final = 2.0
 """How long news may be overlooked: what wakes us is heard at most once."""
+EVERY_S: Final = 0.02
+"""A busy run is read in groups of what came meanwhile."""
 PARKED_S: Final = 0.3
 """A run that rests on a review for so long will not go on by itself."""
 OUTAGE_S: Final = 60.0
@@ -41,6 +43,7 @@ async def follow(client: Client, history: History, *, stops_when_parked: bool = 
                 yield entry
             if history.finished is not None:
                 return
+            await asyncio.sleep(EVERY_S)
             may_stop = stops_when_parked and history.is_parked
             if not await _happens(news, PARKED_S if may_stop else LOOK_S) and may_stop:
                 return

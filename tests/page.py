@@ -50,14 +50,12 @@ class Page:
             if item["language"] == language
         ]
 
-    def rows(self, heading: str) -> list[tuple[str, ...]]:
-        """Give the rows of the tables under a heading, their heads left out."""
-        section = re.split(rf"^#+ {re.escape(heading)}$", self.text, maxsplit=1, flags=re.MULTILINE)[1]
-        section = re.split(r"^#+ ", section, maxsplit=1, flags=re.MULTILINE)[0]
-        tables = re.split(r"^\|(?:-+\|)+$", section, flags=re.MULTILINE)[1:]
-        return [tuple(map(str.strip, row["cells"].split("|"))) for table in tables for row in _ROW.finditer(_own(table))]
-
-
-def _own(table: str) -> str:
-    """Give the lines of one table: what follows its first empty line is another's."""
-    return table.partition("\n\n")[0]
+    def rows(self, heading: str = "") -> list[tuple[str, ...]]:
+        """Give the rows of the tables under a heading, or of the whole page; the heads of tables are left out."""
+        text = _FENCE.sub("", self.text)  # a comment in a block is no heading
+        if heading:
+            text = re.split(rf"^#+ {re.escape(heading)}$", text, maxsplit=1, flags=re.MULTILINE)[1]
+            text = re.split(r"^#+ ", text, maxsplit=1, flags=re.MULTILINE)[0]
+        tables = re.split(r"^\|(?:-+\|)+$", text, flags=re.MULTILINE)[1:]
+        own = [table.partition("\n\n")[0] for table in tables]
+        return [tuple(map(str.strip, row["cells"].split("|"))) for table in own for row in _ROW.finditer(table)]

@@ -73,7 +73,7 @@ def read(address: str, body: bytes, gateway: str) -> tuple[str, CallTool]:
         MalformedMessageError: the body does not fit, or says something else than its subject.
     """
     agent = subject.last_token(address)
-    call = _decoded(CallTool, body)
+    call = decode(CallTool, body)
     if not (is_run(call.run_id) and _STEP.fullmatch(call.step) and call.step != LANE):
         raise MalformedMessageError("this names no step", where="$.run_id, $.step", got=f"{call.run_id} {call.step}")
     if not _POSITION.fullmatch(call.position) or call.epoch < 1:
@@ -228,13 +228,6 @@ def _below(error: RemitError, path: str) -> MalformedMessageError:
         expected=error.expected,
         got=error.got,
     )
-
-
-def _decoded(kind: type[CallTool], body: bytes) -> CallTool:
-    try:
-        return decode(kind, body)
-    except RecursionError as error:
-        raise MalformedMessageError("nested too deeply", where="$") from error
 
 
 def _short(text: str, limit: int) -> str:

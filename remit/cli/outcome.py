@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from remit.places import Place
 
 _RESULT_SHOWN = 2_000
+AUDIT = "remit.teams.audit"
+"""The shipped team, whose result is said in words of its own."""
 
 
 def follower(output: Output) -> Callable[[Entry], None]:
@@ -37,8 +39,21 @@ def say_end(history: History, place: Place, output: Output) -> int:
     """Print how a run ended, or how to decide what it waits for; give the exit code."""
     if history.finished is None:
         return say_parked(history, place.name, output)
-    say.one(say.data(history.finished), output, text=text_of(history.finished))
+    next_ = f"remit run show {history.run_id} --context {place.name}"
+    lines = [*_closing(history.finished, place), f"next: {next_}"]
+    say.one(say.data(history.finished) | {"context": place.name, "next": next_}, output, text="\n".join(lines))
     return fault.BY_OUTCOME[history.finished.outcome]
+
+
+def _closing(finished: RunFinished, place: Place) -> Sequence[str]:
+    """A complete audit says what it found; any other run, what became of it."""
+    from remit.contracts.message import NULL
+
+    if place.team_ref != AUDIT or finished.outcome != "complete" or finished.result == NULL:
+        return (text_of(finished),)
+    from remit.teams.audit.summary import summary
+
+    return [plain(item) for item in summary(bytes(finished.result))]
 
 
 def text_of(finished: RunFinished) -> str:

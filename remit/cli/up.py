@@ -56,8 +56,9 @@ def command(team: str, *, name: str, port: int | None, durability: Durability, o
     except KeyboardInterrupt:
         if output == "table":
             click.echo("stopped; what is open goes on at the next `remit up`", err=True)
-        return fault.DONE if was_up else foreground.INTERRUPTED
-    return fault.DONE
+        if not was_up:
+            foreground.end_at_once()
+        return fault.DONE
 
 
 def _port(chosen: int | None) -> int | None:

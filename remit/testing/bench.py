@@ -180,11 +180,13 @@ class Bench:
         extra: dict[str, object] = {"intent": intent} if tool.wants_intent else {}
         if tool.wants_scope:
             extra["scope"] = ToolScope(
-                run_id="r1", step=step, role="bench", intent=intent, scratch=self._folder(), data=self.data
+                run_id="r1", step=step, role="bench", intent=intent, scratch=self.scratch, data=self.data
             )
         return tool.body(**given, **extra)
 
-    def _folder(self) -> Path:
+    @property
+    def scratch(self) -> Path:
+        """The folder that tools get as the run's scratch folder."""
         if self._scratch is None:
             self._scratch = Path(tempfile.mkdtemp(prefix="remit-bench-"))
             weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)

@@ -5,109 +5,35 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import sys
 from collections import Counter
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import psutil
 import pytest
 
-from remit import places
-from remit.bus.connection import Bus
-from remit.bus.identity import Credentials
 from remit.bus.journal import Journal
 from remit.bus.submit import TaskClient
-from remit.contracts.control import AskStatus, ControlDone, DecideReview, TeamStatus
+from remit.contracts.control import ControlDone, DecideReview
 from remit.contracts.message import decode, decode_any, encode
 from remit.contracts.review import ReviewOpened
 from remit.contracts.step import Refused
 from remit.contracts.task import RunFinished
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from remit.bus.connection import Bus
+    from tests.acceptance.conftest import World
 
-HERE = Path(__file__).parent / "teams"
 RUNS = int(os.environ.get("CHAOS_RUNS", "60"))
 KILLS = int(os.environ.get("CHAOS_KILLS", "3"))
 KINDS = ("HostActor", "GatewayActor", "SupervisorActor")
 FROZEN_S = 8.0
-START_S = 120.0
-
-
-class World:
-    """A deployment and an effect server, both in processes of their own."""
-
-    def __init__(self, serving: asyncio.subprocess.Process, place: places.Place, effects: int) -> None:
-        self.serving = serving
-        self.place = place
-        self.effects = effects
-
-    async def bus(self, name: str, credentials: str) -> Bus:
-        return await Bus.connect(self.place.url, name=name, credentials=Credentials.read(Path(credentials)))
-
-    def processes(self, kind: str) -> list[psutil.Process]:
-        found = []
-        for child in psutil.Process(self.serving.pid).children(recursive=True):
-            with suppress(psutil.Error):
-                if " ".join(child.cmdline()).startswith(f"ray::{kind}"):
-                    found.append(child)
-        return found
-
-    async def counted(self) -> Counter[str]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.effects)
-        writer.write(b"all - -\n")
-        lines = (await reader.read()).decode().splitlines()
-        writer.close()
-        return Counter({name: int(count) for count, _, name in (line.partition(" ") for line in lines)})
-
-    async def ready(self, operator: Bus) -> None:
-        async with asyncio.timeout(START_S):
-            while not is_ready(await self.status(operator)):
-                await asyncio.sleep(0.1)
-
-    async def status(self, operator: Bus) -> TeamStatus:
-        return decode(TeamStatus, (await operator.request("remit.ctl.status.operator", encode(AskStatus()))).data)
-
-
-def is_ready(status: TeamStatus) -> bool:
-    return bool(status.gateways) and all(role.ready >= role.desired for role in status.roles)
-
-
-@pytest.fixture
-async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setenv(places.HOME, str(tmp_path))
-    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-    pipe = asyncio.subprocess.PIPE
-    effects = await asyncio.create_subprocess_exec(sys.executable, str(HERE / "chaos" / "effects.py"), stdout=pipe)
-    assert effects.stdout is not None
-    port = int(await effects.stdout.readline())
-    serving = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(HERE / "serve.py"),
-        str(HERE / "chaos"),
-        stdin=pipe,
-        stdout=pipe,
-        env={**os.environ, "EFFECTS_PORT": str(port)},
-    )
-    assert serving.stdout is not None
-    assert serving.stdin is not None
-    try:
-        line = await asyncio.wait_for(serving.stdout.readline(), START_S)
-        assert line == b"ready\n"
-        yield World(serving, places.read("chaos"), port)
-    finally:
-        serving.stdin.close()
-        await asyncio.wait_for(serving.wait(), 60)
-        effects.terminate()
-        await effects.wait()
 
 
 async def kill_in_turn(world: World, kills: int, seed: int) -> Counter[str]:
     """Kill one process of each kind, again and again, whenever one of that kind is there."""
-    dice, killed = random.Random(seed), Counter[str]()
+    dice, killed = random.Random(seed), Counter[str]()  # noqa: S311  # the same deaths every time
     while any(killed[kind] < kills for kind in KINDS):
         kind = dice.choice([kind for kind in KINDS if killed[kind] < kills])
         victims = world.processes(kind)
@@ -164,10 +90,7 @@ async def outcomes(tasks: TaskClient, operator: Bus, world: World, runs: list[st
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_runs_survive_killed_and_frozen_processes_and_no_effect_happens_twice(world: World) -> None:
-    operator = await world.bus("operator", world.place.operator)
-    publisher = await world.bus("publisher", world.place.publisher)
-    tasks = TaskClient(publisher)
-    await world.ready(operator)
+    operator, tasks = world.operator, TaskClient(world.publisher)
 
     async def submit(number: int) -> str:
         return await tasks.submit("job", encode({"goal": "once", "input": {"number": number}}))
@@ -175,7 +98,7 @@ async def test_runs_survive_killed_and_frozen_processes_and_no_effect_happens_tw
     runs = [await submit(number) for number in range(RUNS)]
     freezing = asyncio.create_task(freeze_one_host(world))
     killing = asyncio.create_task(kill_in_turn(world, KILLS, seed=RUNS))
-    late = []
+    late: list[str] = []
     while not killing.done():  # so that there is something in flight at every kill
         late.append(await submit(RUNS + len(late)))
         await asyncio.sleep(0.2)
@@ -191,5 +114,3 @@ async def test_runs_survive_killed_and_frozen_processes_and_no_effect_happens_tw
     opened = {entry.subject.split(".")[2] async for entry in Journal(operator).read("remit.run.*._.*.review_opened")}
     assert in_doubt == opened
     assert killing.result() == dict.fromkeys(KINDS, KILLS)
-    await publisher.close()
-    await operator.close()

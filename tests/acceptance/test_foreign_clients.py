@@ -14,18 +14,20 @@ from typing import TYPE_CHECKING
 import nats
 import pytest
 
-from remit import places
+from tests.acceptance.served import served
 from tests.page import Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from remit import places
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 HERE = Path(__file__).parent
 PAGE = Page("docs/foreign-clients.md")
 PACKAGES = ("@nats-io/transport-node@3", "@nats-io/jetstream@3")
-STOP_S, DRIVE_S, INSTALL_S = 60.0, 100.0, 100.0
+DRIVE_S, INSTALL_S = 100.0, 100.0
 
 GOOD = '{"goal":"answer ticket 7","input":{"customer":"a@b.c","text":"broken"}}'
 WRONG = '{"goal":"answer ticket 8","input":{"customer":7,"text":"broken"}}'
@@ -34,22 +36,8 @@ DEEP = f'{{"goal":"x","input":{"[" * 20_000}{"]" * 20_000}}}'
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[places.Place]:
-    """A deployment of the smallest team, in a process of its own and with a state directory of its own."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(places.HOME, str(home))
-        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-        command = [sys.executable, HERE / "teams" / "serve.py", HERE / "teams" / "support"]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as serving:
-            assert serving.stdin is not None
-            assert serving.stdout is not None
-            try:
-                assert serving.stdout.readline() == "ready\n"
-                yield places.read("support")
-            finally:
-                serving.stdin.close()
-                serving.wait(STOP_S)
-    assert serving.returncode == 0
+    with served(HERE / "teams" / "support", home=tmp_path_factory.mktemp("home")) as place:
+        yield place
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import msgspec
 
 from remit.bus import subject
 from remit.bus.journal import Entry
@@ -233,7 +232,7 @@ def same(run: RunState) -> object:
 
 def _step(step: StepState) -> object:
     return (
-        msgspec.to_builtins(step.work),
+        encode(step.work),
         step.status,
         step.lease and step.lease.agent,
         step.lease_seq,

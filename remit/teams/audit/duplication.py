@@ -10,7 +10,7 @@ from remit.teams.audit.source import Source
 
 WINDOW = 10
 """Lines of code that must be equal before anything is said."""
-_TRIVIAL = ("#", "import ", "from ", "@")
+_TRIVIAL = ("#", "@")
 _MIN_CHARACTERS = 4
 
 
@@ -42,7 +42,7 @@ def _code(item: Unit) -> _Code:
     kept = [
         (line.strip(), number)
         for number, line in enumerate(item.source.lines, 1)
-        if number not in item.prose and len(line.strip()) >= _MIN_CHARACTERS
+        if number not in item.idle and len(line.strip()) >= _MIN_CHARACTERS
         if not line.lstrip().startswith(_TRIVIAL)
     ]
     return _Code(item.source, [line for line, _number in kept], [number for _line, number in kept])

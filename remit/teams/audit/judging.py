@@ -4,8 +4,8 @@ from remit.teams.audit.finding import SEVERITIES, Finding, Severity, Skill, fing
 from remit.teams.audit.rule import Rule, rule_named
 from remit.teams.audit.sighting import Scan, Sighting
 
-_MILD = ("constant command", "subprocess.")
-"""Details that make a finding of its rule a small one."""
+_MILD = (("shell-injection", "constant command"), ("missing-timeout", "subprocess."))
+"""Rules and details that make a small finding: nobody else writes the command; the peer is a local program."""
 
 
 def judge(scan: Scan, skill: Skill) -> list[Finding]:
@@ -40,7 +40,7 @@ def _finding(item: Sighting, skill: Skill, *, nth: int, blob: str) -> Finding:
 
 def severity(rule: Rule, item: Sighting) -> Severity:
     """Say how bad a sighting is: by its rule, its measure, and what it is about."""
-    if item.tool == "ast" and item.detail.startswith(_MILD):
+    if item.tool == "ast" and any(item.rule == name and item.detail.startswith(detail) for name, detail in _MILD):
         return "low"
     steps = [severity for measure, severity in rule.raises if item.measure >= measure]
     return min((rule.severity, *steps), key=SEVERITIES.index)

@@ -29,8 +29,8 @@ class Unit:
     at_start: tuple[Import, ...]
     """Imports that run when the module is imported: not those in functions or for type checkers."""
     imports: tuple[Import, ...]
-    prose: frozenset[int]
-    """Lines of documentation."""
+    idle: frozenset[int]
+    """Lines of documentation and imports."""
 
 
 def unit(source: Source) -> Unit:
@@ -41,13 +41,17 @@ def unit(source: Source) -> Unit:
     """
     tree = parsed(source.text)
     every = statements(tree)
-    texts = [node for node in every if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
+    idle = [node for node in every if isinstance(node, Import) or _is_text(node)]
     return Unit(
         source=source,
         at_start=tuple(at_start(tree)),
         imports=tuple(node for node in every if isinstance(node, Import)),
-        prose=frozenset(line for node in texts for line in range(node.lineno, (node.end_lineno or 0) + 1)),
+        idle=frozenset(line for node in idle for line in range(node.lineno, (node.end_lineno or 0) + 1)),
     )
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 @dataclass(frozen=True)

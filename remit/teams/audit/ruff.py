@@ -16,6 +16,7 @@ from remit.teams.audit.sighting import Blob, Scan, Sighting, clipped
 from remit.teams.audit.source import Source, UnreadableError, load
 
 TIMEOUT_S = 60
+_CODE = re.compile(r"[A-Z]+[0-9]+$")
 _CALLED = re.compile(r"(?P<name>[\w.]+)\(")
 SECOND_OPINIONS = {
     "S102": "dynamic-code",
@@ -36,7 +37,7 @@ DEFECTS = (
     *("F402", "F502", "F503", "F504", "F505", "F506", "F507", "F508", "F509", "F521", "F522", "F523", "F524", "F525"),
     *("F601", "F621", "F622", "F631", "F632", "F633", "F634", "F701", "F702", "F704", "F706", "F707", "F811", "F821"),
     *("F822", "F823", "B002", "B003", "B005", "B006", "B012", "B015", "B016", "B018", "B020", "B021", "B022", "B023"),
-    *("B025", "B029", "B030", "B031", "B032", "B035", "PLE", "PLW0127", "PLW0129", "PLW0133", "PLW0177", "PLW0711"),
+    *("B025", "B029", "B030", "B031", "B032", "B035", "PLE", "PLW0129", "PLW0133", "PLW0177", "PLW0711"),
     *("PLW1501", "PLW2101", "RUF006", "RUF008", "RUF016", "RUF018", "RUF024", "ASYNC210", "ASYNC221", "ASYNC222"),
     *("ASYNC251", "YTT"),
 )
@@ -52,7 +53,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Diagnostic(msgspec.Struct, frozen=True):
-    """One line of ruff's answer; a file that does not parse has no code."""
+    """One line of ruff's answer; for a file that does not parse the code is a word."""
 
     filename: str
     message: str
@@ -106,7 +107,7 @@ def _sightings(root: Path, said: list[Diagnostic]) -> tuple[list[Sighting], tupl
     found: list[Sighting] = []
     for item in said:
         path = os.path.relpath(item.filename, root.resolve())
-        if item.code is None or (source := _source(root, path, sources)) is None:
+        if not _CODE.match(item.code or "") or (source := _source(root, path, sources)) is None:
             continue  # what does not parse or decode is the code view's to say
         found.append(_sighting(source, item))
     return found, tuple(Blob(path=path, digest=source.digest) for path, source in sorted(sources.items()))

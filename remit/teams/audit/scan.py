@@ -70,6 +70,7 @@ def scan_files(root: Path, files: tuple[str, ...], skill: Skill) -> Scan:
             if not error.rule:
                 skipped.append(Skipped(what=path, cause=error.cause))
             elif skill == "code":
+                blobs.setdefault(path, error.digest)
                 found.append(_unreadable(root, path, error))
     return summed(found, blobs, skipped, files=len(files), lines=lines)
 

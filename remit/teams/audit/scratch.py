@@ -38,6 +38,7 @@ def fs_scratch_write(name: str, text: str, at: int = 0, *, intent: str, scope: T
         if open_file.seek(0, os.SEEK_END) < at:
             raise ToolNotDoneError("the scratch file is shorter than this piece's place", where=name, got=str(at))
         open_file.truncate(at)
+        open_file.seek(at)
         open_file.write(text.encode())
     return stored(scope.scratch, name)
 

@@ -23,8 +23,9 @@ _OPENS = re.compile(r"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+(?P<name>\w+)")
 class UnreadableError(Exception):
     """A file that cannot be looked at; `rule` says which finding that is, or is empty if it is none."""
 
-    def __init__(self, rule: str, cause: str, line: int = 1) -> None:
+    def __init__(self, rule: str, cause: str, line: int = 1, *, digest: str = "") -> None:
         super().__init__(cause)
+        self.digest = digest
         self.rule = rule
         self.cause = cause
         self.line = line
@@ -188,7 +189,9 @@ def load(root: Path, path: str) -> Source:
         text = data.decode(encoding)
     except (SyntaxError, UnicodeDecodeError, LookupError) as error:
         line = data[: error.start].count(b"\n") + 1 if isinstance(error, UnicodeDecodeError) else 1
-        raise UnreadableError("undecodable-file", f"its bytes are not {_encoding(error)}", line) from error
+        raise UnreadableError(
+            "undecodable-file", f"its bytes are not {_encoding(error)}", line, digest=blob_digest(data)
+        ) from error
     return Source(path, text.removeprefix("\ufeff"), blob_digest(data))
 
 

@@ -20,16 +20,21 @@ class Tests:
     def __init__(self, graph: ModuleGraph) -> None:
         self.words: set[str] = set()
         self.imported: set[str] = set()
+        self.named: set[str] = set()
+        """What test files are called after: `cart` for `test_cart.py`."""
         for module in graph.modules:
             if place_of(module.source.path) == "test":
                 self.words.update(words_of(module.source))
+                self.named.add(PurePosixPath(module.source.path).stem.removeprefix("test_").removesuffix("_test"))
                 for node in module.unit.imports:
                     self.imported.update(target.source.path for target in graph.imported(module, node))
 
     def mention(self, module: Module) -> bool:
-        """Say whether a test imports a module, or says its name; a name of one word may mean anything."""
+        """Say whether a test imports a module, is called after it, or says its name, if that is no common word."""
         stem = module.name.rpartition(".")[2]
-        return module.source.path in self.imported or ("_" in stem.strip("_") and stem in self.words)
+        bare = stem.strip("_")
+        is_said = bare in self.named or ("_" in bare and stem in self.words)
+        return is_said or module.source.path in self.imported
 
 
 def sightings(graph: ModuleGraph, shipped: frozenset[str]) -> Iterator[Sighting]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from remit.contracts.step import Parked, Refused, Superseded
-from remit.contracts.tool import ToolAnswered
+from remit.contracts.tool import ToolAnswered, ToolCalled
 
 if TYPE_CHECKING:
     from tests.integration.tools.conftest import Answer, Floor
@@ -169,6 +169,33 @@ async def test_a_gateway_that_took_over_and_died_is_taken_over_in_turn(floor: Fl
     assert value(answer) == b'"A"'
     assert hits(floor) == 1
     assert await floor.entries() == ["0.called", "0t1.called", "0t2.called", "0.returned"]
+
+
+async def test_a_gateway_that_was_given_up_too_early_and_finishes_is_believed(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its outcome lands after the other gateway looked for one and before that one begins."""
+    await floor.gateway("gw-1")
+    second = await floor.gateway("gw-2")
+    ledger = second._effects._ledger
+    performer = ledger.performer
+
+    async def performer_that_finishes_now(intent: ToolCalled) -> tuple[ToolCalled, int]:
+        await floor.effects.release()
+        await floor.stored("returned")
+        return await performer(intent)
+
+    monkeypatch.setattr(ledger, "performer", performer_that_finishes_now)
+    await floor.lease(epoch=1, gateway="gw-1")
+    await floor.effects.hold("depart")
+    asking = asyncio.create_task(floor.call("look", what="a"))
+    await floor.effects.seen("depart")
+    await floor.lease(epoch=2, agent="clerk-b2", gateway="gw-2", gone=("gw-1",))
+
+    answer = await floor.call("look", epoch=2, agent="clerk-b2", gateway="gw-2", what="a")
+
+    assert value(answer) == value(await asking) == b'"A"'
+    assert hits(floor) == 1
 
 
 async def test_a_zombie_cannot_have_an_open_call_taken_over(floor: Floor) -> None:

@@ -59,10 +59,16 @@ class Worker(Role[Job, Done]):
         return Done(number=work.number)
 
 
+class Runner(Role[Job, Done]):
+    async def handle(self, work: Job, ctx: Context) -> Done:
+        await ctx.call(put, number=work.number)
+        return Done(number=work.number)
+
+
 async def think() -> int:
     """Take a moment, so that there is time to die."""
     await asyncio.sleep(0.1)
     return os.getpid()
 
 
-team = Team("chaos", roles=[Worker], tools=[put, book, ring], workflows={"job": Worker})
+team = Team("chaos", roles=[Worker, Runner], tools=[put, book, ring], workflows={"job": Worker, "quick": Runner})

@@ -1,0 +1,125 @@
+"""Audit a repository on this machine: a deployment of its own, one run, a person's decision, and down again."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+from typing import TYPE_CHECKING, Final
+
+from remit import deciding, foreground, loader
+from remit.client import Client
+from remit.contracts.errors import UsageError
+from remit.contracts.message import raw
+from remit.contracts.task import TaskRequest
+from remit.history import History
+from remit.progress import Progress
+from remit.watch import follow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from remit.bus.journal import Entry
+    from remit.contracts.control import DecideReview
+    from remit.contracts.review import ReviewOpened
+    from remit.embedded import Embedded
+    from remit.places import Place
+
+TEAM: Final = "remit.teams.audit"
+WORKFLOW: Final = "audit"
+_SKIPPED: Final = frozenset({".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", ".remit"})
+
+
+def repository(path: Path) -> Path:
+    """Give the folder to audit, absolute.
+
+    Raises:
+        UsageError: there is none, it cannot be read, or it holds no Python.
+    """
+    where = path.expanduser().resolve()
+    if not where.exists():
+        raise UsageError("there is nothing to audit", where=str(path), expected="a folder", fix="remit audit PATH")
+    if not where.is_dir():
+        raise UsageError("this is no folder", where=str(path), expected="a folder", got="a file")
+    if not os.access(where, os.R_OK | os.X_OK):
+        raise UsageError("this folder may not be read", where=str(path))
+    if not _holds_python(where):
+        raise UsageError("there is no Python here", where=str(path), expected="at least one .py file")
+    return where
+
+
+def _holds_python(folder: Path) -> bool:
+    for _root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in _SKIPPED]
+        if any(name.endswith(".py") for name in files):
+            return True
+    return False
+
+
+def deployment_name(repository: Path) -> str:
+    """Name the deployment of a repository: no two folders share their data."""
+    slug = re.sub(r"[^a-z0-9]+", "-", repository.name.lower()).strip("-")[:24] or "root"
+    return f"audit-{slug}-{hashlib.sha256(str(repository).encode()).hexdigest()[:8]}"
+
+
+def request(repository: Path, out: Path | None) -> TaskRequest:
+    """Give the task."""
+    given = {"path": str(repository)} | ({"out": str(out.expanduser().resolve())} if out is not None else {})
+    return TaskRequest(goal=f"audit {repository}", input=raw(given))
+
+
+class Audit:
+    """One audit: `run` is followed until it is finished, or nobody decides what it waits for."""
+
+    def __init__(
+        self,
+        *,
+        show: Callable[[Progress], AbstractContextManager[Callable[[Entry], None]]],
+        decide: Callable[[ReviewOpened, History, Place], DecideReview | None],
+    ) -> None:
+        self._show = show
+        self._decide = decide
+
+    def run(self, repository: Path, out: Path | None) -> tuple[History, Place]:
+        """The deployment was up for as long as this took; give what became of the run.
+
+        Raises: as `Embedded.start`; KeyboardInterrupt. No process is left, and the run goes on later.
+        """
+        loaded = loader.load(TEAM)
+        name = deployment_name(repository)
+        with foreground.deployed(loaded, name=name, port=None, durability="embedded") as up:
+            return self._work(up, request(repository, out)), up.place
+
+    def _work(self, up: Embedded, task: TaskRequest) -> History:
+        history = asyncio.run(_submitted(up.place, task))
+        progress = Progress(history)
+        while True:
+            with self._show(progress) as tell:
+                asyncio.run(_followed(up.place, progress, tell))
+            wishes = [self._decide(opened, history, up.place) for opened in history.open_reviews]
+            wanted = [wish for wish in wishes if wish is not None]
+            if not wanted:
+                return history
+            asyncio.run(_decided(up.place, wanted))
+
+
+async def _submitted(place: Place, task: TaskRequest) -> History:
+    async with await Client.connect(place) as client:
+        return History(await client.submit(WORKFLOW, task))
+
+
+async def _followed(place: Place, progress: Progress, tell: Callable[[Entry], None]) -> None:
+    async with await Client.connect(place) as client:
+        heard = await client.live(progress.history.run_id, progress.hear)
+        async for entry in follow(client, progress.history, stops_when_parked=True):
+            tell(entry)
+        heard.drop()
+
+
+async def _decided(place: Place, wishes: list[DecideReview]) -> None:
+    async with await Client.connect(place) as client:
+        for wish in wishes:
+            await deciding.decide(client, wish)

@@ -1,0 +1,97 @@
+"""`remit audit`: audits a Python repository; a person agrees before anything is written."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from remit.cli import option, outcome, screen
+from remit.cli.option import output as output_option
+from remit.contracts.control import DecideReview
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from remit.bus.journal import Entry
+    from remit.cli.say import Output
+    from remit.contracts.review import ReviewOpened
+    from remit.history import History
+    from remit.places import Place
+    from remit.progress import Progress
+
+_BY_YES = "approved by --yes"
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path), default=Path())
+@click.option("--yes", is_flag=True, help="Approve what the audit wants to write; the evidence says so.")
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="Where the report goes; else PATH/.remit.")
+@output_option
+def command(path: Path, *, yes: bool, out: Path | None, output: Output) -> int:
+    """Audit the Python repository at PATH. Nothing is written there before a person agrees."""
+    from remit.audit import Audit, repository
+
+    option.quiet()
+    where = repository(path)
+    if output == "table":
+        click.echo(f"auditing {where}: nats-server, Ray and six roles are starting", err=True)
+
+    @contextmanager
+    def show(progress: Progress) -> Iterator[Callable[[Entry], None]]:
+        with screen.shown(progress, output) as shown:
+            yield shown.tell
+
+    def decide(opened: ReviewOpened, history: History, place: Place) -> DecideReview | None:
+        if yes and opened.kind != "in_doubt":  # what nobody knows, no option decides
+            return wish(opened, "approved", _BY_YES)
+        if output == "table" and sys.stdin.isatty() and sys.stdout.isatty():
+            return _asked(opened, history, place)
+        return None
+
+    try:
+        history, place = Audit(show=show, decide=decide).run(where, out)
+    except KeyboardInterrupt:
+        from remit import foreground
+
+        click.echo("stopped; the audit goes on with `remit audit` of the same folder", err=True)
+        foreground.end_at_once()
+    return outcome.say_end(history, place, output)
+
+
+def wish(opened: ReviewOpened, decision: str, reason: str) -> DecideReview:
+    """Give the decision of whoever sits here."""
+    is_yes = decision == "approved"
+    return DecideReview(
+        review_id=opened.review_id,
+        subject=opened.subject,
+        decision="approved" if is_yes else "rejected",
+        reason=reason,
+        resolution="again" if is_yes and opened.kind == "in_doubt" else "",
+        by=getpass.getuser(),
+    )
+
+
+def _asked(opened: ReviewOpened, history: History, place: Place) -> DecideReview | None:
+    """Give what the person at the terminal decides; nothing if they leave it for later."""
+    from remit.cli import preview
+
+    click.echo(f"\n{opened.review_id}  {preview.headline(opened)}")
+    while True:
+        match (
+            click.prompt("[a]pprove [r]eject [d]iff [w]hy [l]ater", default="w", show_default=False).strip().lower()[:1]
+        ):
+            case "a":
+                return wish(opened, "approved", "")
+            case "r":
+                return wish(opened, "rejected", click.prompt("why", default="", show_default=False))
+            case "d":
+                click.echo_via_pager(preview.difference(opened, place))
+            case "l":
+                return None
+            case _:
+                click.echo(preview.why(opened, history))

@@ -1,0 +1,162 @@
+"""Try a deployment: versions, disk, a real journaled write and read, and what is separated and what is not."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import time
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from remit import offline, places
+from remit.bus import stream, subject, topology
+from remit.bus.embedded import binary
+from remit.contracts.errors import AnswerTimeoutError, NotFoundError, RemitError, sentence
+from remit.contracts.task import TaskRequest
+
+if TYPE_CHECKING:
+    from remit.client import Client
+    from remit.places import Place
+
+State = Literal["good", "bad", "note"]
+PROBE: Final = "remit_doctor"
+"""No team has this workflow: the supervisor refuses the task, and that outcome is what is read back."""
+_ANSWER_S: Final = 5.0
+_DISK_FREE_BYTES: Final = 1024**3
+_PACKAGES: Final = ("remit", "ray", "nats-py", "msgspec")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    state: State
+    said: str
+
+
+def look_here() -> list[Finding]:
+    """Look at this machine, whatever is deployed."""
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in _PACKAGES)
+    found = [_note("versions", f"python {platform.python_version()}, {versions}")]
+    try:
+        found.append(_good("nats-server", f"found at {binary()}"))
+    except RemitError as error:
+        found.append(_bad("nats-server", error))
+    return [*found, _disk(places.home())]
+
+
+def _disk(path: Path) -> Finding:
+    there = next(folder for folder in (path, *path.parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    said = f"{free / 1024**3:.1f} GiB free at {there}"
+    return Finding(what="disk", state="good" if free > _DISK_FREE_BYTES else "bad", said=said)
+
+
+async def look_at(client: Client) -> list[Finding]:
+    """Look at a deployment that answers: its server, its streams, its supervisor, one task through all of them."""
+    found = [await _server(client), await _durability(client)]
+    for look in (_supervisor, _round_trip):
+        try:
+            found.append(await look(client))
+        except RemitError as error:
+            found.append(_bad(_NAMES[look.__name__], error))
+    return found
+
+
+_NAMES: Final = {"_supervisor": "supervisor", "_round_trip": "write and read"}
+
+
+async def _server(client: Client) -> Finding:
+    try:
+        await topology.verify(client.bus)
+    except RemitError as error:
+        return _bad("server", error)
+    return _good("server", f"nats-server {client.bus.server_version} at {client.place.url}")
+
+
+async def _durability(client: Client) -> Finding:
+    state = await stream.state(client.bus, subject.JOURNAL)
+    held = f"{state.messages} entries, {state.bytes / 1024**2:.1f} MiB in the journal"
+    if not offline.is_embedded(client.place):
+        return _note("durability", f"{held}; the server's own settings decide")
+    if offline.durability(Path(client.place.data)) == "durable":
+        return _good("durability", f"durable: every entry is synced before it counts; one copy; {held}")
+    return _note("durability", f"embedded: survives any crash of processes, not a loss of power; one copy; {held}")
+
+
+async def _supervisor(client: Client) -> Finding:
+    status = await client.status()
+    waiting = [f"{role.role}: {role.pending_reason}" for role in status.roles if role.pending_reason]
+    said = (
+        f"team {status.team}, {len(status.roles)} roles, {len(status.gateways)} gateways, {status.open_runs} open runs"
+    )
+    is_good = bool(status.gateways) and not waiting
+    return Finding(what="supervisor", state="good" if is_good else "bad", said="; ".join([said, *waiting]))
+
+
+async def _round_trip(client: Client) -> Finding:
+    """A task that is refused takes the whole way: queue, supervisor, journal, results."""
+    began = time.perf_counter()
+    run = await client.submit(PROBE, TaskRequest(goal="remit doctor: is what is written read back?"))
+    outcome = await client.outcome(run, _ANSWER_S)
+    took_ms = (time.perf_counter() - began) * 1000
+    entry = await client.journal.get(subject.decision(run, 1, "finished"))
+    kept = await _kept(client, run)
+    if entry is None or outcome.outcome != "refused" or not kept:
+        where = f"{run} in the journal: {entry is not None}, in the results: {kept}"
+        raise NotFoundError("what was written was not read back", where=where, got=outcome.outcome)
+    return _good(
+        "write and read",
+        f"published a task for the workflow {PROBE}, which no team has; the supervisor refused it as run {run}; "
+        f"read back from JOURNAL (sequence {entry.seq}) and RESULTS; {took_ms:.1f} ms from publish to outcome",
+    )
+
+
+async def _kept(client: Client, run: str) -> bool:
+    """RESULTS follows the journal by milliseconds."""
+    ends = time.monotonic() + _ANSWER_S
+    while time.monotonic() < ends:
+        if await client.finished(run) is not None:
+            return True
+    raise AnswerTimeoutError("the outcome does not reach RESULTS", where=run)
+
+
+def separation(place: Place) -> list[Finding]:
+    """Say what is separated in a deployment, and what is not."""
+    held = [
+        _good(
+            "separated",
+            "by nats-server: agents and publishers live in accounts of their own, and reach the journal only by named "
+            "requests; an agent publishes under its own name alone; nobody writes an entry twice",
+        ),
+    ]
+    if offline.is_embedded(place):
+        return [
+            *held,
+            _note(
+                "not separated",
+                f"all planes run as one user of this machine, who can read every key under {place.data}/keys; Ray "
+                "isolates nothing: code of a role can reach every actor. Do not run foreign code in this profile",
+            ),
+        ]
+    return [*held, _note("not separated", "Ray isolates nothing: code of a role can reach every actor of its cluster")]
+
+
+def absent(error: RemitError) -> Finding:
+    """Say why there is no deployment to look at."""
+    return _bad("deployment", error)
+
+
+def _good(what: str, said: str) -> Finding:
+    return Finding(what=what, state="good", said=said)
+
+
+def _note(what: str, said: str) -> Finding:
+    return Finding(what=what, state="note", said=said)
+
+
+def _bad(what: str, error: RemitError) -> Finding:
+    return Finding(what=what, state="bad", said=sentence(error.fault()))

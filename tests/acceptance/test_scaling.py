@@ -1,0 +1,90 @@
+"""Pools are scaled, and the server goes away, while runs are in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from remit.bus.submit import TaskClient
+from remit.contracts.control import ControlDone, ScaleRole
+from remit.contracts.message import decode, encode
+from remit.contracts.task import RunFinished
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import World
+
+OUTAGE_S = float(os.environ.get("OUTAGE_S", "6"))
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+async def submit(tasks: TaskClient, number: int) -> str:
+    return await tasks.submit("quick", encode({"goal": "once", "input": {"number": number}}))
+
+
+async def scaled(world: World, hosts: int) -> None:
+    """The wish is journaled, and the pool is as wished."""
+    answer = await world.operator.request(
+        "remit.ctl.scale.operator", encode(ScaleRole(role="runner", hosts=hosts)), timeout_s=30
+    )
+    decode(ControlDone, answer.data)
+    async with asyncio.timeout(90):
+        while True:
+            status = await world.status()
+            runner = next(role for role in status.roles if role.role == "runner")
+            if runner.ready == hosts == runner.desired:
+                return
+            await asyncio.sleep(0.1)
+
+
+async def test_scaling_up_down_and_to_nothing_under_load_loses_and_repeats_nothing(world: World) -> None:
+    tasks = TaskClient(world.publisher)
+    runs: list[str] = []
+    is_over = asyncio.Event()
+
+    async def load() -> None:
+        while not is_over.is_set():
+            runs.append(await submit(tasks, len(runs)))
+            await asyncio.sleep(0.02)
+
+    loading = asyncio.create_task(load())
+    for hosts in (1, 4, 0):
+        await scaled(world, hosts)
+    held = len(runs)
+    await asyncio.sleep(1)
+    status = await world.status()
+    await scaled(world, 2)
+    is_over.set()
+    await loading
+    finished = [decode(RunFinished, await tasks.outcome(run, 120)) for run in runs]
+    counted = await world.counted()
+
+    assert next(role for role in status.roles if role.role == "runner").backlog > 0
+    assert len(runs) > held
+    assert Counter(item.outcome for item in finished) == {"complete": len(runs)}
+    keys = [f"put {run}.quick.0" for run in runs]
+    assert {key: counted[key] for key in keys} == dict.fromkeys(keys, 1)
+
+
+async def test_a_server_that_goes_away_and_comes_back_costs_time_and_nothing_else(world: World) -> None:
+    tasks = TaskClient(world.publisher)
+    runs = [await submit(tasks, number) for number in range(50)]
+    server = next(child for child in psutil.Process(world.serving.pid).children() if "nats-server" in child.name())
+
+    server.suspend()
+    await asyncio.sleep(OUTAGE_S)
+    server.resume()
+    after_outage = [await submit(tasks, number) for number in range(50)]
+    server.kill()
+    await asyncio.to_thread(server.wait, 30)
+    finished = [decode(RunFinished, await tasks.outcome(run, 120)) for run in runs + after_outage]
+    counted = await world.counted()
+
+    assert Counter(item.outcome for item in finished) == {"complete": 100}
+    keys = [f"put {run}.quick.0" for run in runs + after_outage]
+    assert {key: counted[key] for key in keys} == dict.fromkeys(keys, 1)

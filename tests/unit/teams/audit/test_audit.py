@@ -1,0 +1,314 @@
+"""The whole team on small real repositories: what it finds, what it refuses, and that it says the same every time."""
+
+import json
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+
+from remit import RefusedError, ReviewRejectedError
+from remit.contracts.message import encode
+from remit.teams.audit import team
+from remit.teams.audit.analyst_code import AnalystCode
+from remit.teams.audit.analyst_security import AnalystSecurity
+from remit.teams.audit.cartographer import Cartographer
+from remit.teams.audit.critic import Critic
+from remit.teams.audit.editor import Editor
+from remit.teams.audit.message import AuditRequest, Drafting, Hearing, Published, Report
+from remit.teams.audit.publisher import Publisher
+from remit.teams.audit.scratch import Stored
+from remit.teams.audit.summary import summary
+from remit.testing import Bench
+
+Write = Callable[[Mapping[str, str | bytes]], Path]
+BenchFor = Callable[[Path], Bench]
+Audit = Callable[..., Awaitable[tuple[Bench, Published]]]
+SCHEMA = Path(__file__).parent / "sarif-2.1.0.json"
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def decisions(folder: Path) -> dict[tuple[str, str], str]:
+    """Give the decision for every rule and file."""
+    said = json.loads((folder / "findings.json").read_text())
+    return {(item["finding"]["rule"], item["finding"]["path"]): item["decision"] for item in said}
+
+
+async def test_an_audit_publishes_a_report_with_what_it_found(project: Path, audit: Audit) -> None:
+    _bench, reply = await audit(project)
+
+    found = decisions(project / ".remit")
+    assert reply.report == f"{project}/.remit/report.md"
+    assert found["complex-function", "shop/tangle.py"] == "keep"
+    assert found["shell-injection", "shop/cart.py"] == "keep"
+    assert found["missing-timeout", "shop/cart.py"] == "keep"
+    assert found["swallowed-exception", "shop/cart.py"] == "keep"
+    assert found["import-cycle", "shop/left.py"] == "keep"
+    assert found["syntax-error", "shop/broken.py"] == "keep"
+    assert found["undecodable-file", "shop/latin.py"] == "keep"
+    assert found["dynamic-code", "tests/test_cart.py"] == "reject"
+
+
+async def test_the_first_screen_is_the_verdict_and_what_joins_on_one_file(project: Path, audit: Audit) -> None:
+    await audit(project)
+
+    report = (project / ".remit/report.md").read_text()
+    assert report.startswith("# Audit\n\n**Score ")
+    headings = [line for line in report.splitlines() if line.startswith("## ")]
+    assert headings[:5] == [
+        "## Fix these first",
+        "## Conflicts by rule",
+        "## Counts",
+        "## What the critic threw out, and why",
+        "## What was not checked",
+    ]
+    assert "Seen by: code, security" in report
+    assert "no git repository" not in report
+
+
+async def test_analysts_on_one_file_are_conflicts_that_the_rule_of_the_key_decides(project: Path, audit: Audit) -> None:
+    bench, reply = await audit(project)
+
+    conflicts = json.loads((project / ".remit/evidence/conflicts.json").read_text())
+    assert {item["rule"]: item["count"] for item in msgspec.to_builtins(reply.conflicts)}["max"] >= 1
+    assert all(item["decided"] and item["base_version"] == 0 for item in conflicts)
+    merged = {version.rule for history in bench.board.versions.values() for version in history[1:]}
+    assert merged == {"max", "union"}
+
+
+async def test_every_step_replays_from_its_records(project: Path, audit: Audit) -> None:
+    bench, _reply = await audit(project)
+    calls = len(bench.calls)
+
+    for step in bench.steps():
+        await bench.replay(step)
+
+    assert len(bench.calls) == calls
+
+
+async def test_the_same_repository_gives_the_same_bytes(project: Path, audit: Audit) -> None:
+    await audit(project)
+    first = tree(project / ".remit")
+
+    await audit(project)
+
+    assert tree(project / ".remit") == first
+    assert not any(str(project).encode() in body for body in first.values())
+
+
+async def test_the_order_in_which_analysts_finish_does_not_show(
+    project: Path, audit: Audit, bench_for: BenchFor
+) -> None:
+    await audit(project)
+    first = tree(project / ".remit")
+    bench = bench_for(project)
+    inventory = await bench.run(Cartographer, AuditRequest(path=str(project)), step="inventory")
+
+    shards = list(enumerate(inventory.shards))
+    security = {n: await bench.run(AnalystSecurity, work, step=f"security-{n}") for n, work in reversed(shards)}
+    code = {n: await bench.run(AnalystCode, work, step=f"code-{n}") for n, work in reversed(shards)}
+    bench.play(AnalystCode, AnalystSecurity)
+    hearing = Hearing(
+        inventory=inventory,
+        code=tuple(code[n] for n, _work in shards),
+        security=tuple(security[n] for n, _work in shards),
+    )
+    critique = await bench.run(Critic, hearing, step="critique")
+    report = await bench.run(Editor, Drafting(inventory=inventory, critique=critique), step="report")
+    published = await bench.run(Publisher, report, step="publish")
+
+    assert published.files == len(first)
+    assert tree(project / ".remit") == first
+
+
+async def test_an_audit_does_not_read_its_own_output(project: Path, audit: Audit) -> None:
+    _bench, before = await audit(project, out="reports")
+    (project / "reports" / "planted.py").write_text("eval(input())\n")
+    (project / ".remit").mkdir()
+    (project / ".remit" / "planted.py").write_text("eval(input())\n")
+
+    _bench, after = await audit(project, out="reports")
+
+    assert (after.kept, after.verdict) == (before.kept, before.verdict)
+
+
+async def test_a_rejected_review_leaves_nothing_behind(project: Path, bench_for: BenchFor) -> None:
+    bench = bench_for(project)
+    bench.approves, bench.reason = False, "not now"
+
+    with pytest.raises(ReviewRejectedError, match="not now"):
+        await bench.flow("audit", AuditRequest(path=str(project)))
+
+    assert not (project / ".remit").exists()
+
+
+async def test_the_reviewer_is_shown_the_folder_and_every_file_with_its_digest(project: Path, audit: Audit) -> None:
+    bench, _reply = await audit(project)
+
+    (review,) = bench.reviews
+    shown = msgspec.json.decode(review.body, type=dict[str, object])
+    assert set(shown) == {"out", "base", "tree", "digest"}
+    assert len(msgspec.convert(shown["tree"], type=tuple[Stored, ...])) == 6
+
+
+async def test_the_sarif_file_is_valid_against_the_schema_of_the_standard(project: Path, audit: Audit) -> None:
+    await audit(project)
+    log = json.loads((project / ".remit/findings.sarif").read_text())
+    schema = json.loads(SCHEMA.read_text())
+
+    jsonschema.validators.validator_for(schema)(schema).validate(log)
+
+    assert log["runs"][0]["results"]
+
+
+async def test_every_citation_can_be_verified_against_the_files(project: Path, audit: Audit) -> None:
+    await audit(project)
+
+    citations = json.loads((project / ".remit/evidence/citations.json").read_text())
+    for item in citations:
+        lines = (project / item["path"]).read_bytes().decode(errors="replace").split("\n")
+        assert lines[item["line"] - 1].strip()[:160] == item["snippet"] or item["path"] == "shop/latin.py"
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (lambda root: root / "absent", "there is nothing at this path"),
+        (lambda root: root / "file.txt", "this path is no folder"),
+        (lambda _root: Path("relative"), "the path is not absolute"),
+        (lambda root: root / "empty", "this folder is empty"),
+        (lambda root: root / "docs", "there is no Python in this folder"),
+    ],
+)
+async def test_a_path_with_nothing_to_audit_is_refused(
+    tmp_path: Path, make: Callable[[Path], Path], complaint: str, bench_for: BenchFor
+) -> None:
+    (tmp_path / "file.txt").write_text("x")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.rst").write_text("x")
+    path = make(tmp_path)
+    bench = bench_for(path)
+
+    with pytest.raises(RefusedError, match=complaint) as refused:
+        await bench.run(Cartographer, AuditRequest(path=str(path)))
+
+    assert refused.value.where == "$.input.path"
+    assert bench.calls[0].tool == "fs.list"
+
+
+async def test_a_folder_without_git_is_audited_and_says_so(write: Write, audit: Audit) -> None:
+    root = write({"one.py": "def one():\n    return eval(input())\n"})
+
+    _bench, reply = await audit(root)
+
+    report = (root / ".remit/report.md").read_text()
+    assert reply.kept == 1
+    assert "this is no git repository" in report
+    assert "no tests were found" in report
+
+
+@pytest.mark.skipif(os.name != "posix", reason="symlinks")
+async def test_symlinks_are_named_and_not_followed(write: Write, tmp_path: Path, audit: Audit) -> None:
+    secret = tmp_path / "outside.py"
+    secret.write_text("password = eval('1')\n")
+    root = write({"one.py": "x = 1\n"})
+    (root / "link.py").symlink_to(secret)
+
+    _bench, reply = await audit(root)
+
+    assert reply.kept == 0
+    assert "link.py: a symlink, which is not followed" in (root / ".remit/report.md").read_text()
+
+
+async def test_a_huge_file_and_a_file_that_breaks_the_parser_are_findings(write: Write, audit: Audit) -> None:
+    deep = "x = " + "(" * 3000 + ")" * 3000 + "\n"
+    root = write({"huge.py": "x = 1\n" * 400_000, "deep.py": deep, "null.py": "x = 1\0\n", "fine.py": "x = 1\n"})
+
+    await audit(root)
+
+    found = decisions(root / ".remit")
+    assert found["huge-file", "huge.py"] == "keep"
+    assert found["syntax-error", "deep.py"] == "keep"
+    assert found["syntax-error", "null.py"] == "keep"
+
+
+async def test_templates_that_do_not_parse_are_no_findings(write: Write, audit: Audit) -> None:
+    root = write({f"{{{{cookiecutter.name}}}}/m{n}.py": "import {{ name }}\n" for n in range(3)} | {"a.py": "x = 1\n"})
+
+    _bench, reply = await audit(root)
+
+    assert (reply.kept, reply.rejected) == (0, 3)
+
+
+async def test_a_critic_refuses_what_answers_another_requirement(project: Path, bench_for: BenchFor) -> None:
+    bench = bench_for(project)
+    inventory = await bench.run(Cartographer, AuditRequest(path=str(project)))
+    analysis = await bench.run(AnalystCode, inventory.shards[0])
+    drifted = msgspec.structs.replace(analysis, requirement="sha256:other")
+
+    with pytest.raises(RefusedError, match="another requirement"):
+        await bench.run(Critic, Hearing(inventory=inventory, code=(drifted,), security=()))
+
+
+async def test_an_analyst_refuses_doubts_of_another_requirement(project: Path, bench_for: BenchFor) -> None:
+    bench = bench_for(project)
+    inventory = await bench.run(Cartographer, AuditRequest(path=str(project)))
+    doubts = msgspec.structs.replace(inventory.shards[0], kind="doubts", requirement="sha256:other")
+
+    with pytest.raises(RefusedError, match="another run's"):
+        await bench.run(AnalystCode, doubts)
+    with pytest.raises(RefusedError, match="another run's"):
+        await bench.run(AnalystSecurity, doubts)
+
+
+async def test_a_second_inventory_is_refused(project: Path, bench_for: BenchFor) -> None:
+    bench = bench_for(project)
+    await bench.run(Cartographer, AuditRequest(path=str(project)), step="one")
+
+    with pytest.raises(RefusedError, match="written already"):
+        await bench.run(Cartographer, AuditRequest(path=str(project)), step="two")
+
+
+async def test_the_closing_lines_name_the_verdict_the_conflicts_and_the_report(project: Path, audit: Audit) -> None:
+    _bench, reply = await audit(project)
+
+    lines = summary(encode(reply))
+
+    assert lines[-1] == f"report: {project}/.remit/report.md"
+    assert lines[-2] == "conflicts by rule: evidence 3, max 1, union 1"
+    assert lines[-3] == f"verdict: {reply.verdict}"
+    assert lines[0] == "fix these first:"
+
+
+def test_the_closing_lines_can_be_told_before_anything_is_published() -> None:
+    report = Report(
+        out="",
+        files=(),
+        digest="",
+        verdict="Score 100 of 100.",
+        score=100,
+        fix_first=(),
+        conflicts=(),
+        open_conflicts=0,
+        kept=0,
+        rejected=0,
+        unaccounted=0,
+        sarif_problems=0,
+    )
+
+    assert summary(encode(report)) == (
+        "verdict: Score 100 of 100.",
+        "conflicts by rule: none",
+        "report: not written: nobody approved it yet",
+    )
+
+
+def test_the_team_has_six_roles_and_ends_with_the_publisher() -> None:
+    assert list(team.roles) == ["cartographer", "analyst-code", "analyst-security", "critic", "editor", "publisher"]
+    assert team.roles["analyst-code"].pool == 2

@@ -1,0 +1,293 @@
+"""What each detector sees in a few lines of code, and what it leaves alone."""
+
+import textwrap
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remit.teams.audit import complexity, secret, swallowed, unsafe_call, waiting
+from remit.teams.audit.complexity import functions
+from remit.teams.audit.duplication import sightings as duplicates
+from remit.teams.audit.module_graph import ModuleGraph, components, unit
+from remit.teams.audit.sighting import Sighting
+from remit.teams.audit.source import Source, UnreadableError
+from remit.teams.audit.untested import sightings as untested
+
+Detector = Callable[[Source], Iterator[Sighting]]
+
+
+def source(text: str, path: str = "a.py") -> Source:
+    return Source(path, textwrap.dedent(text), "sha256:0")
+
+
+def rules(detector: Detector, text: str) -> list[str]:
+    return [item.rule for item in detector(source(text))]
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("import subprocess as sp\nsp.run(x, shell=True)", "shell-injection"),
+        ("import os\nos.system(x)", "shell-injection"),
+        ("eval(x)", "dynamic-code"),
+        ("exec(compile(x, 'a', 'exec'))", "dynamic-code"),
+        ("from pickle import loads as l\nl(x)", "unsafe-deserialisation"),
+        ("import yaml\nyaml.load(x)", "unsafe-deserialisation"),
+        ("import yaml\nyaml.load(x, Loader=yaml.FullLoader)", "unsafe-deserialisation"),
+        ("import tempfile\ntempfile.mktemp()", "insecure-temp-file"),
+        ("import requests\nrequests.get(u, verify=False)", "tls-check-off"),
+        ("import ssl\nssl._create_unverified_context()", "tls-check-off"),
+        ("import hashlib\nhashlib.md5(password.encode())", "weak-password-hash"),
+    ],
+)
+def test_an_unsafe_call_is_seen(text: str, rule: str) -> None:
+    assert rules(unsafe_call.sightings, text) == [rule]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import subprocess\nsubprocess.run(['ls'])",
+        "eval('1 + 1')",
+        "frame.eval(x)",
+        "from .safe import eval\neval(x)",
+        "def eval(x): ...\neval(x)",
+        "import json\njson.loads(x)",
+        "import yaml\nyaml.safe_load(x)",
+        "import yaml\nyaml.load(x, yaml.SafeLoader)",
+        "from yaml import CSafeLoader as L\nimport yaml\nyaml.load(x, Loader=L)",
+        "import hashlib\nhashlib.md5(body)",
+        "import hashlib\nhashlib.md5(password, usedforsecurity=False)",
+        "check(verify=False)",
+    ],
+)
+def test_a_harmless_call_is_left_alone(text: str) -> None:
+    assert rules(unsafe_call.sightings, text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import requests\nrequests.get(u)",
+        "import requests\nrequests.get(u, timeout=None)",
+        "import httpx\nhttpx.get(u, timeout=None)",
+        "from urllib.request import urlopen\nurlopen(u)",
+        "import socket\nsocket.create_connection(a)",
+        "import subprocess\nsubprocess.run(['ls'])",
+    ],
+)
+def test_a_call_that_waits_for_ever_is_seen(text: str) -> None:
+    assert rules(waiting.sightings, text) == ["missing-timeout"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import requests\nrequests.get(u, timeout=3)",
+        "import requests\nrequests.get(u, **options)",
+        "import httpx\nhttpx.get(u)",
+        "from urllib.request import urlopen\nurlopen(u, None, 3)",
+        "import socket\nsocket.create_connection(a, 3)",
+        "import subprocess\nsubprocess.Popen(['ls'])",
+        "requests = fake()\nrequests.get(u)",
+    ],
+)
+def test_a_call_with_a_limit_is_left_alone(text: str) -> None:
+    assert rules(waiting.sightings, text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("try:\n    a()\nexcept Exception:\n    pass", 1),
+        ("try:\n    a()\nexcept:\n    ...", 1),
+        ("try:\n    a()\nexcept (ValueError, Exception):\n    pass", 1),
+        ("from contextlib import suppress\nwith suppress(Exception):\n    a()", 1),
+        ("try:\n    a()\nexcept ValueError:\n    pass", 0),
+        ("try:\n    a()\nexcept Exception:\n    log(1)", 0),
+        ("from contextlib import suppress\nwith suppress(KeyError):\n    a()", 0),
+    ],
+)
+def test_a_swallowed_exception_is_one_that_catches_everything_and_says_nothing(text: str, seen: int) -> None:
+    assert rules(swallowed.sightings, text) == ["swallowed-exception"] * seen
+
+
+@pytest.mark.parametrize(
+    ("body", "seen"),
+    [
+        ("assert n > 0", 1),
+        ("'''Doc.'''\n    assert key in self.known", 1),
+        ("assert n is not None", 0),
+        ("assert isinstance(n, int)", 0),
+        ("x = n\n    assert n > 0", 0),
+        ("assert x > 0", 0),
+    ],
+)
+def test_an_assert_validates_only_at_the_start_and_by_comparing_an_argument(body: str, seen: int) -> None:
+    text = f"def f(self, n, key):\n    {body}\n"
+
+    assert rules(swallowed.sightings, text) == ["assert-validation"] * seen
+
+
+@pytest.mark.parametrize(
+    ("text", "measure"),
+    [
+        ('key = "AKIA' + "Q3EGRJDKW7HLBN5P" + '"', 100),
+        ('token = "ghp_' + "9fK2mQ7xLr4Tz8Vb1Nc6Ws3Yd5Gh0JkPeRuA" + '"', 100),
+        ('API_TOKEN = "9fK2mQ7xLr4Tz8Vb1Nc6"', 43),
+        ('API_TOKEN = "example-token-0123456"', 0),
+        ('password = "correct horse battery"', 0),
+        ('token_url = "9fK2mQ7xLr4Tz8Vb1Nc6"', 0),
+        ('SECRET_NAME = "MY_APP_SECRET_KEY_1"', 0),
+        ('checksum = "9fK2mQ7xLr4Tz8Vb1Nc6"', 0),
+        ('token = "https://a.b/c1?d=2e3f4g5h"', 0),
+    ],
+)
+def test_a_secret_is_known_by_its_shape_or_by_its_name_and_its_entropy(text: str, measure: int) -> None:
+    assert [item.measure for item in secret.sightings(source(text))] == ([measure] if measure else [])
+
+
+def test_a_report_does_not_repeat_the_secret() -> None:
+    (found,) = secret.sightings(source('API_TOKEN = "9fK2mQ7xLr4Tz8Vb1Nc6"'))
+
+    assert found.text == 'API_TOKEN = "9fK…"'
+
+
+def test_complexity_counts_every_path_and_leaves_nested_functions_their_own() -> None:
+    text = """
+        def outer(a, b):
+            for x in a:
+                if x and b or a:
+                    pass
+            def inner():
+                return [y for y in a if y]
+            try:
+                inner()
+            except ValueError:
+                pass
+            match a:
+                case 1: pass
+                case _: pass
+        """
+
+    measured = {item.node.name: item.complexity for item in functions(source(text).tree)}
+
+    assert measured == {"outer": 7, "inner": 3}
+
+
+def test_a_docstring_does_not_make_a_function_long() -> None:
+    lines = "\n".join(f"    line {n}" for n in range(100))
+    text = f'def f():\n    """Says.\n{lines}\n    """\n    return 1\n'
+
+    assert rules(complexity.sightings, text) == []
+
+
+def test_the_symbol_of_a_line_is_the_function_around_it() -> None:
+    text = "class A:\n    def b(self):\n        x = 1\n\n    y = 2\n\nz = 3\n"
+
+    assert [source(text).symbol(line) for line in range(1, 8)] == ["A", "A.b", "A.b", "", "A", "", ""]
+
+
+@given(st.text(max_size=200))
+def test_any_text_either_parses_or_is_a_syntax_error(text: str) -> None:
+    try:
+        _tree = source(text).tree
+    except UnreadableError as error:
+        said = error.rule
+    else:
+        said = "syntax-error"
+
+    assert said == "syntax-error"
+
+
+BODY = "".join(f"    total += step_{n}(total)\n" for n in range(12))
+
+
+def test_code_that_stands_twice_is_seen_at_the_second_place() -> None:
+    one = unit(source(f"def one(total):\n{BODY}", "one.py"))
+    two = unit(source(f"# another\n\ndef two(total):\n{BODY}", "two.py"))
+
+    (found,) = duplicates([one, two])
+
+    assert (found.path, found.line, found.measure, found.detail) == ("two.py", 4, 12, "one.py:2")
+
+
+def test_documentation_and_imports_that_stand_twice_are_left_alone() -> None:
+    text = "\n".join(["from os import path"] * 12) + '\n"""' + "\n".join(f"line {n}" for n in range(20)) + '\n"""\n'
+
+    assert list(duplicates([unit(source(text, "one.py")), unit(source(text, "two.py"))])) == []
+
+
+def graph(files: dict[str, str]) -> ModuleGraph:
+    return ModuleGraph([unit(source(text, path)) for path, text in sorted(files.items())])
+
+
+def test_modules_that_import_one_another_are_a_cycle() -> None:
+    found = list(
+        graph(
+            {
+                "src/p/__init__.py": "",
+                "src/p/a.py": "from . import b",
+                "src/p/b.py": "from p.c import x",
+                "src/p/c.py": "import p.a",
+            }
+        ).cycles()
+    )
+
+    assert [(item.path, item.measure, item.detail) for item in found] == [("src/p/a.py", 3, "p.a -> p.b -> p.c -> p.a")]
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        "def f():\n    from p import a",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from p import a",
+        "if __name__ == '__main__':\n    from p import a",
+    ],
+)
+def test_an_import_that_does_not_run_at_import_time_makes_no_cycle(late: str) -> None:
+    assert list(graph({"p/__init__.py": "", "p/a.py": "from p import b", "p/b.py": late}).cycles()) == []
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.lists(st.sampled_from("abcdef"), max_size=4)))
+def test_a_component_holds_exactly_the_nodes_that_reach_one_another(edges: dict[str, list[str]]) -> None:
+    def reach(start: str) -> set[str]:
+        found: set[str] = set()
+        front = set(edges.get(start, ()))
+        while front - found:
+            found |= front
+            front = {target for node in front for target in edges.get(node, ())}
+        return found
+
+    expected = {
+        frozenset({node, *(other for other in reach(node) if node in reach(other))})
+        for node in edges
+        if node in reach(node) and any(node in reach(other) for other in reach(node) - {node})
+    }
+
+    assert {frozenset(group) for group in components(edges)} == expected
+
+
+def test_a_module_that_no_test_imports_or_names_is_untested() -> None:
+    code = "\n".join(f"def f_{n}(): ..." for n in range(30))
+    files = {
+        "p/__init__.py": "",
+        "p/seen.py": code,
+        "p/named_one.py": code,
+        "p/_called.py": code,
+        "p/lost.py": code,
+        "tests/test_called.py": "",
+        "tests/test_p.py": "from p.seen import f_1\n# named_one is run by the command\n",
+    }
+
+    found = untested(graph(files), frozenset(files))
+
+    assert [item.path for item in found] == ["p/lost.py"]
+
+
+def test_without_any_test_nothing_is_said_about_single_modules() -> None:
+    files = {"p/__init__.py": "", "p/lost.py": "x = 1\n" * 30}
+
+    assert list(untested(graph(files), frozenset(files))) == []

@@ -1,0 +1,96 @@
+"""What a second look finds in favour of code that a first pass suspected."""
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from remit.teams.audit import again
+from remit.teams.audit.sighting import Doubt, Look
+
+
+def look(root: Path, text: str, rule: str, *, message: str = "") -> Look:
+    """Look again at the line that ends with `# here`."""
+    body = textwrap.dedent(text)
+    lines = body.split("\n")
+    line = next((number for number, item in enumerate(lines, 1) if item.endswith("# here")), 1)
+    body = body.replace("  # here", "")
+    (root / "a.py").write_text(body)
+    snippet = body.split("\n")[line - 1].strip()
+    doubt = Doubt(fingerprint="f", rule=rule, path="a.py", line=line, symbol="", snippet=snippet, message=message)
+    (found,) = again.looks(root, ["a.py", "tests/test_a.py"], [doubt])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "reason"),
+    [
+        ("swallowed-exception", "try:\n    import numpy\nexcept Exception:  # here\n    pass", "optional import"),
+        ("swallowed-exception", "try:\n    a.close()\nexcept Exception:  # here\n    pass", "clean up"),
+        ("swallowed-exception", "try:\n    a()\nexcept Exception:  # here\n    # it may be gone\n    pass", "comment"),
+        ("swallowed-exception", "def __del__():\n    try:\n        a()\n    except:  # here\n        pass", "last act"),
+        ("missing-timeout", "async def f():\n    async with asyncio.timeout(3):\n        get()  # here", "around it"),
+        ("unsafe-deserialisation", "pickle.loads(pickle.dumps(x))  # here", "wrote itself"),
+        ("dynamic-code", "with open('v') as f:\n    exec(f.read(), version)  # here", "version file"),
+        ("secret-in-source", "# a checksum\nkey = 'abc'  # here", "say that it is none"),
+        ("F821", "from a import *\nb()  # here", "no linter sees"),
+        ("F821", "try:\n    ipython()  # here\nexcept NameError:\n    pass", "tried first"),
+        ("B006", "def f(a={}):  # here\n    return a.get(1)", "only read"),
+        ("B018", "try:\n    a.b  # here\nexcept AttributeError:\n    pass", "whether it is there"),
+        ("B023", "for x in y:\n    z = sorted(w, key=lambda v: v[x])  # here", "before the loop goes on"),
+        ("duplicate-code", "A = 1  # here\nB = 2\nC = 3\nD = 4\nE = 5", "not code that works"),
+        ("untested-module", "class Cart:  # here\n    pass", "tests use names"),
+    ],
+)
+def test_what_speaks_for_the_code_is_found(tmp_path: Path, rule: str, text: str, reason: str) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_a.py").write_text("from p import Cart\n")
+
+    found = look(tmp_path, text, rule)
+
+    assert reason in found.reason
+    assert not found.holds
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        ("swallowed-exception", "try:\n    a.save()\nexcept Exception:  # here\n    pass"),
+        ("swallowed-exception", "try:\n    a.save()\nexcept Exception:  # here\n    pass\n# the next part"),
+        ("missing-timeout", "def f():\n    get()  # here"),
+        ("unsafe-deserialisation", "pickle.loads(x)  # here"),
+        ("dynamic-code", "exec(x)  # here"),
+        ("F821", "b()  # here"),
+        ("B006", "def f(a=[]):  # here\n    a.append(1)"),
+        ("B018", "a.b  # here"),
+        ("untested-module", "class Basket:  # here\n    pass"),
+        ("complex-function", "def f(a):  # here\n    for b in a:\n        if b:\n            return b"),
+    ],
+)
+def test_where_nothing_speaks_for_the_code_the_finding_holds(tmp_path: Path, rule: str, text: str) -> None:
+    assert look(tmp_path, text, rule).holds
+
+
+def test_a_flat_dispatch_is_not_complex(tmp_path: Path) -> None:
+    cases = "".join(f"    if kind == {n}:\n        return {n}\n" for n in range(10))
+
+    assert not look(tmp_path, f"def f(kind):  # here\n{cases}", "complex-function").holds
+
+
+def test_a_line_that_moved_is_found_again(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("\n\n\nexec(x)\n")
+    doubt = Doubt(fingerprint="f", rule="dynamic-code", path="a.py", line=1, symbol="", snippet="exec(x)", message="")
+
+    (found,) = again.looks(tmp_path, [], [doubt])
+
+    assert (found.holds, found.line) == (True, 4)
+
+
+@pytest.mark.parametrize("path", ["a.py", "absent.py", "../outside.py"])
+def test_what_is_not_there_does_not_hold(tmp_path: Path, path: str) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n")
+    doubt = Doubt(fingerprint="f", rule="dynamic-code", path=path, line=1, symbol="", snippet="exec(x)", message="")
+
+    (found,) = again.looks(tmp_path, [], [doubt])
+
+    assert not found.holds

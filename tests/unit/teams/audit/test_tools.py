@@ -1,0 +1,255 @@
+"""The tools themselves: inside the root only, bounded answers, nothing written but what was agreed."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from remit import Context, Message, RefusedError, Role, ToolScope
+from remit.teams.audit.files import PASSAGES, Excerpt, Listing, Passage, fs_list, fs_read
+from remit.teams.audit.publication import Publication, fs_publish, tree_digest
+from remit.teams.audit.ruff import DEFECTS, SECOND_OPINIONS, binary, proc_ruff
+from remit.teams.audit.scanner import py_ast
+from remit.teams.audit.scratch import (
+    PIECE_BYTES,
+    Stored,
+    fs_scratch_read,
+    fs_scratch_write,
+    get,
+    put,
+    put_text,
+    scratch_file,
+    stored,
+)
+from remit.teams.audit.sighting import HITS_PER_RULE, Scan, Sighting, clipped
+from remit.testing import Bench
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "repository" / "p").mkdir(parents=True)
+    (tmp_path / "repository" / "p" / "a.py").write_text("one\ntwo\nthree\n")
+    (tmp_path / "outside.py").write_text("secret\n")
+    return tmp_path / "repository"
+
+
+@pytest.fixture
+def scope(root: Path, tmp_path: Path) -> ToolScope:
+    (tmp_path / "scratch").mkdir()
+    return ToolScope(
+        run_id="r1", step="s", role="r", intent="i", scratch=tmp_path / "scratch", data={"repository": str(root)}
+    )
+
+
+def excerpts(scope: ToolScope, *passages: Passage) -> tuple[Excerpt, ...]:
+    found = fs_read(passages, scope=scope)
+    assert isinstance(found, tuple)
+    return found
+
+
+def listed(scope: ToolScope, **arguments: str) -> Listing:
+    found = fs_list(**arguments, scope=scope)
+    assert isinstance(found, Listing)
+    return found
+
+
+def scanned(found: object) -> Scan:
+    assert isinstance(found, Scan)
+    return found
+
+
+def kept(scope: ToolScope, name: str, text: str) -> Stored:
+    file = scratch_file(scope.scratch, name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return stored(scope.scratch, name)
+
+
+@pytest.mark.parametrize("path", ["../outside.py", "p/../../outside.py", "/etc/hosts", "link.py", "loop.py", "p", ""])
+def test_nothing_outside_the_root_is_read(root: Path, scope: ToolScope, path: str) -> None:
+    (root / "link.py").symlink_to(root.parent / "outside.py")
+    (root / "loop.py").symlink_to(root / "loop.py")
+
+    (excerpt,) = excerpts(scope, Passage(path=path))
+
+    assert excerpt.problem
+    assert excerpt.lines == ()
+
+
+def test_a_passage_comes_with_the_digest_of_its_file(scope: ToolScope) -> None:
+    two, none = excerpts(scope, Passage(path="p/a.py", first=2, count=2), Passage(path="p/a.py", first=9))
+
+    assert (two.lines, none.lines) == (("two", "three"), ())
+    assert two.digest == none.digest
+
+
+def test_too_many_passages_are_refused(scope: ToolScope) -> None:
+    with pytest.raises(RefusedError, match="too many passages"):
+        fs_read((Passage(path="p/a.py"),) * (PASSAGES + 1), scope=scope)
+
+
+def test_a_listing_leaves_out_what_git_ignores_and_what_an_audit_wrote(root: Path, scope: ToolScope) -> None:
+    for name in (".remit/report.md", "out/report.md", "ignored.py"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("x")
+    (root / ".gitignore").write_text("ignored.py\n")
+    subprocess.run(["git", "init", "--quiet", str(root)], check=True, timeout=20)
+
+    listing = listed(scope, ignore="out")
+
+    assert [item.path for item in listing.files] == [".gitignore", "p/a.py"]
+
+
+def test_a_repository_cannot_start_a_program_by_its_git_settings(root: Path, scope: ToolScope, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(root)], check=True, timeout=20)
+    hook = tmp_path / "hook.sh"
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    hook.chmod(0o755)
+    with (root / ".git" / "config").open("a") as config:
+        config.write(f"[core]\n\tfsmonitor = {hook}\n")
+
+    fs_list(scope=scope)
+
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_long_listing_comes_in_pages(root: Path, scope: ToolScope, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remit.teams.audit.files.PAGE", 2)
+    for number in range(5):
+        (root / f"f{number}.py").write_text("")
+    paths: list[str] = []
+    after = ""
+    while True:
+        page = listed(scope, after=after)
+        paths += [item.path for item in page.files]
+        after = page.more
+        if not after:
+            break
+
+    assert paths == ["f0.py", "f1.py", "f2.py", "f3.py", "f4.py", "p/a.py"]
+
+
+def test_a_scan_never_imports_a_file_of_the_repository(root: Path, scope: ToolScope, tmp_path: Path) -> None:
+    for name in ("ast.py", "msgspec.py", "remit.py", "sitecustomize.py"):
+        (root / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
+    files = kept(scope, "files.json", '["ast.py", "msgspec.py", "../outside.py"]')
+
+    scan = scanned(py_ast("security", files, scope=scope))
+
+    assert not (tmp_path / "ran").exists()
+    assert [item.what for item in scan.skipped] == ["../outside.py"]
+
+
+def test_every_rule_that_ruff_is_asked_for_is_one_that_it_knows() -> None:
+    known = subprocess.run(
+        [binary(), "rule", "--all", "--output-format", "json"], check=True, capture_output=True, timeout=30
+    ).stdout.decode()
+
+    assert [code for code in (*DEFECTS, *SECOND_OPINIONS) if f'"{code}' not in known] == []
+
+
+def test_ruff_does_not_heed_the_repository_and_writes_nothing(root: Path, scope: ToolScope) -> None:
+    (root / "ruff.toml").write_text("[lint]\nignore = ['ALL']\n")
+    (root / "b.py").write_text("import pickle\n\ndef f(x):\n    return pickle.loads(x)  # noqa: S301\n")
+    files = kept(scope, "files.json", '["b.py", "../outside.py"]')
+    before = sorted(root.iterdir())
+
+    scan = scanned(proc_ruff(files, scope=scope))
+
+    assert [(item.rule, item.symbol) for item in scan.sightings] == [("unsafe-deserialisation", "f")]
+    assert sorted(root.iterdir()) == before
+
+
+def test_of_very_many_hits_of_one_rule_the_largest_are_kept_and_the_rest_counted() -> None:
+    hits = [Sighting(rule="r", path="a.py", line=n, measure=n) for n in range(1, HITS_PER_RULE + 6)]
+
+    found, more = clipped(hits)
+
+    assert [item.line for item in found] == list(range(6, HITS_PER_RULE + 6))
+    assert more[0].what == "5 more hits of r"
+
+
+# --- the scratch folder ---
+
+
+class Text(Message, tag="test.text.v1"):
+    text: str
+
+
+class Keeper(Role[Text, Text]):
+    async def handle(self, work: Text, ctx: Context) -> Text:
+        await put_text(ctx, "plain", work.text)
+        return Text(text=await get(ctx, await put(ctx, "value", work.text), str))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(text=st.text(max_size=60), times=st.sampled_from([1, 7000]))
+async def test_any_text_comes_back_as_it_was_stored(text: str, times: int) -> None:
+    bench = Bench()
+    bench.real(fs_scratch_read, fs_scratch_write)
+
+    reply = await bench.run(Keeper, Text(text=text * times))
+
+    assert reply.text == text * times
+    assert (bench.scratch / "plain").read_bytes() == (text * times).encode()
+    assert all(len(str(call.arguments.get("text", "")).encode()) <= PIECE_BYTES for call in bench.calls)
+
+
+def test_the_same_piece_twice_leaves_the_same_file(scope: ToolScope) -> None:
+    fs_scratch_write("a", "first", intent="1", scope=scope)
+    once = fs_scratch_write("a", "second", 5, intent="2", scope=scope)
+    twice = fs_scratch_write("a", "second", 5, intent="2", scope=scope)
+
+    assert once == twice
+    assert (scope.scratch / "a").read_text() == "firstsecond"
+
+
+@pytest.mark.parametrize("name", ["../a", "/etc/a", "", "."])
+def test_a_name_that_leaves_the_scratch_folder_is_refused(scope: ToolScope, name: str) -> None:
+    with pytest.raises(RefusedError, match="leaves the scratch folder"):
+        fs_scratch_write(name, "x", intent="1", scope=scope)
+
+
+# --- publishing ---
+
+
+def publish(scope: ToolScope, tree: tuple[Stored, ...], *, out: str = "", digest: str = "") -> Publication:
+    done = fs_publish(out=out, base="report/", tree=tree, digest=digest or tree_digest(tree), intent="1", scope=scope)
+    assert isinstance(done, Publication)
+    return done
+
+
+def test_a_copy_that_was_cut_short_is_completed(root: Path, scope: ToolScope) -> None:
+    tree = (kept(scope, "report/a.md", "a"), kept(scope, "report/evidence/b.json", "b"))
+    publish(scope, tree)
+    (root / ".remit" / "evidence" / "b.json").unlink()
+    (root / ".remit" / "a.md").touch()
+    before = (root / ".remit" / "a.md").stat().st_ino
+
+    done = publish(scope, tree)
+
+    assert (done.written, done.already_there) == (1, 1)
+    assert (root / ".remit" / "a.md").stat().st_ino == before
+    assert (root / ".remit" / "evidence" / "b.json").read_text() == "b"
+
+
+def test_another_text_than_the_approved_one_is_not_published(root: Path, scope: ToolScope) -> None:
+    tree = (kept(scope, "report/a.md", "a"),)
+    (scope.scratch / "report" / "a.md").write_text("changed")
+
+    with pytest.raises(RefusedError, match="changed"):
+        publish(scope, tree)
+    with pytest.raises(RefusedError, match="digest was approved"):
+        publish(scope, tree, digest="sha256:other")
+
+    assert not (root / ".remit").exists()
+
+
+def test_a_report_may_go_to_another_folder(root: Path, scope: ToolScope, tmp_path: Path) -> None:
+    done = publish(scope, (kept(scope, "report/a.md", "a"),), out=str(tmp_path / "elsewhere"))
+
+    assert done.folder == str(tmp_path / "elsewhere")
+    assert (tmp_path / "elsewhere" / "a.md").read_text() == "a"
+    assert not (root / ".remit").exists()
