@@ -16,6 +16,7 @@ import pytest
 from remit.bus.journal import Journal
 from remit.bus.submit import TaskClient
 from remit.contracts.control import ControlDone, DecideReview
+from remit.contracts.errors import RemitError
 from remit.contracts.message import decode, decode_any, encode
 from remit.contracts.review import ReviewOpened
 from remit.contracts.step import Refused
@@ -81,7 +82,7 @@ async def outcomes(tasks: TaskClient, operator: Bus, world: World, runs: list[st
     waiting = [asyncio.create_task(tasks.outcome(run, 300)) for run in runs]
     while not all(task.done() for task in waiting):
         await asyncio.wait(waiting, timeout=2)
-        with suppress(Exception):  # the supervisor may be dead just now: asked again in two seconds
+        with suppress(RemitError):  # the supervisor may be dead just now: asked again in two seconds
             await settle_doubts(operator, await world.counted())
     return [decode(RunFinished, task.result()) for task in waiting]
 
