@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import time
@@ -13,11 +14,9 @@ from typing import TYPE_CHECKING, Final
 import team as bench
 
 from remit import loader, places
-from remit.bus.connection import Bus
-from remit.bus.identity import Credentials
-from remit.bus.submit import TaskClient
-from remit.contracts.control import AskStatus, TeamStatus
-from remit.contracts.message import Message, decode, encode, raw
+from remit.client import Client as Remit
+from remit.contracts.errors import AnswerTimeoutError, ClusterLostError
+from remit.contracts.message import Message, decode, raw
 from remit.contracts.task import RunFinished, TaskRequest
 from remit.embedded import Embedded
 
@@ -25,9 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from remit.bus.embedded import Durability
+    from remit.contracts.control import TeamStatus
 
 ASKS: Final = 10
 """Asks of one run of W3."""
+OUTCOME_S: Final = 60.0
 _READY_S: Final = 60.0
 _POLL_S: Final = 0.1
 
@@ -39,36 +40,36 @@ class Stage:
     place: places.Place
     faults: Path
     ready_s: float
+    """How long it took until tasks were taken."""
 
 
 @contextmanager
 def staged(home: Path, durability: Durability = "embedded") -> Iterator[Stage]:
-    """A deployment with empty data under `home`; it is down and its data gone afterwards."""
+    """A deployment with empty data under `home`; it is down, and its data is gone, afterwards."""
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
-    faults = home / "faults"
+    os.environ[places.HOME] = str(home)
+    faults = Path(os.environ.setdefault(bench.FAULTS, str(home / "faults")))
     faults.touch()
-    os.environ[places.HOME], os.environ[bench.FAULTS] = str(home), os.environ.get(bench.FAULTS, str(faults))
-    loaded = loader.load(loader.resolve(str(Path(__file__).with_name("team.py"))))
+    loaded = loader.load(loader.resolve(str(Path(bench.__file__))))
     began = time.perf_counter()
-    with Embedded(loaded, name="bench", port=None, durability=durability) as deployment:
-        place = places.current("bench")
-        yield Stage(place, Path(os.environ[bench.FAULTS]), time.perf_counter() - began)
-        deployment.stop()
-    shutil.rmtree(home, ignore_errors=True)
+    try:
+        with Embedded(loaded, name="bench", port=None, durability=durability):
+            yield Stage(places.current("bench"), faults, time.perf_counter() - began)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
 
 
 class Client:
     """Submits one task at a time and awaits its outcome, as any client does."""
 
-    def __init__(self, tasks: TaskClient) -> None:
-        self._tasks = tasks
+    def __init__(self, remit: Remit) -> None:
+        self._remit = remit
 
     async def finish(self, workflow: str, work: Message) -> RunFinished:
         """Give the outcome of one task; one that is not complete is an error."""
-        body = encode(TaskRequest(goal="be measured", input=raw(work)))
-        run = await self._tasks.submit(workflow, body)
-        outcome = decode(RunFinished, await self._tasks.outcome(run))
+        run = await self._remit.submit(workflow, TaskRequest(goal="be measured", input=raw(work)))
+        outcome = await self._remit.outcome(run, OUTCOME_S)
         if outcome.outcome != "complete":
             raise RuntimeError(repr(outcome))
         return outcome
@@ -81,10 +82,10 @@ class Client:
         """W2: plan, tool, reflect."""
         return decode(bench.Done, (await self.finish("run", bench.Run(f"r{number}"))).result)
 
-    async def talk(self, number: int, asks: int = ASKS) -> None:
-        """W3: one run that asks another role `asks` times, one after the other."""
-        heard = decode(bench.Heard, (await self.finish("talk", bench.Talk(number, asks))).result)
-        if heard.answers != asks:
+    async def talk(self, number: int) -> None:
+        """W3: one run that asks another role `ASKS` times, one ask after the other."""
+        heard = decode(bench.Heard, (await self.finish("talk", bench.Talk(number, ASKS))).result)
+        if heard.answers != ASKS:
             raise RuntimeError(repr(heard))
 
     async def crash(self, name: str) -> RunFinished:
@@ -94,32 +95,17 @@ class Client:
 
 @asynccontextmanager
 async def client(place: places.Place) -> AsyncIterator[Client]:
-    """A client of the deployment, once every role has a host."""
-    await _until_ready(place)
-    bus = await Bus.connect(place.url, name="publisher", credentials=Credentials.read(Path(place.publisher)))
-    tasks = TaskClient(bus)
-    try:
-        yield Client(tasks)
-    finally:
-        await tasks.close()
-        await bus.close()
-
-
-async def _until_ready(place: places.Place) -> None:
-    import asyncio
-
-    bus = await Bus.connect(place.url, name="operator", credentials=Credentials.read(Path(place.operator)))
-    try:
+    """A client of the deployment, once every role has its hosts."""
+    async with await Remit.connect(place) as remit:
         async with asyncio.timeout(_READY_S):
-            while not _is_ready(decode(TeamStatus, (await _status(bus)))):
+            while not await _is_ready(remit):
                 await asyncio.sleep(_POLL_S)
-    finally:
-        await bus.close()
+        yield Client(remit)
 
 
-async def _status(bus: Bus) -> bytes:
-    return (await bus.request("remit.ctl.status.operator", encode(AskStatus()))).data
-
-
-def _is_ready(status: TeamStatus) -> bool:
+async def _is_ready(remit: Remit) -> bool:
+    try:
+        status: TeamStatus = await remit.status()
+    except (AnswerTimeoutError, ClusterLostError):
+        return False
     return bool(status.gateways) and all(role.ready >= role.desired for role in status.roles)

@@ -78,6 +78,8 @@ async def tool_step(plan: str) -> str:
 class Trivial(Role[Task, Result]):
     """W1: touches nothing."""
 
+    pool = 1
+
     async def handle(self, work: Task, ctx: Context) -> Result:
         """Reply at once."""
         return result(work)
@@ -85,6 +87,8 @@ class Trivial(Role[Task, Result]):
 
 class Thinker(Role[Run, Done]):
     """W2: each result is persisted before the next step begins."""
+
+    pool = 1
 
     async def handle(self, work: Run, ctx: Context) -> Done:
         """Plan, call a tool through the gateway, reflect."""
@@ -95,6 +99,8 @@ class Thinker(Role[Run, Done]):
 
 class Asker(Role[Talk, Heard]):
     """W3, the one who asks."""
+
+    pool = 1
 
     async def handle(self, work: Talk, ctx: Context) -> Heard:
         """Ask the other role again and again; every ask is a durable child step."""

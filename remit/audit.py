@@ -8,14 +8,15 @@ import os
 import re
 from typing import TYPE_CHECKING, Final
 
-from remit import deciding, foreground, loader
+from remit import deciding, foreground, listing, loader
 from remit.client import Client
 from remit.contracts.errors import UsageError
 from remit.contracts.message import raw
-from remit.contracts.task import TaskRequest
+from remit.contracts.task import RunStarted, TaskRequest
 from remit.history import History
 from remit.progress import Progress
 from remit.watch import follow
+from remit.words import message_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 TEAM: Final = "remit.teams.audit"
 WORKFLOW: Final = "audit"
+_RUNS_LOOKED_AT: Final = 5
 _SKIPPED: Final = frozenset({".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", ".remit"})
 
 
@@ -107,8 +109,18 @@ class Audit:
 
 
 async def _submitted(place: Place, task: TaskRequest) -> History:
+    """An audit of the same folder that was cut off goes on; otherwise there is a new run."""
     async with await Client.connect(place) as client:
-        return History(await client.submit(WORKFLOW, task))
+        return History(await _cut_off(client, task) or await client.submit(WORKFLOW, task))
+
+
+async def _cut_off(client: Client, task: TaskRequest) -> str:
+    for item in await listing.runs(client, limit=_RUNS_LOOKED_AT):
+        first = await client.first_of(item.run) if item.state == "running" else None
+        started = message_of(first) if first is not None else None
+        if isinstance(started, RunStarted) and (started.goal, started.input) == (task.goal, task.input):
+            return item.run
+    return ""
 
 
 async def _followed(place: Place, progress: Progress, tell: Callable[[Entry], None]) -> None:

@@ -105,14 +105,15 @@ def deployed(loaded: Loaded, *, name: str, port: int | None, durability: Durabil
             interrupts.renew()
             yield deployment
         finally:
+            is_cut_off = interrupts.is_ending
             interrupts.renew()
-            interrupts.is_ending = True
-            _end(deployment)
+            interrupts.is_ending = True  # from now on a signal means: at once
+            _end(deployment, has_work=is_cut_off)
 
 
-def _end(deployment: Embedded) -> None:
+def _end(deployment: Embedded, *, has_work: bool) -> None:
     try:
-        if deployment.is_up:
+        if deployment.is_up and has_work:
             deployment.drain()
     finally:
         deployment.stop()

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from remit import deciding, foreground, listing, loader, offline
 from remit.client import Client
-from remit.history import History
-from remit.watch import follow
+from remit.history import fold
+from remit.watch import follow, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from remit.bus.journal import Entry
     from remit.contracts.control import DecideReview
+    from remit.history import History
     from remit.places import Place
 
 
@@ -43,8 +44,9 @@ async def _check(place: Place, wish: DecideReview) -> None:
 
 async def _finish(place: Place, wish: DecideReview, on_entry: Callable[[Entry], None]) -> History:
     async with await Client.connect(place) as client:
+        run = wish.review_id.rpartition("-v")[0]
+        history = fold(run, await read(client, run))
         await deciding.decide(client, wish)
-        history = History(wish.review_id.rpartition("-v")[0])
         async for entry in follow(client, history, stops_when_parked=True):
             on_entry(entry)
         return history

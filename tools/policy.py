@@ -19,7 +19,7 @@ from remit.contracts.errors import (
     RemitError,
     TooLargeError,
 )
-from remit.contracts.ids import LANE, is_run, is_tool
+from remit.contracts.ids import LANE, is_position, is_run, is_tool
 from remit.contracts.message import canonical, decode, digest_of
 from remit.contracts.tool import CallNeedsReview, CallTool
 
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from remit.tools.tool import Tool
 
 _STEP = re.compile(r"[a-z][a-z0-9_-]{0,199}")
-_POSITION = re.compile(r"[0-9]{1,9}(-[0-9]{1,9}){0,15}")
-"""No letters: the attempts and take-overs that a gateway adds to a position are out of an agent's reach."""
 _ARGUMENT_SHOWN, _SUMMARY_SHOWN = 60, 200
 
 
@@ -76,7 +74,8 @@ def read(address: str, body: bytes, gateway: str) -> tuple[str, CallTool]:
     call = decode(CallTool, body)
     if not (is_run(call.run_id) and _STEP.fullmatch(call.step) and call.step != LANE):
         raise MalformedMessageError("this names no step", where="$.run_id, $.step", got=f"{call.run_id} {call.step}")
-    if not _POSITION.fullmatch(call.position) or call.epoch < 1:
+    # A position holds no letters: the attempts and take-overs that a gateway adds are out of an agent's reach.
+    if not is_position(call.position) or call.epoch < 1:
         raise MalformedMessageError("this is no place in a step", where="$.position, $.epoch", got=call.position)
     if not is_tool(call.tool) or subject.tool(gateway, call.tool, agent) != address:
         raise MalformedMessageError("the tool is not the one of the subject", where="$.tool", got=call.tool)

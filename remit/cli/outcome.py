@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from remit.cli import fault, say
 from remit.contracts.errors import sentence
-from remit.words import clock, line, plain, shown
+from remit.words import plain, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from remit.bus.journal import Entry
     from remit.cli.say import Output
     from remit.contracts.review import ReviewOpened
     from remit.contracts.task import RunFinished
@@ -23,16 +20,6 @@ if TYPE_CHECKING:
 _RESULT_SHOWN = 2_000
 AUDIT = "remit.teams.audit"
 """The shipped team, whose result is said in words of its own."""
-
-
-def follower(output: Output) -> Callable[[Entry], None]:
-    """Give what says every entry as it comes: to people on standard error, so that the outcome stands alone."""
-
-    def follow(entry: Entry) -> None:
-        if output == "table":
-            click.echo(f"{clock(entry.stored_at)}  {line(entry)}", err=True)
-
-    return follow
 
 
 def say_end(history: History, place: Place, output: Output) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from remit.cli import fault, option, outcome, say
+from remit.cli import fault, option, outcome, say, screen
 from remit.contracts.control import DecideReview
 from remit.contracts.errors import UsageError
 from remit.contracts.message import NULL, raw
@@ -134,7 +134,7 @@ def _bring_up(place: Place, wish: DecideReview, output: Output) -> int:
         if output == "table":
             click.echo(f"{place.name} is down: it is brought up from {place.data} to finish the run", err=True)
 
-    history = revival.finish(place, wish, on_start=say_start, on_entry=outcome.follower(output))
+    history = revival.finish(place, wish, on_start=say_start, on_entry=screen.lines(output).tell)
     return outcome.say_end(history, place, output)
 
 

@@ -49,6 +49,11 @@ class Lines:
             click.echo(f"{clock(entry.stored_at)}  {line(entry)}", err=True)
 
 
+def lines(output: Output) -> Screen:
+    """Give lines for people, and silence for programs."""
+    return Lines() if output == "table" else Silence()
+
+
 class _Drawn:
     """The tree, drawn anew several times a second from what is known then."""
 
@@ -87,10 +92,8 @@ def _escaped(text: str) -> str:
 @contextmanager
 def shown(progress: Progress, output: Output) -> Iterator[Screen]:
     """Show a run while this lasts."""
-    if output != "table":
-        yield Silence()
-    elif not sys.stderr.isatty():
-        yield Lines()
+    if output != "table" or not sys.stderr.isatty():
+        yield lines(output)
     else:
         from rich.console import Console
         from rich.live import Live

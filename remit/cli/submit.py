@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING
 import click
 import msgspec
 
-from remit.cli import fault, option, outcome, say
+from remit.cli import fault, option, outcome, say, screen
 from remit.contracts.task import TaskRequest
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ async def _wait(client: Client, run: str, output: Output) -> History:
     from remit.history import History
     from remit.watch import follow
 
-    history, tell = History(run), outcome.follower(output)
+    history, tell = History(run), screen.lines(output).tell
     async for entry in follow(client, history, stops_when_parked=True):
         tell(entry)
     return history

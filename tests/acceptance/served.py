@@ -27,7 +27,7 @@ def served(folder: Path, *, home: Path) -> Iterator[places.Place]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(places.HOME, str(home))
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-        command = [REMIT, "up", folder, "--port", "0", "--output", "jsonl"]
+        command = [str(REMIT), "up", str(folder), "--port", "0", "--output", "jsonl"]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as serving:
             assert serving.stdout is not None
             try:

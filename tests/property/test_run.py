@@ -83,8 +83,8 @@ class RunMachine(RuleBasedStateMachine):
         self.world = Simulation(shop(LIMITS, workflows={"any": plan}, roles=roles))
         self.world.start("any", body)
 
-    def step(self, pick: int) -> StepState | None:
-        steps = list(self.world.run.steps.values())
+    def step(self, pick: int, *status: str) -> StepState | None:
+        steps = [step for step in self.world.run.steps.values() if not status or step.status in status]
         return steps[pick % len(steps)] if steps else None
 
     @property
@@ -96,7 +96,7 @@ class RunMachine(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 50), number=st.integers(1, 2))
     @precondition(lambda self: self.is_open)
     def claim(self, pick: int, number: int) -> None:
-        if (step := self.step(pick)) is not None:
+        if (step := self.step(pick, "dispatched")) is not None:
             self.world.lease(step, f"{step.work.role}-{number}")
 
     @rule(pick=st.integers(0, 50), agent=st.sampled_from(AGENTS), reply=REPLIES | BROKEN, back=st.integers(0, 2))
@@ -105,26 +105,30 @@ class RunMachine(RuleBasedStateMachine):
         if (step := self.step(pick)) is not None:
             self.world.complete(step, agent, reply, epoch=max(1, step.work.epoch - back))
 
-    @rule(pick=st.integers(0, 50), reply=REPLIES)
-    def complete_as_holder(self, pick: int, reply: object) -> None:
-        if (step := self.step(pick)) is not None and step.lease is not None:
-            self.world.complete(step, step.lease.agent, reply, epoch=step.work.epoch)
+    @rule(pick=st.integers(0, 50), reply=REPLIES, number=st.integers(1, 2))
+    def complete_what_waits_or_is_held(self, pick: int, reply: object, number: int) -> None:
+        if (step := self.step(pick, "dispatched", "leased")) is not None:
+            self.world.complete(step, self._agent(step, number), reply, epoch=step.work.epoch)
 
-    @rule(pick=st.integers(0, 50), agent=st.sampled_from(AGENTS), retryable=st.booleans())
-    def fail(self, pick: int, agent: str, retryable: bool) -> None:  # noqa: FBT001  # drawn
-        if (step := self.step(pick)) is not None:
-            self.world.fail(step, agent, epoch=step.work.epoch, retryable=retryable)
+    @rule(pick=st.integers(0, 50), number=st.integers(1, 2), retryable=st.booleans())
+    def fail(self, pick: int, number: int, retryable: bool) -> None:  # noqa: FBT001  # drawn
+        if (step := self.step(pick, "dispatched", "leased")) is not None:
+            self.world.fail(step, self._agent(step, number), epoch=step.work.epoch, retryable=retryable)
+
+    def _agent(self, step: StepState, number: int) -> str:
+        is_held = step.status == "leased" and step.lease is not None
+        return step.lease.agent if is_held and step.lease else f"{step.work.role}-{number}"
 
     @rule(pick=st.integers(0, 50), role=st.sampled_from(ROLES), position=st.integers(0, 1))
     @precondition(lambda self: self.is_open)
     def ask(self, pick: int, role: str, position: int) -> None:
-        if (step := self.step(pick)) is not None and self.world.run.dispatched < 30:
+        if (step := self.step(pick, "leased")) is not None and self.world.run.dispatched < 30:
             self.world.ask(step, role, position)
 
     @rule(pick=st.integers(0, 50), position=st.integers(0, 1))
     @precondition(lambda self: self.is_open)
     def ask_a_person(self, pick: int, position: int) -> None:
-        if (step := self.step(pick)) is not None:
+        if (step := self.step(pick, "leased")) is not None:
             self.world.review(step, position)
 
     # --- what happens to the supervisor ----------------------------------------------------------
@@ -133,12 +137,6 @@ class RunMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.world.unheard)
     def deliver(self, pick: int) -> None:
         self.world.deliver(pick % len(self.world.unheard))
-
-    @rule()
-    @precondition(lambda self: self.world.unheard)
-    def deliver_all(self) -> None:
-        while self.world.unheard:
-            self.world.deliver(0)
 
     @rule(pick=st.integers(0, 50))
     @precondition(lambda self: self.world.heard)
@@ -151,15 +149,18 @@ class RunMachine(RuleBasedStateMachine):
         names = list(self.world.run.reviews)
         self.world.decide_review(names[pick % len(names)])
 
-    @rule(agent=st.sampled_from(AGENTS))
-    @precondition(lambda self: self.is_open)
-    def lose_a_host(self, agent: str) -> None:
-        self.world.lose(agent)
+    @rule(pick=st.integers(0, 50))
+    @precondition(lambda self: self.is_open and self.step(0, "leased"))
+    def lose_a_host(self, pick: int) -> None:
+        step = self.step(pick, "leased")
+        assert step is not None
+        assert step.lease is not None
+        self.world.lose(step.lease.agent)
 
     @rule(pick=st.integers(0, 50))
     @precondition(lambda self: self.is_open)
     def give_up_delivering(self, pick: int) -> None:
-        if (step := self.step(pick)) is not None:
+        if (step := self.step(pick, "dispatched")) is not None:
             self.world.give_up(step)
 
     @rule(seconds=st.sampled_from([0.3, 1.0, 6.0, 8.0]))

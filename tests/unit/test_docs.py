@@ -1,4 +1,4 @@
-"""The pages say what the code is: their blocks run, their tables name every contract, error and key, their links lead."""
+"""The pages say what the code is: blocks run, tables name every contract, error and key, links lead somewhere."""
 
 from __future__ import annotations
 

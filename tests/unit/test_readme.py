@@ -19,8 +19,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 README = Page("README.md")
-VERBS = "init check up deploy status down submit audit explain stats doctor walls drill freeze".split()
-NOUNS = "run role review state agent contract dead evidence identity context".split()
+VERBS = [
+    "init",
+    "check",
+    "up",
+    "deploy",
+    "status",
+    "down",
+    "submit",
+    "audit",
+    "explain",
+    "stats",
+    "doctor",
+    "walls",
+    "drill",
+    "freeze",
+]
+NOUNS = ["run", "role", "review", "state", "agent", "contract", "dead", "evidence", "identity", "context"]
 
 TEAM = '''\
 # team.py

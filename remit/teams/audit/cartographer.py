@@ -36,28 +36,17 @@ class Cartographer(Role[AuditRequest, Inventory]):
             RefusedError: there is nothing to audit at the path.
         """
         entries, skipped, is_git = await self._list(work, ctx)
-        python = [entry for entry in entries if entry.path.endswith((".py", ".pyw"))]
-        if not python:
-            raise RefusedError(
-                "there is no Python in this folder" if entries else "this folder is empty",
-                where="$.input.path",
-                expected="at least one .py file",
-                got=f"{len(entries)} other files",
-                fix="remit audit PATH, where PATH holds the code",
-            )
-        chosen, left = python[:MAX_FILES], python[MAX_FILES:]
-        if left:
-            skipped.append(Skipped(what=f"{len(left)} Python files", cause=f"an audit takes {MAX_FILES}"))
+        python, left = _python(entries)
         inventory = Inventory(
             files=len(entries),
-            python_files=len(chosen),
-            python_bytes=sum(entry.size_bytes for entry in chosen),
-            tests=sum(place_of(entry.path) == "test" for entry in chosen),
-            packages=sum(entry.path.endswith("__init__.py") for entry in chosen),
+            python_files=len(python),
+            python_bytes=sum(entry.size_bytes for entry in python),
+            tests=sum(place_of(entry.path) == "test" for entry in python),
+            packages=sum(entry.path.endswith("__init__.py") for entry in python),
             entry_points=await self._entry_points(entries, ctx),
             is_git=is_git,
-            shards=await self._shards(chosen, ctx),
-            skipped=(*skipped, *_other_languages(entries)),
+            shards=await self._shards(python, ctx),
+            skipped=(*skipped, *left, *_other_languages(entries)),
             out=work.out,
         )
         verdict = await ctx.state.propose("inventory", inventory)
@@ -65,7 +54,7 @@ class Cartographer(Role[AuditRequest, Inventory]):
             raise RefusedError(
                 "another inventory of this run is written already", where="inventory", got=verdict.reason
             )
-        ctx.progress(f"{len(chosen)} Python files in {len(inventory.shards) - 1} shards")
+        ctx.progress(f"{len(python)} Python files in {len(inventory.shards) - 1} shards")
         return inventory
 
     async def _list(self, work: AuditRequest, ctx: Context) -> tuple[list[Entry], list[Skipped], bool]:
@@ -103,6 +92,26 @@ class Cartographer(Role[AuditRequest, Inventory]):
             return tuple(mains[:20])
         (manifest,) = await ctx.call(fs_read, passages=(Passage(path="pyproject.toml", count=MANIFEST_LINES),))
         return tuple([*_scripts("\n".join(manifest.lines)), *mains][:20])
+
+
+def _python(entries: Sequence[Entry]) -> tuple[list[Entry], list[Skipped]]:
+    """Give the files to audit, and what is left out because there are too many.
+
+    Raises:
+        RefusedError: there are none.
+    """
+    found = [entry for entry in entries if entry.path.endswith((".py", ".pyw"))]
+    if not found:
+        raise RefusedError(
+            "there is no Python in this folder" if entries else "this folder is empty",
+            where="$.input.path",
+            expected="at least one .py file",
+            got=f"{len(entries)} other files",
+            fix="remit audit PATH, where PATH holds the code",
+        )
+    left = len(found) - MAX_FILES
+    more = [Skipped(what=f"{left} Python files", cause=f"an audit takes {MAX_FILES}")] if left > 0 else []
+    return found[:MAX_FILES], more
 
 
 def _inside(work: AuditRequest) -> str:

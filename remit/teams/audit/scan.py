@@ -1,4 +1,4 @@
-"""One pass over the files of a shard, in a process of its own: `python -I -m remit.teams.audit.scan`.
+"""One pass over the files of a shard, in a process of its own, which `scanner` starts.
 
 The request comes as JSON on standard input, the answer goes to standard output. A process of its own keeps the
 parser's time and memory out of the gateway, and gives every shard a core.
@@ -120,7 +120,3 @@ def _unreadable(root: Path, path: str, error: UnreadableError) -> Sighting:
     except UnreadableError:
         return Sighting(rule=error.rule, path=path, line=error.line, detail=error.cause)
     return seen(source, error.rule, error.line, detail=error.cause)
-
-
-if __name__ == "__main__":
-    main()

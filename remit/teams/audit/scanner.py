@@ -1,5 +1,6 @@
 """Tools that read Python: each call is one pass over a shard, in a process of its own."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from remit.teams.audit.sighting import Doubt, Look, Scan
 
 T = TypeVar("T")
 TIMEOUT_S = 60
-COMMAND = (sys.executable, "-I", "-m", "remit.teams.audit.scan")
+COMMAND = (sys.executable, "-I", "-c", "from remit.teams.audit.scan import main; main()")
 """Fixed. Isolated, so that no file of the audited repository is ever imported."""
 
 
@@ -41,7 +42,7 @@ def _answer(request: Request, kind: type[T]) -> T:
         COMMAND,
         input=msgspec.json.encode(request),
         cwd=Path(sys.prefix),
-        env={"PYTHONIOENCODING": "utf-8"},
+        env={"PATH": os.defpath},
         capture_output=True,
         timeout=TIMEOUT_S,
         check=False,
