@@ -79,7 +79,7 @@ class Attempt:
         left_s = (self._work.deadline_at - datetime.now(UTC)).total_seconds()
         self._ends = began + min(left_s, self._work.limit_s)
         # One timer for both: a fast step pays for neither the claim nor the deadline.
-        self._timer = loop.call_at(min(self._ends, began + CLAIM_AFTER_S), self._on_slow)
+        self._timer = self._asker.bus.alarms.after(min(self._ends - began, CLAIM_AFTER_S), self._on_slow)
         try:
             if self._claims_first:
                 await self._port.hold()
@@ -93,11 +93,11 @@ class Attempt:
         return self._completed(reply, duration_ms=int((loop.time() - began) * 1000))
 
     def _on_slow(self) -> None:
-        loop = asyncio.get_running_loop()
-        if loop.time() >= self._ends:
+        left_s = self._ends - asyncio.get_running_loop().time()
+        if left_s <= 0:
             self._stop("late")
             return
-        self._timer = loop.call_at(self._ends, self._stop, "late")
+        self._timer = self._asker.bus.alarms.after(left_s, lambda: self._stop("late"))
         self._port.claim()
 
     def _stop(self, why: Stop) -> None:

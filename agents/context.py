@@ -20,7 +20,6 @@ from remit.contracts.errors import (
     ReviewRejectedError,
     TooLargeError,
     ToolFailedError,
-    sentence,
 )
 from remit.contracts.message import Message, decode, decode_any, digest_of, encode, raw, tag_of
 from remit.contracts.review import RequestReview, ReviewKind, ReviewOutcome
@@ -196,9 +195,8 @@ class Context:
         return value
 
     async def _approved_call(self, asked: CallTool, needs: CallNeedsReview) -> ToolAnswered:
-        outcome = await self._review(
-            asked.position, "action", needs.summary, subject=needs.action, body=msgspec.json.decode(asked.arguments)
-        )
+        body = {"tool": asked.tool, "arguments": msgspec.json.decode(asked.arguments)}
+        outcome = await self._review(asked.position, "action", needs.summary, subject=needs.action, body=body)
         if not outcome.approved:
             raise ReviewRejectedError(
                 f"{outcome.by} rejected the call of {asked.tool}", where=outcome.review_id, got=outcome.reason
@@ -258,4 +256,10 @@ def _bounded(body: bytes, what: str) -> bytes:
 
 
 def _raised(kind: type[RemitError], fault: Fault, what: str) -> RemitError:
-    return kind(f"{what}: {sentence(fault)}", where=fault.where, expected=fault.expected, got=fault.got, fix=fault.fix)
+    return kind(
+        f"{what}: {fault.code} {fault.message}",
+        where=fault.where,
+        expected=fault.expected,
+        got=fault.got,
+        fix=fault.fix,
+    )

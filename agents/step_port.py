@@ -40,6 +40,9 @@ Ended = Literal["", "parked", "superseded"]
 
 # A union of structs is a type to msgspec; mypy wants to be told.
 _CALLED: Final = cast("type[ToolAnswered | CallNeedsReview]", ToolAnswered | CallNeedsReview)
+_ASK_AGAIN: Final = "RM-1"
+"""Codes of what may pass by itself; nothing is known to have changed."""
+_AGAIN_S: Final = 0.3
 _DECIDED: Final = cast("type[StateCommitted | StateRejected]", StateCommitted | StateRejected)
 
 
@@ -203,9 +206,7 @@ class BusStepPort:
         *,
         on_silence: Callable[[], Awaitable[None]] | None = None,
     ) -> Answer:
-        self._check()
-        data = await self._asker.ask(target, encode(message), on_silence=on_silence)
-        answer: Answer | Refused | Superseded | Parked = decode_any(kind | Refused | Superseded | Parked, data)
+        answer = await self._answer(target, encode(message), kind, on_silence=on_silence)
         match answer:
             case Refused(error=fault):
                 raise_fault(fault)
@@ -216,6 +217,18 @@ class BusStepPort:
                 self.ended = "parked"
                 raise ParkedSignal
         return answer
+
+    async def _answer(
+        self, target: str, body: bytes, kind: type[Answer], *, on_silence: Callable[[], Awaitable[None]] | None
+    ) -> Answer | Refused | Superseded | Parked:
+        """Give the last word; "ask again", which a gateway says while the bus or a lookup is away, is none."""
+        while True:
+            self._check()
+            data = await self._asker.ask(target, body, on_silence=on_silence)
+            answer: Answer | Refused | Superseded | Parked = decode_any(kind | Refused | Superseded | Parked, data)
+            if not (isinstance(answer, Refused) and answer.error.code.startswith(_ASK_AGAIN)):
+                return answer
+            await asyncio.sleep(_AGAIN_S)
 
     async def _append(self, index: str, recorded: Recorded) -> bool:
         work = self._work

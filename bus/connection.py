@@ -10,6 +10,7 @@ import nats.errors
 import nkeys  # type: ignore[import-untyped]  # ships no types
 import structlog
 
+from remit.bus.alarm import Alarms
 from remit.bus.replies import Replies
 from remit.bus.subject import token
 from remit.bus.wire import Incoming, WireClient
@@ -84,10 +85,11 @@ class Bus:
     def __init__(self, name: str, *, inbox: str = "", on_closed: Callable[[], None] | None = None) -> None:
         self.name = name
         self.inbox = inbox or f"_I.{token(name)}"
+        self.alarms = Alarms()
         self._wire = WireClient()
         self._on_closed = on_closed
         self._on_reconnected: dict[object, Callable[[], None]] = {}
-        self._replies = Replies(self._wire, f"{self.inbox}.r.")
+        self._replies = Replies(self._wire, f"{self.inbox}.r.", self.alarms)
         self._stands = False
         self._is_closing = False
 

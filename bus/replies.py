@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from remit.contracts.errors import AnswerTimeoutError, BusUnavailableError, NoRespondersError
@@ -11,6 +12,7 @@ from remit.contracts.errors import AnswerTimeoutError, BusUnavailableError, NoRe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from remit.bus.alarm import Alarm, Alarms
     from remit.bus.wire import Incoming, WireClient
 
 _NO_RESPONDERS: Final = 503
@@ -23,8 +25,9 @@ class Replies:
     ours.
     """
 
-    def __init__(self, wire: WireClient, prefix: str) -> None:
+    def __init__(self, wire: WireClient, prefix: str, alarms: Alarms) -> None:
         self._wire = wire
+        self._alarms = alarms
         self._prefix = prefix
         self._next = secrets.randbits(40)
         self._waiting: dict[int, asyncio.Future[Incoming]] = {}
@@ -87,11 +90,11 @@ class Replies:
             if not future.done():
                 future.set_exception(BusUnavailableError(why, fix="the same request may be repeated"))
 
-    def _expect(self, timeout_s: float) -> tuple[int, asyncio.Future[Incoming], asyncio.TimerHandle]:
-        number, loop = self.number(), asyncio.get_running_loop()
-        future: asyncio.Future[Incoming] = loop.create_future()
+    def _expect(self, timeout_s: float) -> tuple[int, asyncio.Future[Incoming], Alarm]:
+        number = self.number()
+        future: asyncio.Future[Incoming] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
-        return number, future, loop.call_later(timeout_s, _expire, future)
+        return number, future, self._alarms.after(timeout_s, partial(_expire, future))
 
     def _take(self, message: Incoming) -> None:
         tail = message.subject[len(self._prefix) :]

@@ -60,6 +60,11 @@ def run_all(run: str) -> str:
     return f"remit.run.{run}.>"
 
 
+def step_all(run: str, step: str) -> str:
+    """Every entry of a step: leases, calls, what agents recorded."""
+    return f"remit.run.{run}.{step}.>"
+
+
 def lane(run: str) -> str:
     """The supervisor's own lane of a run; its appends are fenced on this."""
     return f"remit.run.{run}.{LANE}.>"

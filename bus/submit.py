@@ -107,13 +107,32 @@ class TaskClient:
         look_after_s = _FIRST_LOOK_S if self._own.pop(run, "other") is None else 0.0
         while True:
             left_s = deadline - loop.time()
-            if await _arrived(future, min(look_after_s, left_s)):
+            if await self._arrived(future, min(look_after_s, left_s)):
                 return future.result()
             if (found := await self._look(run)) is not None:
                 return found
             if left_s <= look_after_s:
                 raise AnswerTimeoutError("the run has no outcome yet", where=run, fix=f"remit run show {run}")
             look_after_s = min(_LONGEST_LOOK_S, max(_FIRST_LOOK_S, look_after_s * 2))
+
+    async def _arrived(self, future: asyncio.Future[bytes], within_s: float) -> bool:
+        """Say whether the future is done within a time; cheaper than a task and a time-out per outcome."""
+        if future.done() or within_s <= 0:
+            return future.done()
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def wake(_: object = None) -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        future.add_done_callback(wake)
+        alarm = self._bus.alarms.after(within_s, wake)
+        try:
+            await waiter
+        finally:
+            alarm.cancel()
+            future.remove_done_callback(wake)
+        return future.done()
 
     async def _look(self, run: str) -> bytes | None:
         try:
@@ -157,24 +176,3 @@ class TaskClient:
             asked.remove(future)
         if not asked:
             self._asked.pop(run, None)
-
-
-async def _arrived(future: asyncio.Future[bytes], within_s: float) -> bool:
-    """Say whether the future is done within a time; cheaper than a task and a time-out per outcome."""
-    if future.done() or within_s <= 0:
-        return future.done()
-    loop = asyncio.get_running_loop()
-    waiter: asyncio.Future[None] = loop.create_future()
-
-    def wake(_: object = None) -> None:
-        if not waiter.done():
-            waiter.set_result(None)
-
-    future.add_done_callback(wake)
-    timer = loop.call_later(within_s, wake)
-    try:
-        await waiter
-    finally:
-        timer.cancel()
-        future.remove_done_callback(wake)
-    return future.done()

@@ -25,6 +25,7 @@ _ROLE = re.compile(r"[a-z][a-z0-9_]*(-[a-z0-9_]+)*")
 _RUN = re.compile(r"r[1-9][0-9]*")
 _TOOL = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _POSITION = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})*")
+_BASE = re.compile(r"[0-9-]+")
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 RESERVED_ROLES = frozenset({"lease", "call", "gw"})
@@ -94,6 +95,12 @@ def child_step(parent: str, position: str) -> StepId:
 def node_of(step: str) -> str:
     """Give the plan node that a step belongs to."""
     return step.split("-", 1)[0]
+
+
+def base_position(index: str) -> str:
+    """Give the position of an attempt's index: `3-0` of `3-0`, `3-0r1` and `3-0r1t2`."""
+    found = _BASE.match(index)
+    return found[0] if found else index
 
 
 def intent_key(run: str, step: str, position: str) -> str:

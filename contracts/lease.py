@@ -28,11 +28,13 @@ class Approval(Message, frozen=True, kw_only=True, tag="lease.approval.v1"):
 
 
 class Resolution(Message, frozen=True, kw_only=True, tag="lease.resolution.v1"):
-    """A person said what became of a call in doubt."""
+    """What is to become of a call that did not end well."""
 
     position: str
-    decision: Literal["again", "done", "skip"]
-    """again: it did not happen, call once more · done: it happened, `value` is its result · skip: go on without."""
+    """Index of the attempt: the position itself, or `<position>r<n>`."""
+    decision: Literal["again", "done", "skip", "retry"]
+    """Of a call in doubt a person said: again: it did not happen, call once more · done: it happened, `value` is
+    its result · skip: go on without. Of a call that failed: retry: its step is tried again, and so is the call."""
     value: msgspec.Raw = NULL
 
 

@@ -39,7 +39,7 @@ def raw(value: object) -> msgspec.Raw:
 
 def canonical(value: object) -> bytes:
     """Give the one JSON spelling of a value: keys sorted, no spaces. Used for digests."""
-    return msgspec.json.encode(msgspec.to_builtins(value), order="deterministic")
+    return msgspec.json.encode(msgspec.to_builtins(value, str_keys=True, order="deterministic"), order="deterministic")
 
 
 def digest(data: bytes) -> str:

@@ -111,10 +111,16 @@ def _import(ref: str) -> ModuleType:
     except TeamInvalidError:
         raise
     except Exception as error:  # whatever a user's module raises is the user's to see
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        raise TeamInvalidError(
-            f"the team cannot be imported: {type(error).__name__}: {error}", where=f"{frame.filename}:{frame.lineno}"
-        ) from error
+        said = f"the team cannot be imported: {type(error).__name__}: {error}"
+        raise TeamInvalidError(said, where=_place(error)) from error
+
+
+def _place(error: Exception) -> str:
+    """Give where a module's mistake is: a file that cannot be parsed names its line, and was never run."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno}"
 
 
 def _import_file(path: Path) -> ModuleType:

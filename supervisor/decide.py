@@ -15,6 +15,7 @@ import msgspec
 from remit.bus import subject
 from remit.contracts.errors import (
     CancelledRunError,
+    ConflictError,
     DeadlineError,
     Fault,
     MalformedMessageError,
@@ -176,8 +177,8 @@ def cancel(run: RunState, *, by: str, reason: str, now: datetime) -> Append:
 
 
 def give_up(run: RunState, error: Fault, *, now: datetime) -> Append:
-    """End a run whose next entry cannot be stored."""
-    return _finish(run, "failed", now=now, stopped_by="an entry that cannot be stored", error=error)
+    """End a run whose next entry cannot be made or stored."""
+    return _finish(run, "failed", now=now, stopped_by="an entry that cannot be written", error=error)
 
 
 def advance(team: TeamSpec, run: RunState, versions: Mapping[str, int], *, now: datetime) -> Append | None:
@@ -309,7 +310,10 @@ def _dispatch(team: TeamSpec, run: RunState, now: datetime) -> Append | None:
         return _out_of_steps(run, now)
     index = node.undispatched[0]
     step = node.step(index)
-    body = msgspec.Raw(plans.body_of(run, node.spec, index))
+    try:
+        body = msgspec.Raw(plans.body_of(run, node.spec, index))
+    except ConflictError as error:
+        return give_up(run, error.fault(), now=now)
     edge = "plan" if node.spec.after == (TASK,) else f"edge {' + '.join(node.spec.after)} -> {node.spec.name}"
     rule = edge + "".join(f" when {item.node}.{item.path} {item.operator} {item.value!r}" for item in node.spec.when)
     work = _work(team, run.started, step=step, role=node.spec.role, body=body, rule=rule)

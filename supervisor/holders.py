@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from remit.bus import subject
-from remit.contracts.errors import Fault, GrantDeniedError, MalformedMessageError, RemitError, ReplayMismatchError
+from remit.contracts.errors import Fault, GrantDeniedError, MalformedMessageError, RemitError
 from remit.contracts.ids import child_step, is_position, role_of
-from remit.contracts.lease import DataScope, Grant, Lease
+from remit.contracts.lease import DataScope, Grant, Lease, Resolution
 from remit.contracts.message import decode
-from remit.contracts.review import RequestReview, ReviewOpened, ReviewOutcome
 from remit.contracts.step import (
     AskAnswered,
     AskRole,
@@ -22,9 +20,9 @@ from remit.contracts.step import (
     Superseded,
 )
 from remit.supervisor import decide
-from remit.supervisor.decide import Append
 from remit.supervisor.plan import field_at
-from remit.supervisor.records import answered_asks, is_answered, read_records
+from remit.supervisor.records import StepRecords, answered_asks, is_answered
+from remit.supervisor.review import answer, open_review, shown_truly
 from remit.supervisor.run import review_at
 from remit.supervisor.runs import answer_of
 
@@ -34,9 +32,11 @@ if TYPE_CHECKING:
 
     from remit.bus.journal import Journal
     from remit.contracts.proposal import ProposeState, ReadState, StateCommitted, StateRead, StateRejected
+    from remit.contracts.review import RequestReview, ReviewOutcome
     from remit.contracts.team import TeamSpec
     from remit.supervisor.arbiter import Arbiter
-    from remit.supervisor.run import ReviewState, RunState, StepState, StepStatus
+    from remit.supervisor.decide import Append
+    from remit.supervisor.run import RunState, StepState, StepStatus
     from remit.supervisor.runs import OpenRun, Runs
 
     class Gateways(Protocol):
@@ -67,14 +67,15 @@ class Holders:
                 return refusal
             step = run.state.steps[claim.step]
             is_new = step.status == "dispatched"
-            if is_new and not await self._lease(run, step, agent):
+            records = StepRecords(is_retried=step.work.attempt > 1)
+            if claim.epoch > 1 or not is_new:
+                await records.read(self._journal, run.state, claim.step)
+            if is_new and not await self._lease(run, step, agent, retries=records.retries()):
                 return None
             step = run.state.steps[claim.step]
             if step.lease is None:
                 return None
-            recorded = answered_asks(self._team, run.state, claim.step)
-            if claim.epoch > 1 or not is_new:
-                recorded += await read_records(self._journal, run.state, claim.step)
+            recorded = answered_asks(self._team, run.state, claim.step) + records.recorded()
             return StepLeased(lease=step.lease, lease_seq=step.lease_seq, recorded=recorded)
 
     def _check_claim(self, run: OpenRun, agent: str, claim: ClaimStep) -> ClaimRefused | None:
@@ -89,7 +90,7 @@ class Holders:
             return ClaimRefused(reason="held")
         return None
 
-    async def _lease(self, run: OpenRun, step: StepState, agent: str) -> bool:
+    async def _lease(self, run: OpenRun, step: StepState, agent: str, *, retries: tuple[Resolution, ...]) -> bool:
         gateway, gone = self._gateway(step)
         if not gateway:
             return False
@@ -104,7 +105,7 @@ class Holders:
             gateway=gateway,
             gateways_gone=gone,
             until_at=min(now + timedelta(seconds=work.limit_s), work.deadline_at),
-            grant=self._grant(run.state, step),
+            grant=self._grant(run.state, step, retries),
         )
         return await self._runs.lease(run, lease)
 
@@ -118,7 +119,7 @@ class Holders:
         gone = (*before.gateways_gone, before.gateway) if before is not None else ()
         return live[hash(step.work.run_id) % len(live)], gone
 
-    def _grant(self, run: RunState, step: StepState) -> Grant:
+    def _grant(self, run: RunState, step: StepState, retries: tuple[Resolution, ...]) -> Grant:
         charter = self._team.charter
         role = charter.roles[step.work.role]
         data = [DataScope(name=name, value=self._source(run, name)) for name in role.data_sources]
@@ -127,7 +128,7 @@ class Holders:
             asks=role.asks,
             data=tuple(data),
             approvals=step.approvals,
-            resolutions=step.resolutions,
+            resolutions=step.resolutions + retries,
         )
 
     def _source(self, run: RunState, name: str) -> str:
@@ -205,16 +206,16 @@ class Holders:
         if run is None:
             return _NOT_HELD
         async with run.lock:
-            while (known := review_at(run.state, request.step, request.position)) is None:
+            while (known := review_at(run.state, request.step, request.position, is_doubt=False)) is None:
                 if self._asking(agent, request) is None:
                     return _NOT_HELD  # lost while the lock or the journal was awaited
                 try:
                     _check_position(request.position)
-                    decode(object, request.body)
+                    shown = shown_truly(request)
                 except RemitError as error:
                     return Refused(error=error.fault())
-                await self._runs.store(run, open_review(run.state, request, datetime.now(UTC)))
-            return _decided(known, request)
+                await self._runs.store(run, open_review(run.state, shown, datetime.now(UTC)))
+            return answer(known, request)
 
     def read(self, agent: str, request: ReadState) -> StateRead | Refused | Superseded:
         """The state at this point in time."""
@@ -245,44 +246,6 @@ def _check_position(position: str) -> None:
         raise MalformedMessageError(
             "this is no position", where="$.position", expected="0-1-2", got=repr(position)[:40]
         )
-
-
-def open_review(run: RunState, request: RequestReview, now: datetime) -> Append:
-    """Give the entry that opens a review and parks its step."""
-    number = run.number + 1
-    step = run.steps[request.step]
-    entry = ReviewOpened(
-        review_id=f"{run.run_id}-v{number}",
-        run_id=run.run_id,
-        step=request.step,
-        position=request.position,
-        kind=request.kind,
-        title=request.title,
-        subject=request.subject,
-        body=request.body,
-        role=step.work.role,
-        goal_hash=run.started.goal_hash,
-        epoch=step.work.epoch if step.is_held else 0,
-        opened_at=now,
-    )
-    return Append(subject.decision(run.run_id, number, "review_opened"), entry)
-
-
-def _decided(known: ReviewState, request: RequestReview) -> ReviewOutcome | Parked | Refused:
-    opened, decided = known.opened, known.decided
-    if opened.subject != request.subject:
-        mismatch = ReplayMismatchError(
-            "another action stands at this position",
-            where=request.position,
-            expected=opened.subject,
-            got=request.subject,
-        )
-        return Refused(error=mismatch.fault())
-    if decided is None:
-        return Parked(review_id=opened.review_id)
-    return ReviewOutcome(
-        review_id=opened.review_id, approved=decided.decision == "approved", by=decided.by, reason=decided.reason
-    )
 
 
 def _depth(run: RunState, step: str) -> int:

@@ -74,4 +74,4 @@ def _rank(value: float) -> tuple[float, bytes]:
 
 
 def _raw(value: object) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode(value))
+    return msgspec.Raw(canonical(value))

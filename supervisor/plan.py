@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from remit.contracts.errors import MalformedMessageError, PlanInvalidError
+from remit.contracts.errors import ConflictError, MalformedMessageError, PlanInvalidError
 from remit.contracts.ids import is_name
 from remit.contracts.message import NULL, decode
 from remit.contracts.plan import TASK
@@ -211,9 +211,18 @@ def _shown(kind: object) -> str:
 
 
 def body_of(run: RunState, node: Node, index: int) -> bytes:
-    """Give the message that one step of a node takes, made of what came before it."""
+    """Give the message that one step of a node takes, made of what came before it.
+
+    Raises:
+        ConflictError: the plan was decided by another reply than the one that counts; two agents settled one step.
+    """
     if node.each:
-        return bytes(run.nodes[node.name].items[index])
+        items = run.nodes[node.name].items
+        if index >= len(items):
+            raise ConflictError(
+                "the journal contradicts itself", where=node.name, expected=f"item {index}", got=f"{len(items)} items"
+            )
+        return bytes(items[index])
     if len(node.after) == 1 and (node.after[0] == TASK or not run.nodes[node.after[0]].fanned):
         return bytes(reply_of(run, node.after[0]))
     parts = {name: _joined(run, name) for name in node.after if name == TASK or not run.nodes[name].skipped}

@@ -9,7 +9,8 @@ import structlog
 
 from remit.bus import subject
 from remit.contracts.errors import MalformedMessageError
-from remit.contracts.lease import Lease
+from remit.contracts.ids import base_position
+from remit.contracts.lease import Lease, Resolution
 from remit.contracts.message import decode, digest_of
 from remit.contracts.step import Recorded
 from remit.contracts.tool import ToolCalled, ToolReturned
@@ -25,12 +26,25 @@ log = structlog.get_logger(__name__)
 
 
 class StepRecords:
-    """Folds the entries of one step. A record counts only if its author held the step when it was stored."""
+    """Folds the entries of one step. A record counts only if its author held the step when it was stored.
 
-    def __init__(self) -> None:
+    When the step is retried after a failure, a call that ended in an error is not answered from the records, so that
+    it is made again; but only if its branch of the handler did nothing after it: a handler that went on after an
+    error may have decided by it, and would not find its way through its own records again.
+    """
+
+    def __init__(self, *, is_retried: bool = False) -> None:
+        self._is_retried = is_retried
         self._holder: Lease | None = None
         self._recorded: dict[str, Recorded] = {}
         self._called: dict[str, ToolCalled] = {}
+        self._failed: dict[str, list[str]] = {}
+        """Indices of the attempts of a call that ended in an error, by position."""
+
+    async def read(self, journal: Journal, run: RunState, step: str) -> None:
+        """Apply what the journal holds of a step."""
+        async for entry in journal.read(subject.step_all(run.run_id, step), start_seq=run.first_seq):
+            self.apply(entry)
 
     def apply(self, entry: Entry) -> None:
         """Apply one entry of the step; what does not fit does not count."""
@@ -48,7 +62,7 @@ class StepRecords:
                 self._holder = decode(Lease, entry.data)
             case "call", "called":
                 called = decode(ToolCalled, entry.data)
-                self._called[called.position] = called
+                self._called[base_position(called.position)] = called
             case "call", "returned":
                 self._on_returned(decode(ToolReturned, entry.data))
             case author, "recorded" if self._holder is not None and author == self._holder.agent:
@@ -58,14 +72,17 @@ class StepRecords:
                     self._recorded.setdefault(record.position, record)
 
     def _on_returned(self, returned: ToolReturned) -> None:
-        called = self._called.get(returned.position)
+        position = base_position(returned.position)
+        called = self._called.get(position)
         if called is None:
             return
-        self._recorded[returned.position] = Recorded(
+        if returned.error is not None:
+            self._failed.setdefault(position, []).append(returned.position)
+        self._recorded[position] = Recorded(
             run_id=returned.run_id,
             step=returned.step,
             epoch=called.epoch,
-            position=returned.position,
+            position=position,
             kind="call",
             name=called.tool,
             request=called.request,
@@ -75,16 +92,37 @@ class StepRecords:
         )
 
     def recorded(self) -> tuple[Recorded, ...]:
-        """Give what counts."""
-        return tuple(self._recorded.values())
+        """Give what counts, and is not to be tried again."""
+        again = set(self._tried_again())
+        return tuple(item for position, item in self._recorded.items() if position not in again)
+
+    def retries(self) -> tuple[Resolution, ...]:
+        """Give the calls that are to be made again, for the gateway."""
+        return tuple(
+            Resolution(position=index, decision="retry")
+            for position in self._tried_again()
+            for index in self._failed[position]
+        )
+
+    def _tried_again(self) -> list[str]:
+        if not self._is_retried:
+            return []
+        return [
+            position
+            for position, item in self._recorded.items()
+            if item.error is not None
+            and self._called[position].effect != "at_most_once"
+            and not any(_follows(other, position) for other in self._recorded)
+        ]
 
 
-async def read_records(journal: Journal, run: RunState, step: str) -> tuple[Recorded, ...]:
-    """Give the recorded operations of a step, asks excluded."""
-    records = StepRecords()
-    async for entry in journal.read(f"remit.run.{run.run_id}.{step}.>", start_seq=run.first_seq):
-        records.apply(entry)
-    return records.recorded()
+def _follows(other: str, position: str) -> bool:
+    """Say whether an operation began after another one in the same branch, or in a branch that began after it."""
+    branch, _, number = position.rpartition("-")
+    prefix = f"{branch}-" if branch else ""
+    if not other.startswith(prefix):
+        return False
+    return int(other.removeprefix(prefix).split("-")[0]) > int(number)
 
 
 def answered_asks(team: TeamSpec, run: RunState, step: str) -> tuple[Recorded, ...]:

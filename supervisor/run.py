@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 import msgspec
 
+from remit.contracts.errors import MalformedMessageError
 from remit.contracts.ids import node_of, role_of, shard_step
 from remit.contracts.lease import Approval, Lease, Resolution
-from remit.contracts.message import NULL
+from remit.contracts.message import NULL, decode
 from remit.contracts.plan import TASK, PlanAccepted
 from remit.contracts.review import ReviewDecided, ReviewOpened
 from remit.contracts.step import RunStep, StepCompleted, StepFailed, StepTimedOut
@@ -337,15 +338,19 @@ def _is_waiting(run: RunState, step: str) -> bool:
     return any(item.opened.step == step and item.decided is None for item in run.reviews.values())
 
 
-def review_at(run: RunState, step: str, position: str) -> ReviewState | None:
-    """Give the review of an operation, if it was asked before."""
-    found = [item for item in run.reviews.values() if (item.opened.step, item.opened.position) == (step, position)]
+def review_at(run: RunState, step: str, position: str, *, is_doubt: bool) -> ReviewState | None:
+    """Give the review of an operation, if it was asked before: of a doubt about it, or of what the agent asked."""
+    found = [
+        item
+        for item in run.reviews.values()
+        if (item.opened.step, item.opened.position) == (step, position) and (item.opened.kind == "in_doubt") == is_doubt
+    ]
     return found[-1] if found else None
 
 
 def doubt_is_known(run: RunState, doubt: ToolInDoubt) -> bool:
     """Say whether the review of a call in doubt was opened already."""
-    return review_at(run, doubt.step, doubt.position) is not None
+    return review_at(run, doubt.step, doubt.position, is_doubt=True) is not None
 
 
 def reply_of(run: RunState, node: str) -> msgspec.Raw:
@@ -356,9 +361,12 @@ def reply_of(run: RunState, node: str) -> msgspec.Raw:
 
 
 def items_of(run: RunState, node: Node) -> list[msgspec.Raw]:
-    """Give the messages over which a node fans out."""
-    reply = msgspec.json.decode(reply_of(run, node.after[0]), type=dict[str, msgspec.Raw])
-    return msgspec.json.decode(reply.get(node.each, b"[]"), type=list[msgspec.Raw])
+    """Give the messages over which a node fans out; none if there is no reply that holds any."""
+    try:
+        reply = decode(dict[str, msgspec.Raw], reply_of(run, node.after[0]))
+        return decode(list[msgspec.Raw], reply.get(node.each, b"[]"))
+    except MalformedMessageError:
+        return []
 
 
 def is_ready(run: RunState, node: NodeState) -> bool:

@@ -27,7 +27,8 @@ from remit.supervisor import arbiter as arbiters
 from remit.supervisor import decide, fold
 from remit.supervisor.arbiter import Arbiter
 from remit.supervisor.control import Control, PoolReport
-from remit.supervisor.holders import Holders, open_review
+from remit.supervisor.holders import Holders
+from remit.supervisor.review import open_review
 from remit.supervisor.run import doubt_is_known
 from remit.supervisor.runs import Runs
 from remit.supervisor.undeliverable import UndeliverableWork

@@ -126,6 +126,4 @@ def shop(
     roles: Mapping[str, RoleSpec] = ROLES,
 ) -> TeamSpec:
     """Give the team."""
-    return TeamSpec(
-        name="shop", roles=roles, workflows=workflows, tools={}, state=STATE, charter=rules or charter()
-    )
+    return TeamSpec(name="shop", roles=roles, workflows=workflows, tools={}, state=STATE, charter=rules or charter())

@@ -33,6 +33,7 @@ from remit.tools.outcome import (
     conclude,
     in_doubt,
     is_abandoned,
+    may_retry,
     needs_lookup,
     not_found,
     resolve,
@@ -95,9 +96,11 @@ class Effects:
             index = attempt_index(request.call.position, attempt)
             intent = self._intent(request, index)
             outcome = await self._outcome(request, intent, fence)
-            if isinstance(outcome, ToolReturned):
-                return outcome
             resolution = _resolution(request, index)
+            if isinstance(outcome, ToolReturned):
+                if outcome.error is None or not may_retry(intent, resolution):
+                    return outcome
+                continue
             if resolution is None:
                 return None
             if resolution.decision != "again":
@@ -107,9 +110,17 @@ class Effects:
     async def _outcome(self, request: Request, intent: ToolCalled, fence: Fence) -> Outcome:
         standing = await self._ledger.claim(intent, fence=fence)
         if standing is None:
-            return await self._perform(request, intent, index=intent.position)
+            return await self._begin(request, intent)
         check_same(standing, intent)
         return await self._ledger.outcome(standing) or await self._take_over(request, intent, standing, fence=fence)
+
+    async def _begin(self, request: Request, intent: ToolCalled) -> Outcome:
+        is_first = intent.position == request.call.position
+        if intent.effect == "lookup" and not is_first:  # an earlier attempt failed, after its effect perhaps
+            found = await self._look_up(request, intent.position)
+            if found is not None:
+                return await self._concluded(intent, found, index=intent.position, duration_ms=0)
+        return await self._perform(request, intent, index=intent.position)
 
     async def _take_over(self, request: Request, intent: ToolCalled, standing: ToolCalled, *, fence: Fence) -> Outcome:
         """Carry on with an intent that has no outcome.
@@ -163,7 +174,7 @@ class Effects:
             fault = ToolTimeoutError("the deadline passed before the tool was called; it was not called").fault()
             return Execution(effected="no", fault=fault)
         try:
-            arguments = self._arguments(request, index)
+            arguments = self._arguments(request)
         except OSError as error:
             fault = EnvironmentFaultError(f"no scratch folder: {error.strerror}", where=request.tool.name).fault()
             return Execution(effected="no", fault=fault)
@@ -178,7 +189,7 @@ class Effects:
         if request.tool.lookup is None:
             raise AnswerTimeoutError(f"{request.tool.name} has no lookup any more", where=request.tool.name)
         said = await self._executor.run(
-            request.tool.lookup, self._arguments(request, index), returns=object, within_s=_LOOKUP_S
+            request.tool.lookup, self._arguments(request), returns=object, within_s=_LOOKUP_S
         )
         if said.fault is not None:
             log.warning("lookup.failed", tool=request.tool.name, code=said.fault.code)
@@ -244,12 +255,12 @@ class Effects:
             deadline_at=min(now + timedelta(seconds=request.rule.timeout_s), request.lease.until_at),
         )
 
-    def _arguments(self, request: Request, index: str) -> dict[str, object]:
+    def _arguments(self, request: Request) -> dict[str, object]:
         tool, call = request.tool, request.call
         arguments: dict[str, object] = {
             name: getattr(request.arguments, name) for name in request.arguments.__struct_fields__
         }
-        key = intent_key(call.run_id, call.step, index)
+        key = intent_key(call.run_id, call.step, call.position)
         if tool.wants_intent:
             arguments["intent"] = key
         if tool.wants_scope:

@@ -69,6 +69,14 @@ def conclude(intent: ToolCalled, execution: Execution, *, index: str, duration_m
     return in_doubt(intent, index, sentence(execution.fault))
 
 
+def may_retry(intent: ToolCalled, resolution: Resolution | None) -> bool:
+    """Say whether a call that ended in an error is made again, because its step is tried again.
+
+    Never where neither the receiver nor a lookup can tell a repeated effect from the first.
+    """
+    return resolution is not None and resolution.decision == "retry" and intent.effect != "at_most_once"
+
+
 def resolve(intent: ToolCalled, index: str, resolution: Resolution) -> ToolReturned:
     """Give the outcome that a person decided: `done` with its value, or `skip`."""
     if resolution.decision == "done":

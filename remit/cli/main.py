@@ -50,17 +50,22 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+HELP: Final = """Run agent teams that stay within their remit.
+
+\b
+Start here:
+  remit init support && cd support && remit check . && remit up
+
+\b
+Exit codes: 0 done, 1 Remit or the bus failed, 2 usage, 3 waiting for a person,
+4 stopped by a limit, 5 contract, 6 incomplete, 7 rejected by a person.
+"""
+
+
+@click.command(cls=Commands, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="remit", prog_name="remit")
 def command() -> None:
-    r"""Run agent teams that stay within their remit.
-
-    \b
-    Start here:
-      remit init support && cd support && remit check . && remit up
-    Exit codes: 0 done, 1 Remit or the bus failed, 2 usage, 3 waiting for a person,
-    4 stopped by a limit, 5 contract, 6 incomplete, 7 rejected by a person.
-    """
+    """Find a sub-command; `HELP` is what is shown."""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -88,3 +88,15 @@ async def test_a_server_that_goes_away_and_comes_back_costs_time_and_nothing_els
     assert Counter(item.outcome for item in finished) == {"complete": 100}
     keys = [f"put {run}.quick.0" for run in runs + after_outage]
     assert {key: counted[key] for key in keys} == dict.fromkeys(keys, 1)
+
+
+async def test_a_step_whose_tool_failed_is_tried_again_without_repeating_what_went_well(world: World) -> None:
+    tasks = TaskClient(world.publisher)
+
+    run = await tasks.submit("stumble", encode({"goal": "once", "input": {"number": 1}}))
+    finished = decode(RunFinished, await tasks.outcome(run, 60))
+    counted = await world.counted()
+
+    assert finished.outcome == "complete"
+    assert counted[f"put {run}.stumble.0"] == 1
+    assert counted[f"stumble {run}.stumble.1"] == 2

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-
 from remit.bus import subject
 from remit.bus.journal import Entry
 from remit.contracts.envelope import Envelope
@@ -18,7 +17,7 @@ from remit.contracts.review import RequestReview, ReviewDecided
 from remit.contracts.step import StepCompleted, StepFailed
 from remit.supervisor import decide, fold
 from remit.supervisor.decide import Append
-from remit.supervisor.holders import open_review
+from remit.supervisor.review import open_review
 from remit.supervisor.run import evolve, new_run, on_leased
 
 if TYPE_CHECKING:
@@ -48,9 +47,7 @@ class Simulation:
 
     def start(self, workflow: str, body: object) -> None:
         request = encode({"goal": "try", "input": body})
-        append = decide.start(
-            self.team, run_id=RUN, workflow=workflow, body=request, envelope=Envelope(), now=self.now
-        )
+        append = decide.start(self.team, run_id=RUN, workflow=workflow, body=request, envelope=Envelope(), now=self.now)
         seq = self.store(append.subject, encode(append.message))
         started = fold.started_by(append.message)
         assert started is not None, append.message
@@ -181,18 +178,25 @@ class Simulation:
 
     # --- agents ----------------------------------------------------------------------------------
 
-    def complete(self, step: StepState, agent: str, reply: object, *, epoch: int) -> None:
+    def complete(self, step: StepState, agent: str, reply: object, *, epoch: int, is_hostile: bool = False) -> None:
         """An agent says that it is done, whether it holds the step or not."""
         body = StepCompleted(run_id=RUN, step=step.work.step, epoch=epoch, reply=raw(reply), contract="x.y.v1")
-        self._say(step, agent, "completed", epoch=epoch, body=body)
+        self._say(step, agent, "completed", body=body, is_hostile=is_hostile)
 
     def fail(self, step: StepState, agent: str, *, epoch: int, retryable: bool = True) -> None:
         body = StepFailed(run_id=RUN, step=step.work.step, epoch=epoch, error=FAULT, retryable=retryable)
-        self._say(step, agent, "failed", epoch=epoch, body=body)
+        self._say(step, agent, "failed", body=body)
 
-    def _say(self, step: StepState, agent: str, kind: str, *, epoch: int, body: StepCompleted | StepFailed) -> None:
+    def _say(
+        self, step: StepState, agent: str, kind: str, *, body: StepCompleted | StepFailed, is_hostile: bool = False
+    ) -> None:
+        epoch = body.epoch
         name = subject.agent_entry(RUN, step.work.step, agent=agent, index=str(epoch), kind=kind)
-        if not self.is_taken(name):
+        said = [entry.subject for entry in self.entries if _is_end(entry.subject, step.work.step, epoch)]
+        is_held = self.is_taken(subject.lease(RUN, step.work.step, epoch))
+        # An agent says one thing about one epoch; and whoever gets a step that was delivered before claims it first.
+        is_honest = not any(f".{agent}." in other for other in said) and (is_held or not said)
+        if is_honest or (is_hostile and not self.is_taken(name)):
             self.store(name, encode(body))
             self.unheard.append(self.entries[-1])
 
@@ -213,6 +217,11 @@ class Simulation:
         if folded is not None:
             self._run = folded
             self.advance()
+
+
+def _is_end(name: str, step: str, epoch: int) -> bool:
+    parts = subject.parse_run(name)
+    return parts is not None and (parts.lane, parts.index) == (step, str(epoch)) and parts.kind in fold.SETTLED
 
 
 def hear(team: TeamSpec, run: RunState, entry: Entry) -> bool:

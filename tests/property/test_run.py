@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from remit.bus import subject
@@ -17,9 +18,11 @@ from remit.contracts.message import Message, decode
 from remit.contracts.plan import TASK, Condition, Node, PlanSpec
 from remit.contracts.step import RunStep
 from remit.contracts.team import RoleSpec
-from remit.supervisor.run import StepState
 from tests.property.simulation import Simulation, same
 from tests.teams import charter, shop
+
+if TYPE_CHECKING:
+    from remit.supervisor.run import StepState
 
 
 class Item(Message, frozen=True, kw_only=True, tag="any.item.v1"):
@@ -68,7 +71,7 @@ REPLIES = st.fixed_dictionaries(
         "items": st.lists(st.just({"type": "any.item.v1"}), max_size=3),
     }
 )
-BROKEN = st.sampled_from([None, [], {"flag": "yes"}, {"items": {}}, 7])
+BROKEN: st.SearchStrategy[object] = st.sampled_from([None, [], {"flag": "yes"}, {"items": {}}, 7])
 
 
 class RunMachine(RuleBasedStateMachine):
@@ -232,30 +235,65 @@ class RunMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Whatever happened: once everybody does its work, the run ends."""
         if hasattr(self, "world"):
-            self._finish()
+            finish(self.world)
             self.there_is_one_outcome_at_most()
 
-    def _finish(self) -> None:
-        world = self.world
-        for _ in range(200):
-            while world.unheard:
-                world.deliver(0)
-            if world.run.finished is not None:
-                return
-            for name in list(world.run.reviews):
-                world.decide_review(name)
-            for step in list(world.run.steps.values()):
-                agent = f"{step.work.role}-1"
-                world.lease(step, agent)
-                holder = step.lease.agent if step.status == "leased" and step.lease else agent
-                if step.is_held:
-                    world.complete(step, holder, {"flag": True}, epoch=step.work.epoch)
-            world.now += timedelta(seconds=1)
-            world.overdue()
-        raise AssertionError(f"the run is stuck: {world.run}")
+
+def finish(world: Simulation) -> None:
+    """Everybody does its work, and the run ends."""
+    for _ in range(200):
+        while world.unheard:
+            world.deliver(0)
+        if world.run.finished is not None:
+            return
+        for name in list(world.run.reviews):
+            world.decide_review(name)
+        for step in list(world.run.steps.values()):
+            _work(world, step)
+        world.now += timedelta(seconds=1)
+        world.overdue()
+    raise AssertionError(f"the run is stuck: {world.run}")
+
+
+def _work(world: Simulation, step: StepState) -> None:
+    agent = f"{step.work.role}-1"
+    world.lease(step, agent)
+    holder = step.lease.agent if step.status == "leased" and step.lease else agent
+    if step.is_held:
+        world.complete(step, holder, {"flag": True}, epoch=step.work.epoch)
 
 
 TestRun = pytest.mark.timeout(120)(RunMachine.TestCase)
 TestRun.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a run of forty steps takes minutes to shrink
+    report_multiple_bugs=False,
+    suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+@given(plan=plans(), first=REPLIES, second=REPLIES, is_failed=st.booleans())
+def test_two_ends_of_one_step_heard_in_the_other_order_leave_a_run_that_ends(
+    plan: PlanSpec,
+    first: dict[str, object],
+    second: dict[str, object],
+    is_failed: bool,  # noqa: FBT001  # drawn
+) -> None:
+    """Only a hijacked agent writes the second one, and a journal that contradicts itself must stop nobody else."""
+    roles = {name: RoleSpec(name=name, takes=Item, gives=Item) for name in ROLES}
+    world = Simulation(shop(LIMITS, workflows={"any": plan}, roles=roles))
+    world.start("any", {"flag": True})
+    step = next(iter(world.run.steps.values()))
+    if is_failed:
+        world.fail(step, f"{step.work.role}-1", epoch=1, retryable=False)
+    else:
+        world.complete(step, f"{step.work.role}-1", first, epoch=1)
+    world.complete(step, f"{step.work.role}-2", second, epoch=1, is_hostile=True)
+    world.deliver(1)
+
+    world.restart()
+
+    finish(world)
+    assert world.run.finished is not None

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from remit.contracts.errors import Fault
 
 
-
 class Team:
     """A team in a folder of its own: sound until something is changed."""
 
@@ -55,7 +54,7 @@ def test_the_shipped_team_is_sound() -> None:
 
 
 def test_a_folder_without_a_team_is_refused_with_the_command_that_makes_one(tmp_path: Path) -> None:
-    with pytest.raises(TeamInvalidError, match="there is no team here.*next: remit init"):
+    with pytest.raises(TeamInvalidError, match=r"there is no team here.*next: remit init"):
         check(str(tmp_path))
 
 

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from remit import places
 from remit.cli import fault
 
@@ -119,7 +121,10 @@ def test_contracts_are_listed_shown_and_exported(remit: Remit) -> None:
     assert [item["tag"] for item in listed.data] == ["support.answer.v1", "support.ticket.v1"]  # type: ignore[attr-defined]
     assert shown.data["example"] == {"customer": "customer", "text": "text"}  # type: ignore[index]
     assert exported.out == "wrote 7 schemas to out\n"
-    assert json.loads(Path("out/task.request.v1.json").read_text())["$defs"]["TaskRequest"]["required"] == ["type", "goal"]
+    assert json.loads(Path("out/task.request.v1.json").read_text())["$defs"]["TaskRequest"]["required"] == [
+        "type",
+        "goal",
+    ]
 
 
 def test_an_unknown_contract_is_said_with_the_list(remit: Remit) -> None:
@@ -132,7 +137,7 @@ def test_an_unknown_contract_is_said_with_the_list(remit: Remit) -> None:
 
 
 def test_contexts_are_listed_and_chosen(remit: Remit, place: Place) -> None:
-    places.write(places.decode(places.Place, json.dumps({**_data(place), "name": "other"}).encode()))
+    places.write(msgspec.structs.replace(place, name="other"))
 
     before = remit("context", "list", "-o", "json")
     remit("context", "use", "support")
@@ -140,11 +145,6 @@ def test_contexts_are_listed_and_chosen(remit: Remit, place: Place) -> None:
 
     assert [item["current"] for item in before.data] == [True, False]  # type: ignore[attr-defined]
     assert [item["current"] for item in after.data] == [False, True]  # type: ignore[attr-defined]
-
-
-def _data(place: Place) -> dict[str, str]:
-    data: dict[str, str] = json.loads(places.msgspec.json.encode(place))
-    return data
 
 
 def test_input_that_is_no_json_is_told_with_its_place(remit: Remit, place: Place) -> None:

@@ -50,6 +50,21 @@ async def ring(number: int, *, intent: str) -> str:
     return "rang"
 
 
+@tool(risk="low", effect="idempotent")
+async def stumble(number: int, *, intent: str) -> str:
+    """Fail the first time."""
+    if await say("add", "stumble", intent) == "1":
+        raise ConnectionError("not yet")
+    return "done"
+
+
+class Stumbler(Role[Job, Done]):
+    async def handle(self, work: Job, ctx: Context) -> Done:
+        await ctx.call(put, number=work.number)
+        await ctx.call(stumble, number=work.number)
+        return Done(number=work.number)
+
+
 class Worker(Role[Job, Done]):
     async def handle(self, work: Job, ctx: Context) -> Done:
         await ctx.step("think", think)
@@ -71,4 +86,9 @@ async def think() -> int:
     return os.getpid()
 
 
-team = Team("chaos", roles=[Worker, Runner], tools=[put, book, ring], workflows={"job": Worker, "quick": Runner})
+team = Team(
+    "chaos",
+    roles=[Worker, Runner, Stumbler],
+    tools=[put, book, ring, stumble],
+    workflows={"job": Worker, "quick": Runner, "stumble": Stumbler},
+)
