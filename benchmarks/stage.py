@@ -98,9 +98,11 @@ async def client(place: places.Place) -> AsyncIterator[Client]:
     """A client of the deployment, once every role has its hosts."""
     async with await Remit.connect(place) as remit:
         async with asyncio.timeout(_READY_S):
-            while not await _is_ready(remit):
+            while not await _is_ready(remit):  # noqa: ASYNC110  # another process: there is no event to await
                 await asyncio.sleep(_POLL_S)
-        yield Client(remit)
+        waiting = Client(remit)
+        await waiting.task(0)  # opens the second connection, which is not to be opened once for every lane
+        yield waiting
 
 
 async def _is_ready(remit: Remit) -> bool:

@@ -73,8 +73,9 @@ class Alarms:
 
     def _ring(self) -> None:
         loop = asyncio.get_running_loop()
-        self._timer, now = None, loop.time()
-        while self._due and self._due[0] * SLOT_S <= now:
+        # A loop that counts milliseconds may call a little early; to ask it again would be to spin until it is time.
+        self._timer, reached = None, max(self._armed, int(loop.time() / SLOT_S))
+        while self._due and self._due[0] <= reached:
             for alarm in self._slots.pop(heapq.heappop(self._due)):
                 alarm.ring(loop)
         if self._due:

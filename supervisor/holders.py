@@ -45,6 +45,9 @@ if TYPE_CHECKING:
         def gateways(self) -> Sequence[str]:
             """Names of the gateways that serve calls now."""
 
+        def knows(self, agent: str) -> bool:
+            """Say whether an agent lives, as far as is known."""
+
 
 class Holders:
     """Answers the requests of agents; every answer follows from the journal."""
@@ -62,6 +65,8 @@ class Holders:
         if run is None:
             return ClaimRefused(reason="finished")
         async with run.lock:
+            if not self._pools.knows(agent):
+                return None  # it died while its claim was on the way: nobody would ever end this lease
             refusal = self._check_claim(run, agent, claim)
             if refusal is not None:
                 return refusal

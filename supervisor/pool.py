@@ -102,6 +102,10 @@ class Pools:
         """Note that an agent lives."""
         self._roster.heard(beat, time.monotonic())
 
+    def knows(self, agent: str) -> bool:
+        """Say whether an agent lives, as far as is known; what comes late from a dead one does not count."""
+        return self._roster.knows(agent)
+
     def forgive_silence(self) -> None:
         """Count silence anew: the bus was away, and nobody could be heard."""
         self._roster.forgive(time.monotonic())
@@ -175,9 +179,13 @@ class Pools:
 
         Raises whatever one of the tasks here raised: the process is to end and be replaced.
         """
+        looked_at = time.monotonic()
         while True:
             if self._bug is not None:
                 raise self._bug
+            if time.monotonic() - looked_at > SILENCE_S / 2:
+                self.forgive_silence()  # we were frozen ourselves, and what was said meanwhile is not read yet
+            looked_at = time.monotonic()
             self._end_silent()
             self._reconcile()
             with suppress(TimeoutError):
@@ -239,9 +247,11 @@ class Pools:
             return
         made = cast("dict[str, tuple[str, str]]", keys)
         jwts = {agent: self._jwt(role, agent, public) for role, (agent, public) in made.items()}
+        self._roster.expect(jwts, time.monotonic())  # it may claim before `ensure` is answered
         if await self._tell(child, "ensure", self._spec.host_spec(child.label, jwts)):
             host.agents |= {role: agent for role, (agent, _) in made.items()}
-            self._roster.expect(jwts, time.monotonic())
+        else:
+            self._roster.forget(*jwts)
 
     def _jwt(self, role: str, agent: str, public: str) -> str:
         charter = self._team.charter.roles[role]

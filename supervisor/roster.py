@@ -41,6 +41,10 @@ class Roster:
             self._beats.pop(agent, None)
             self._heard.pop(agent, None)
 
+    def knows(self, agent: str) -> bool:
+        """Say whether an agent is expected to live."""
+        return agent in self._heard
+
     def beats(self, agents: Iterable[str]) -> list[Heartbeat]:
         """Give the last heartbeats of agents that were heard."""
         return [self._beats[agent] for agent in agents if agent in self._beats]

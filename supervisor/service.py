@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +18,7 @@ from remit.bus.journal import Journal
 from remit.bus.state_cache import StateCache
 from remit.contracts.control import Heartbeat
 from remit.contracts.envelope import envelope_of
-from remit.contracts.errors import MalformedMessageError, RefusedError, RemitError, RetryableError
+from remit.contracts.errors import BusUnavailableError, MalformedMessageError, RefusedError, RemitError, RetryableError
 from remit.contracts.ids import run_id
 from remit.contracts.message import decode, encode, raw
 from remit.contracts.proposal import ProposeState, ReadState
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 SWEEP_S = 0.5
+PROBE_S, PROBE_LIMIT_S = 1.0, 1.0
 IN_HAND = 2_000
 """Deliveries handled at once; the rest waits in the stream."""
 
@@ -58,6 +61,9 @@ class Pools(Protocol):
 
     def gateways(self) -> tuple[str, ...]:
         """Names of the gateways that serve calls now."""
+
+    def knows(self, agent: str) -> bool:
+        """Say whether an agent lives, as far as is known."""
 
     def heard(self, beat: Heartbeat) -> None:
         """Note that an agent lives."""
@@ -84,6 +90,7 @@ class Supervisor:
         self._subscriptions: list[Subscription] = []
         self._is_stopped = False
         self._pools: Pools | None = None
+        self._answered_at = time.monotonic()
         self._control: Control
         self._holders: Holders
         self._journal = Journal(journal_bus)
@@ -94,8 +101,8 @@ class Supervisor:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the bus can be heard now."""
-        return self._bus.is_connected
+        """Whether the bus can be heard now: it answered a moment ago."""
+        return self._bus.is_connected and time.monotonic() - self._answered_at < PROBE_S + PROBE_LIMIT_S
 
     async def recover(self) -> None:
         """Fold the journal: every open run stands where its journal ends."""
@@ -137,6 +144,7 @@ class Supervisor:
         for run in self.runs:
             self._spawn(self._advance(run))
         self._spawn(self._sweep())
+        self._spawn(self._probe())
 
     async def _listen(self) -> None:
         listeners: dict[str, Callable[[Incoming], Coroutine[object, object, None]]] = {
@@ -282,6 +290,14 @@ class Supervisor:
             for run in self.runs:
                 if not run.lock.locked() and decide.is_due(self._team, run.state, now):
                     self._spawn(self._advance(run))
+
+    async def _probe(self) -> None:
+        """Ask the server again and again: one that is frozen keeps its connections, and hands no heartbeat on."""
+        while True:
+            with suppress(BusUnavailableError):
+                await self._bus.flush(PROBE_LIMIT_S)
+                self._answered_at = time.monotonic()
+            await asyncio.sleep(PROBE_S)
 
     def _wake(self, name: str, delay_s: float) -> None:
         asyncio.get_running_loop().call_later(delay_s, self._poke, name)

@@ -1,0 +1,381 @@
+"""A supervisor on a real server, with agents that a test drives by hand and a gateway that is only a name."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import msgspec
+
+from remit.bus import stream, subject
+from remit.bus.connection import Bus
+from remit.bus.consumer import PullLoop
+from remit.bus.journal import Journal
+from remit.bus.submit import TaskClient
+from remit.contracts.control import ControlDone, Heartbeat, TeamStatus
+from remit.contracts.errors import AlreadyStoredError, Fault, RetryableError
+from remit.contracts.ids import new_agent
+from remit.contracts.message import Message, decode, decode_any, digest_of, encode, raw
+from remit.contracts.proposal import ProposeState, ReadState, StateCommitted, StateRead, StateRejected
+from remit.contracts.review import RequestReview, ReviewOpened, ReviewOutcome
+from remit.contracts.step import (
+    AskAnswered,
+    AskRole,
+    ClaimRefused,
+    ClaimStep,
+    Parked,
+    Recorded,
+    Refused,
+    RunStep,
+    StepCompleted,
+    StepFailed,
+    StepLeased,
+    Superseded,
+)
+from remit.contracts.task import RunFinished
+from remit.supervisor.control import PoolReport
+from remit.supervisor.service import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from remit.bus.delivery import Delivery
+    from remit.bus.journal import Entry
+    from remit.contracts.review import ReviewKind
+    from remit.contracts.team import TeamSpec
+
+T = TypeVar("T")
+
+SOON_S = 15.0
+GATEWAY = "gw-1"
+BROKEN = Fault(code="RM-511", message="it broke")
+
+
+class Pools:
+    """What a supervisor hears of its pools."""
+
+    def __init__(self) -> None:
+        self.names: tuple[str, ...] = (GATEWAY,)
+        self.beats: list[Heartbeat] = []
+        self.wishes: dict[str, int] = {}
+
+    def knows(self, agent: str) -> bool:
+        return bool(agent)
+
+    def gateways(self) -> tuple[str, ...]:
+        return self.names
+
+    def heard(self, beat: Heartbeat) -> None:
+        self.beats.append(beat)
+
+    def scale(self, role: str, hosts: int) -> None:
+        self.wishes[role] = hosts
+
+    def report(self, role: str) -> PoolReport:
+        return PoolReport(desired=self.wishes.get(role, 2), ready=1, busy=0, slots=32)
+
+
+class Agent:
+    """One agent that does nothing by itself."""
+
+    def __init__(self, bus: Bus, role: str) -> None:
+        self.bus = bus
+        self.role = role
+        self.name = str(new_agent(role))
+        self.given: asyncio.Queue[Delivery] = asyncio.Queue()
+        self.held: list[RunStep] = []
+        self._pull: PullLoop | None = None
+
+    async def pull(self) -> None:
+        self._pull = await PullLoop.start(self.bus, subject.JOURNAL, self.role, self.given.put_nowait)
+
+    async def leave(self) -> None:
+        if self._pull is not None:
+            await self._pull.stop()
+        await self.bus.close()
+
+    # --- steps -----------------------------------------------------------------------------------
+
+    async def take(self) -> RunStep:
+        """Take the next step that is dispatched to the role; the hand-over is settled."""
+        delivery = await self.delivery()
+        delivery.ack()
+        return decode(RunStep, delivery.data)
+
+    async def delivery(self) -> Delivery:
+        """Take the next delivery, which is the test's to settle."""
+        return await soon(self.given.get())
+
+    @property
+    def has_work(self) -> bool:
+        return not self.given.empty()
+
+    async def claim(self, work: RunStep) -> StepLeased | ClaimRefused:
+        claim = ClaimStep(run_id=work.run_id, step=work.step, epoch=work.epoch)
+        body = await self._ask(subject.claim(self.role, self.name), claim)
+        return cast("StepLeased | ClaimRefused", decode_any(StepLeased | ClaimRefused, body))
+
+    async def hold(self) -> RunStep:
+        """Take the next step and claim it."""
+        work = await self.take()
+        answer = await self.claim(work)
+        assert isinstance(answer, StepLeased), answer
+        self.held.append(work)
+        return work
+
+    async def complete(self, work: RunStep, reply: object) -> None:
+        """Say that a step is done; `reply` is a message, or anything that is none."""
+        done = StepCompleted(
+            run_id=work.run_id, step=work.step, epoch=work.epoch, reply=raw(reply), contract="shop.reply.v1"
+        )
+        await self._say(work, "completed", str(work.epoch), encode(done))
+
+    async def fail(self, work: RunStep, error: Fault = BROKEN, *, retryable: bool = True) -> None:
+        failed = StepFailed(run_id=work.run_id, step=work.step, epoch=work.epoch, error=error, retryable=retryable)
+        await self._say(work, "failed", str(work.epoch), encode(failed))
+
+    async def record(self, work: RunStep, position: str, value: object) -> None:
+        recorded = Recorded(
+            run_id=work.run_id,
+            step=work.step,
+            epoch=work.epoch,
+            position=position,
+            kind="step",
+            name="think",
+            request="",
+            value=raw(value),
+        )
+        await self._say(work, "recorded", position, encode(recorded))
+
+    async def _say(self, work: RunStep, kind: str, index: str, body: bytes) -> None:
+        name = subject.agent_entry(work.run_id, work.step, agent=self.name, index=index, kind=kind)
+        await Journal(self.bus).append(name, body)
+
+    # --- requests --------------------------------------------------------------------------------
+
+    async def ask(
+        self, work: RunStep, role: str, body: Message, position: str = "0"
+    ) -> AskAnswered | Refused | Superseded:
+        asked = AskRole(
+            run_id=work.run_id,
+            step=work.step,
+            epoch=work.epoch,
+            position=position,
+            contract="shop.any.v1",
+            body=raw(body),
+        )
+        answer = await self._ask(subject.ask(role, self.name), asked, timeout_s=SOON_S)
+        return cast("AskAnswered | Refused | Superseded", decode_any(AskAnswered | Refused | Superseded, answer))
+
+    async def review(
+        self, work: RunStep, body: object, *, kind: ReviewKind = "question", position: str = "0"
+    ) -> ReviewOutcome | Parked | Refused | Superseded:
+        request = RequestReview(
+            run_id=work.run_id,
+            step=work.step,
+            epoch=work.epoch,
+            position=position,
+            kind=kind,
+            title="may it?",
+            subject=digest_of(body),
+            body=raw(body),
+        )
+        answer = await self._ask(subject.review(self.name), request)
+        return cast(
+            "ReviewOutcome | Parked | Refused | Superseded",
+            decode_any(ReviewOutcome | Parked | Refused | Superseded, answer),
+        )
+
+    async def propose(
+        self, work: RunStep, key: str, value: object, *, base: int = 0, position: str = "0", scope: str = ""
+    ) -> StateCommitted | StateRejected | Refused | Superseded:
+        proposal = ProposeState(
+            run_id=work.run_id,
+            step=work.step,
+            epoch=work.epoch,
+            position=position,
+            scope=scope or work.run_id,
+            key=key,
+            base_version=base,
+            value=raw(value),
+        )
+        answer = await self._ask(subject.propose(self.name), proposal)
+        return cast(
+            "StateCommitted | StateRejected | Refused | Superseded",
+            decode_any(StateCommitted | StateRejected | Refused | Superseded, answer),
+        )
+
+    async def read(self, work: RunStep, *, key: str = "", prefix: str = "") -> StateRead | Refused | Superseded:
+        request = ReadState(
+            run_id=work.run_id, step=work.step, epoch=work.epoch, scope=work.run_id, key=key, prefix=prefix
+        )
+        answer = await self._ask(subject.state_read(self.name), request)
+        return cast("StateRead | Refused | Superseded", decode_any(StateRead | Refused | Superseded, answer))
+
+    async def _ask(self, name: str, message: Message, *, timeout_s: float = 5.0) -> bytes:
+        return (await self.bus.request(name, encode(message), timeout_s=timeout_s)).data
+
+
+class World:
+    """Everything around one server."""
+
+    def __init__(self, url: str, bus: Bus) -> None:
+        self.url = url
+        self.bus = bus
+        self.journal = Journal(bus)
+        self.client = TaskClient(bus)
+        self.pools = Pools()
+        self.bugs: list[BaseException] = []
+        self._closing: list[Callable[[], Awaitable[None]]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # --- who is there ----------------------------------------------------------------------------
+
+    async def supervise(self, team: TeamSpec) -> Supervisor:
+        """A supervisor that has recovered, and serves."""
+        journal_bus = await Bus.connect(self.url, name="supervisor")
+        answer_bus = await Bus.connect(self.url, name="supervisor-answer")
+        supervisor = Supervisor(team, journal_bus=journal_bus, answer_bus=answer_bus, on_bug=self.bugs.append)
+        await supervisor.recover()
+        await supervisor.serve(self.pools)
+        await answer_bus.flush()
+        self._closing += [supervisor.stop, journal_bus.close, answer_bus.close]
+        return supervisor
+
+    async def agent(self, role: str) -> Agent:
+        agent = Agent(await Bus.connect(self.url, name=f"{role}-agent"), role)
+        await agent.pull()
+        self._closing.append(agent.leave)
+        return agent
+
+    async def staff(self, role: str, answer: Callable[[RunStep], Message]) -> Agent:
+        """Have an agent complete whatever comes to its role."""
+        agent = await self.agent(role)
+
+        async def work() -> None:
+            while True:
+                given = await agent.given.get()
+                step = decode(RunStep, given.data)
+                self._tasks.append(asyncio.create_task(self._complete(agent, step, answer(step), given)))
+
+        self._tasks.append(asyncio.create_task(work()))
+        return agent
+
+    async def _complete(self, agent: Agent, step: RunStep, reply: Message, delivery: Delivery) -> None:
+        done = StepCompleted(
+            run_id=step.run_id, step=step.step, epoch=step.epoch, reply=raw(reply), contract="shop.reply.v1"
+        )
+        name = subject.agent_entry(step.run_id, step.step, agent=agent.name, index=str(step.epoch), kind="completed")
+        while not await _stored(agent.bus, name, encode(done)):
+            await asyncio.sleep(0.05)  # the server is away, and tells nobody when it is back
+        delivery.ack()
+
+    # --- what users do ---------------------------------------------------------------------------
+
+    async def submit(self, workflow: str, given: Message, **more: object) -> str:
+        body = {"goal": "pack it", "input": given} | more
+        return await self.client.submit(workflow, encode(body))
+
+    async def outcome(self, run: str) -> RunFinished:
+        return decode(RunFinished, await self.client.outcome(run, SOON_S))
+
+    async def control(self, verb: str, wish: Message) -> ControlDone | Refused | TeamStatus:
+        answer = await self.bus.request(subject.control(verb, "ann"), encode(wish))
+        return cast("ControlDone | Refused | TeamStatus", decode_any(ControlDone | Refused | TeamStatus, answer.data))
+
+    # --- what stands in the journal --------------------------------------------------------------
+
+    async def entries(self, filter_: str) -> list[Entry]:
+        return [entry async for entry in self.journal.read(filter_)]
+
+    async def lane(self, run: str) -> list[str]:
+        """Give the supervisor's entries of a run, each as its kind or as `step.epoch`."""
+        found = await self.entries(subject.lane(run))
+        return [_short(entry.subject) for entry in found]
+
+    async def opened(self, run: str) -> ReviewOpened:
+        """Give the last review of a run, once there is one."""
+        entry = await self.appears(f"remit.run.{run}._.*.review_opened")
+        return decode(ReviewOpened, entry.data)
+
+    async def appears(self, filter_: str) -> Entry:
+        """Give the last entry under a wildcard, once there is one."""
+        async with asyncio.timeout(SOON_S):
+            while (entry := await self.journal.get(filter_)) is None:
+                await asyncio.sleep(0.01)  # another connection writes it
+        return entry
+
+    async def settled(self, name: str, *, at_least: int) -> None:
+        """The supervisor has settled so many deliveries of a stream, and nothing waits."""
+        async with asyncio.timeout(SOON_S):
+            while True:
+                about = msgspec.json.decode(await stream.api(self.bus, "CONSUMER.INFO", name, "supervisor"))
+                waits = about["num_pending"] + about["num_ack_pending"]
+                if waits == 0 and about["delivered"]["consumer_seq"] >= at_least:
+                    return
+                await asyncio.sleep(0.01)  # the server tells nobody of an ack
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for close in self._closing:
+            await close()
+
+
+def crash(supervisor: Supervisor) -> Coroutine[object, object, None]:
+    """The supervisor's process is gone: nothing is handed back, nothing is said."""
+    supervisor._is_stopped = True
+    for task in tuple(supervisor._tasks):
+        task.cancel()
+    supervisor._bus.send = _never  # type: ignore[method-assign]  # an ack that is on its way stays there
+    return _disconnect(supervisor._bus, supervisor._answers)
+
+
+def _never(*_: object, **__: object) -> None:
+    return
+
+
+async def _disconnect(*buses: Bus) -> None:
+    for bus in buses:
+        await bus.close()
+
+
+async def _stored(bus: Bus, name: str, body: bytes) -> bool:
+    try:
+        await Journal(bus).append(name, body)
+    except AlreadyStoredError:
+        return True
+    except RetryableError:
+        return False
+    return True
+
+
+def _short(name: str) -> str:
+    parts = name.split(".")
+    return ".".join(parts[6:]) if parts[4] == "work" else parts[-1]
+
+
+async def soon(awaited: Awaitable[T]) -> T:
+    """Give what comes soon, or fail."""
+    return await asyncio.wait_for(awaited, SOON_S)
+
+
+async def either(one: Agent, other: Agent) -> RunStep:
+    """Give the step that comes to one of two agents."""
+    takes = [asyncio.create_task(one.take()), asyncio.create_task(other.take())]
+    done, waiting = await asyncio.wait(takes, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    return done.pop().result()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def value_of(answer: object) -> object:
+    """Give the value of a version as plain data."""
+    assert isinstance(answer, StateCommitted | StateRejected), answer
+    return msgspec.json.decode(answer.value)
