@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from remit.contracts.message import digest_of
 from remit.contracts.plan import Operator
@@ -40,6 +40,12 @@ class ToolCharter(_Strict):
     risk: Risk
     review: Literal["none", "person"]
     timeout_s: PositiveFloat = 30.0
+
+    @model_validator(mode="after")
+    def _asks_a_person(self) -> Self:
+        if self.risk == "high" and self.review != "person":
+            raise ValueError("a tool of high risk needs `review: person`")
+        return self
 
 
 class DataSource(_Strict):

@@ -250,6 +250,12 @@ class DeadlineError(StoppedError):
     code = "RM-401"
 
 
+class StrandedRunError(StoppedError):
+    """The team changed so that it cannot go on with a run that was open."""
+
+    code = "RM-403"
+
+
 class CancelledRunError(StoppedError):
     """A person or a client cancelled the run."""
 

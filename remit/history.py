@@ -45,6 +45,8 @@ class Call:
     entry: ToolCalled
     returned: ToolReturned | None = None
     in_doubt: str = ""
+    taken_over_by: str = ""
+    """The gateway that carried on when the one of the intent was gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +129,7 @@ class History:
             case Lease():
                 self._on_lease(message)
             case ToolCalled():
-                self.calls[message.step, message.position] = Call(entry=message)
+                self._on_called(message)
             case ToolReturned() | ToolInDoubt():
                 self._on_outcome(message)
             case Recorded():
@@ -158,15 +160,22 @@ class History:
         for scope in lease.grant.data:
             self._read(Read(step=lease.step, what=f"data source {scope.name}", identity=scope.value))
 
+    def _on_called(self, called: ToolCalled) -> None:
+        index, mark, _number = called.position.rpartition("t")
+        if mark and (call := self.calls.get((called.step, index))) is not None:
+            self.calls[called.step, index] = replace(call, taken_over_by=called.gateway)
+        else:
+            self.calls[called.step, called.position] = Call(entry=called)
+
     def _on_outcome(self, outcome: ToolReturned | ToolInDoubt) -> None:
         key = (outcome.step, outcome.position)
         call = self.calls.get(key)
         if call is None:
             return
         if isinstance(outcome, ToolInDoubt):
-            self.calls[key] = Call(entry=call.entry, in_doubt=outcome.reason)
+            self.calls[key] = replace(call, in_doubt=outcome.reason)
             return
-        self.calls[key] = Call(entry=call.entry, returned=outcome)
+        self.calls[key] = replace(call, returned=outcome)
         if call.entry.effect == "pure" and outcome.error is None:
             content = outcome.value_ref.digest if outcome.value_ref is not None else digest(bytes(outcome.value))
             asked = bytes(call.entry.arguments).decode("utf-8", "replace")

@@ -11,7 +11,7 @@ import msgspec
 from remit import watch
 from remit.bus import subject
 from remit.contracts.errors import MalformedMessageError, NotFoundError
-from remit.contracts.message import decode, digest_of
+from remit.contracts.message import decode, digest_of, raw
 from remit.contracts.review import ReviewDecided, ReviewOpened
 from remit.contracts.step import RunStep
 from remit.contracts.task import RunFinished, RunStarted, TaskRequest
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from remit.client import Client
+    from remit.history import History
 
 _AT_ONCE: Final = 64
 _ENTRIES_LOOKED_AT: Final = 2_000
@@ -151,6 +152,13 @@ async def _opened(client: Client) -> AsyncIterator[ReviewOpened]:
             yield message
 
 
+class Action(msgspec.Struct, frozen=True):
+    """A tool call as a person decides upon it; its digest is what an approval names."""
+
+    tool: str
+    arguments: msgspec.Raw
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReviewCase:
     """A review with all that a person may want to know before deciding."""
@@ -159,17 +167,21 @@ class ReviewCase:
     decided: ReviewDecided | None
     finished: RunFinished | None
     goal: str
-    arguments: msgspec.Raw
-    """Of the call that is decided upon, as its digest was made."""
-    tool: str
+    shown: msgspec.Raw
+    """What is decided upon: the whole action, or what a role asks."""
+
+    @property
+    def action(self) -> Action | None:
+        """The tool call that is decided upon; None for a question."""
+        try:
+            return decode(Action, self.shown) if self.opened.kind != "question" else None
+        except MalformedMessageError:
+            return None
 
     @property
     def is_what_it_says(self) -> bool:
-        """Whether the digest that would be approved is the digest of what is shown: the title is an agent's word."""
-        if self.opened.kind == "question":
-            return digest_of(msgspec.json.decode(self.opened.body)) == self.opened.subject
-        action = {"tool": self.tool, "arguments": msgspec.json.decode(self.arguments)}
-        return digest_of(action) == self.opened.subject
+        """Whether the digest that would be approved is the digest of what is shown: an agent sent both."""
+        return digest_of(msgspec.json.decode(self.shown)) == self.opened.subject
 
 
 async def review(client: Client, review_id: str) -> ReviewCase:
@@ -187,16 +199,21 @@ async def review(client: Client, review_id: str) -> ReviewCase:
         raise _no_review(review_id)
     history = fold(run, await watch.read(client, run))
     known = history.reviews.get(review_id)
-    call = history.calls.get((opened.step, opened.position))
-    is_action = opened.kind == "action"
     return ReviewCase(
         opened=opened,
         decided=known.decided if known is not None else None,
         finished=history.finished,
         goal=history.started.goal if history.started is not None else "",
-        arguments=opened.body if is_action or call is None else call.entry.arguments,
-        tool=opened.title.partition("(")[0] if is_action else call.entry.tool if call is not None else "",
+        shown=_shown(opened, history),
     )
+
+
+def _shown(opened: ReviewOpened, history: History) -> msgspec.Raw:
+    """A call in doubt is shown as its gateway journaled it."""
+    call = history.calls.get((opened.step, opened.position))
+    if opened.kind != "in_doubt" or call is None:
+        return opened.body
+    return raw(Action(tool=call.entry.tool, arguments=call.entry.arguments))
 
 
 def _no_review(review_id: str) -> NotFoundError:

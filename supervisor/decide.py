@@ -21,6 +21,7 @@ from remit.contracts.errors import (
     MalformedMessageError,
     RemitError,
     ReviewRejectedError,
+    StrandedRunError,
     UnknownWorkflowError,
 )
 from remit.contracts.message import NULL, decode, digest, tag_of
@@ -174,6 +175,27 @@ def cancel(run: RunState, *, by: str, reason: str, now: datetime) -> Append:
     """End a run because a person says so."""
     error = CancelledRunError(f"cancelled by {by}" + (f": {reason}" if reason else "")).fault()
     return _finish(run, "stopped", now=now, stopped_by=f"cancel by {by}", error=error)
+
+
+def strand(started: RunStarted, number: int, *, build: str, now: datetime) -> Append:
+    """End a run that the team's present build cannot go on with; `number` is the last of its lane."""
+    error = StrandedRunError(
+        f"the team has no workflow {started.workflow!r} any more, or has it with another plan",
+        where="build",
+        expected=started.build,
+        got=build,
+        fix="submit the task again, or serve the build that it was started with",
+    ).fault()
+    entry = RunFinished(
+        run_id=started.run_id,
+        workflow=started.workflow,
+        outcome="stopped",
+        stopped_by="build",
+        error=error,
+        duration_ms=int((now - started.started_at).total_seconds() * 1000),
+        finished_at=now,
+    )
+    return Append(subject.decision(started.run_id, number + 1, "finished"), entry)
 
 
 def give_up(run: RunState, error: Fault, *, now: datetime) -> Append:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,15 @@ FILTERS = (
 """The entries that a run's state is folded from."""
 
 
+@dataclass(slots=True)
+class Stranger:
+    """A run that this build of the team cannot go on with, and where its lane ends."""
+
+    started: RunStarted
+    lane_seq: int
+    number: int
+
+
 class Fold:
     """Open runs by name, fed with entries in journal order."""
 
@@ -53,7 +63,7 @@ class Fold:
         self._team = team
         self.runs: dict[str, RunState] = {}
         self.finished: dict[str, RunFinished] = {}
-        self.strangers: dict[str, RunStarted] = {}
+        self.strangers: dict[str, Stranger] = {}
         """Runs whose workflow this team does not have any more, or has with another plan."""
 
     def apply(self, entry: Entry) -> None:
@@ -90,13 +100,19 @@ class Fold:
             return
         if isinstance(message, RunFinished):
             self.runs.pop(parts.run, None)
+            self.strangers.pop(parts.run, None)
             self.finished[parts.run] = message
             return
-        run = self.runs.get(parts.run) or self._begin(message)
+        stranger = self.strangers.get(parts.run)
+        run = None if stranger else self.runs.get(parts.run) or self._begin(message)
+        stranger = self.strangers.get(parts.run)
+        if run is not None and not fits(run, message):
+            del self.runs[parts.run]
+            stranger = self.strangers[parts.run] = Stranger(run.started, run.lane_seq, run.number)
+            run = None
+        if stranger is not None:
+            stranger.lane_seq, stranger.number = entry.seq, stranger.number + (parts.kind != "work")
         if run is None:
-            return
-        if not fits(run, message):
-            self.strangers[parts.run] = self.runs.pop(parts.run).started
             return
         evolve(run, entry.seq, message, at=entry.stored_at or datetime.now(UTC))
 
@@ -106,7 +122,7 @@ class Fold:
             return None
         plan = self._team.workflows.get(started.workflow)
         if plan is None:
-            self.strangers[started.run_id] = started
+            self.strangers[started.run_id] = Stranger(started, 0, 0)
             return None
         run = self.runs[started.run_id] = new_run(started, plan)
         return run

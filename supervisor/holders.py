@@ -61,10 +61,11 @@ class Holders:
 
     async def claim(self, agent: str, claim: ClaimStep) -> StepLeased | ClaimRefused | None:
         """The agent holds the step, or hears why not; None while no gateway could serve it."""
-        run = await self._runs.find(claim.run_id)
+        run = await self._runs.locate(claim.run_id)
         if run is None:
             return ClaimRefused(reason="finished")
         async with run.lock:
+            await self._runs.catch_up(run, claim.step, claim.epoch)
             if not self._pools.knows(agent):
                 return None  # it died while its claim was on the way: nobody would ever end this lease
             refusal = self._check_claim(run, agent, claim)

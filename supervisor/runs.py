@@ -18,6 +18,7 @@ from remit.contracts.errors import (
     FencedOutError,
     TooLargeError,
 )
+from remit.contracts.ids import is_run
 from remit.contracts.message import encode
 from remit.contracts.step import AskAnswered
 from remit.supervisor import decide
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from remit.contracts.team import TeamSpec
     from remit.supervisor.arbiter import Arbiter
     from remit.supervisor.decide import Append
+    from remit.supervisor.fold import Stranger
     from remit.supervisor.run import RunState, StepState
 
 log = structlog.get_logger(__name__)
@@ -96,10 +98,35 @@ class Runs:
             await admitting.wait()
         return self._open.get(run)
 
+    async def locate(self, run: str) -> OpenRun | None:
+        """Give an open run, one that another supervisor began included; None if it is over, or never was.
+
+        Raises:
+            BusUnavailableError: the journal could not be asked.
+        """
+        found = await self.find(run)
+        if found is not None or not is_run(run):  # an agent may have written anything there
+            return found
+        last = await self._journal.get(subject.lane(run))
+        if last is None or subject.last_token(last.subject) == "finished":
+            return None
+        return await self._known(run)
+
+    async def catch_up(self, run: OpenRun, step: str, epoch: int) -> None:
+        """A run of which somebody knows more than we do is read again; the caller holds the run's lock.
+
+        Two supervisors overlap when one was cut off and comes back. What the old one does not know it must not refuse.
+        """
+        known = run.state.steps.get(step)
+        if known is not None and known.work.epoch >= epoch:
+            return
+        last = await self._journal.get(subject.lane(run.state.run_id))
+        if last is not None and last.seq > run.state.lane_seq:
+            await self.reload(run)
+
     def adopt(self, state: RunState) -> OpenRun:
         """Take a run that was folded from the journal."""
-        run = self._open[state.run_id] = OpenRun(state)
-        return run
+        return self._open.setdefault(state.run_id, OpenRun(state))
 
     async def admit(self, run_id: str, *, workflow: str, body: bytes, envelope: Envelope) -> None:
         """The task is a run, or is refused; either is journaled. A task that came before changes nothing.
@@ -152,6 +179,16 @@ class Runs:
             await self._append(refusal, fence, trace)
             raise AlreadyStoredError("the task is refused", where=append.subject) from error
 
+    async def strand(self, stranger: Stranger) -> None:
+        """A run that this build cannot go on with has its outcome."""
+        started = stranger.started
+        log.error("run.stranded", run_id=started.run_id, workflow=started.workflow, build=started.build)
+        append = decide.strand(started, stranger.number, build=self._team.build, now=datetime.now(UTC))
+        try:
+            await self._append(append, Fence(subject.lane(started.run_id), stranger.lane_seq), started.trace)
+        except (FencedOutError, AlreadyStoredError) as error:  # another supervisor goes on with it
+            log.warning("run.not_stranded", run_id=started.run_id, error=str(error))
+
     async def settle(self, parts: RunSubject, name: str, data: bytes) -> None:
         """A completion or failure is folded, and what follows from it is journaled and performed.
 
@@ -160,10 +197,11 @@ class Runs:
         Raises:
             MalformedMessageError: it does not fit its contract; it does not count.
         """
-        run = await self.find(parts.run)
+        run = await self.locate(parts.run)
         if run is None:
             return
         async with run.lock:
+            await self.catch_up(run, parts.lane, int(parts.index) if parts.index.isdecimal() else 0)
             settle(self._team, run.state, parts, name=name, data=data, at=datetime.now(UTC))
             await self.advance(run)
 

@@ -36,7 +36,7 @@ from remit.supervisor.runs import Runs
 from remit.supervisor.undeliverable import UndeliverableWork
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Callable, Coroutine
 
     import msgspec
 
@@ -115,7 +115,7 @@ class Supervisor:
         for name in runs.finished:
             self.arbiter.forget(name)
         for stranger in runs.strangers.values():
-            log.error("run.stranded", run_id=stranger.run_id, workflow=stranger.workflow, build=stranger.build)
+            await self.runs.strand(stranger)
         log.info(
             "supervisor.recovered",
             open_runs=len(self.runs),
@@ -341,6 +341,7 @@ class Supervisor:
                 while step.status == "leased" and is_lost(step) and run.state.finished is None:
                     await self.runs.store_or_end(run, decide.again(run.state, step, rule))
                     step = run.state.steps[name]
+            await self.runs.advance(run)
 
     # --- housekeeping ----------------------------------------------------------------------------
 
@@ -350,14 +351,14 @@ class Supervisor:
     async def _show(self, version: StateCommitted) -> None:
         try:
             await self._cache.put(version.scope, version.key, version=version.version, value=version.value)
-        except RetryableError as error:  # a cache: the journal has it, and `rebuild` brings it back
+        except RemitError as error:  # a cache: the journal has it, and `rebuild` brings it back
             log.warning("state.not_cached", key=version.key, error=str(error))
 
     async def _redelivered(self, role: str) -> int:
         return (await backlog(self._bus, role)).num_redelivered
 
-    def _spawn(self, work: Coroutine[object, object, None] | Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._reap)
 

@@ -95,7 +95,9 @@ def _step(item: Step) -> str:
 def _call(item: Call) -> str:
     entry = item.entry
     approved = f", approved in {entry.review_id}" if entry.review_id else ""
-    said = f"{entry.step}: {entry.tool} {shown(entry.arguments, 80)}  {entry.risk} risk, {entry.effect}{approved}"
+    taken_over = f", taken over by {item.taken_over_by}" if item.taken_over_by else ""
+    facts = f"{entry.risk} risk, {entry.effect}{approved}{taken_over}"
+    said = f"{entry.step}: {entry.tool} {shown(entry.arguments, 80)}  {facts}"
     if item.in_doubt:
         return f"{said}: in doubt, {item.in_doubt}"
     if item.returned is None:

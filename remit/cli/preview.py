@@ -10,6 +10,7 @@ import msgspec
 
 from remit.contracts.errors import MalformedMessageError
 from remit.contracts.message import decode
+from remit.listing import Action
 from remit.words import plain
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class _File(msgspec.Struct, frozen=True):
     size_bytes: int
 
 
-class _Action(msgspec.Struct, frozen=True):
+class _Publication(msgspec.Struct, frozen=True):
     """The arguments of `fs.publish`."""
 
     out: str
@@ -36,7 +37,7 @@ class _Action(msgspec.Struct, frozen=True):
 
 def headline(opened: ReviewOpened) -> str:
     """Say what is to be decided, with its files."""
-    action = _action(opened)
+    action = _publication(opened)
     if action is None:
         return plain(opened.title)
     files = "\n".join(
@@ -61,13 +62,13 @@ def why(opened: ReviewOpened, history: History) -> str:
 
 def difference(opened: ReviewOpened, place: Place) -> str:
     """Give the difference between what stands in the output folder and what would be written."""
-    action = _action(opened)
+    action = _publication(opened)
     if action is None:
         return plain(opened.title)
     return "\n".join(_differences(action, opened.run_id, place)) or "nothing would change"
 
 
-def _differences(action: _Action, run: str, place: Place) -> Iterator[str]:
+def _differences(action: _Publication, run: str, place: Place) -> Iterator[str]:
     scratch = Path(place.data) / "scratch" / run
     for item in action.tree:
         name = item.name.removeprefix(action.base)
@@ -83,8 +84,8 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
-def _action(opened: ReviewOpened) -> _Action | None:
+def _publication(opened: ReviewOpened) -> _Publication | None:
     try:
-        return decode(_Action, opened.body)
+        return decode(_Publication, decode(Action, opened.body).arguments)
     except MalformedMessageError:
         return None

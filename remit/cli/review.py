@@ -150,8 +150,7 @@ def _text(case: ReviewCase, context: str) -> str:
         ("asked by", f"role {opened.role}, step {opened.step}, since {moment(opened.opened_at)}"),
         ("title", opened.title),
     ]
-    facts += [("tool", case.tool)] if case.tool else []
-    shown = msgspec.json.format(bytes(case.arguments), indent=2).decode()
+    shown = msgspec.json.format(bytes(case.shown), indent=2).decode()
     digest = f"{opened.subject} ({'of exactly this' if case.is_what_it_says else 'NOT of what is shown here'})"
     lines = [say.pairs(facts), "", *(f"  {plain(line)}" for line in shown.splitlines()), "", f"digest    {digest}"]
     if case.decided is None and case.finished is None:

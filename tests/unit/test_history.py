@@ -189,6 +189,20 @@ def test_a_call_in_doubt_is_told_with_the_reason() -> None:
     assert call.in_doubt == "gw-1 ended"
 
 
+def test_a_call_that_another_gateway_carried_on_is_told_once() -> None:
+    told = Told().dispatched().leased().called()
+    taken = msgspec.structs.replace(called_of(told), position="0t1", gateway="gw-2")
+
+    told.add(subject.call("r1", "ticket", "0t1", "called"), taken).returned()
+
+    (call,) = told.history().calls.values()
+    assert (call.taken_over_by, call.returned is not None) == ("gw-2", True)
+
+
+def called_of(told: Told) -> ToolCalled:
+    return msgspec.json.decode(told.entries[-1].data, type=ToolCalled)
+
+
 def test_a_completion_by_somebody_else_than_the_holder_does_not_count() -> None:
     history = Told().dispatched().leased().completed("clerk-2").history()
 

@@ -67,7 +67,7 @@ class Deployment:
         await self.append(subject.decision(run, 9, "finished"), finished)
 
     async def opened(self, run: str, *, shown: object = None, approves: str = "") -> str:
-        action = {"to": "a@b.c"}
+        action = {"tool": "send_mail", "arguments": {"to": "a@b.c"}}
         opened = ReviewOpened(
             review_id=f"{run}-v1",
             run_id=run,
@@ -75,7 +75,7 @@ class Deployment:
             position="0",
             kind="action",
             title="send_mail(to=…)",
-            subject=approves or digest_of({"tool": "send_mail", "arguments": action}),
+            subject=approves or digest_of(action),
             body=raw(shown or action),
             role="clerk",
             goal_hash="sha256:g",

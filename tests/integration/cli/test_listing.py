@@ -72,11 +72,14 @@ async def test_what_is_shown_is_what_its_digest_names(deployment: Deployment) ->
 
     case = await listing.review(deployment.client, review)
 
-    assert (case.tool, case.goal, case.is_what_it_says) == ("send_mail", "x", True)
+    assert case.action is not None
+    assert (case.action.tool, case.goal, case.is_what_it_says) == ("send_mail", "x", True)
 
 
 async def test_an_agent_that_shows_something_else_than_it_asks_for_is_not_approved(deployment: Deployment) -> None:
-    review = await deployment.opened(await deployment.started("x"), shown={"to": "friend@b.c"})
+    review = await deployment.opened(
+        await deployment.started("x"), shown={"tool": "send_mail", "arguments": {"to": "friend@b.c"}}
+    )
 
     with pytest.raises(ConflictError, match="what is shown is not what the approval would name"):
         await deciding.decide(deployment.client, approval(review))

@@ -157,7 +157,7 @@ async def test_a_value_too_large_for_an_entry_is_refused(world: World) -> None:
     await world.supervise(shop())
     clerk, work = await holder(world)
 
-    answer = await clerk.propose(work, "note", "x" * (1024 * 1024 - 300))
+    answer = await clerk.propose(work, "note", "x" * (1024 * 1024 - 150))
 
     assert isinstance(answer, Refused)
     assert answer.error.code == "RM-212"

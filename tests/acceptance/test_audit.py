@@ -1,0 +1,87 @@
+"""`remit audit` on a real repository: it parks, is decided later, and writes nothing before that."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from remit import places
+from remit.cli import fault
+from tests.acceptance.served import REMIT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(300)]
+
+CODE = '''\
+import subprocess
+
+
+def run(words):
+    """Run it."""
+    try:
+        subprocess.run(words, shell=True)
+    except Exception:
+        pass
+'''
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(places.HOME, str(tmp_path / "state"))
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    (folder / "runner.py").write_text(CODE)
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    return folder
+
+
+def remit(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [REMIT, *words], stdin=subprocess.DEVNULL, check=False, capture_output=True, text=True, timeout=240
+    )
+
+
+def test_without_a_terminal_it_parks_and_an_approval_later_finishes_it(repository: Path) -> None:
+    before = sorted(path.name for path in repository.iterdir())
+
+    parked = remit("audit", str(repository))
+
+    assert parked.returncode == fault.WAITING, parked.stderr
+    assert sorted(path.name for path in repository.iterdir()) == before
+    (command,) = [line for line in parked.stdout.splitlines() if line.startswith("next: remit review approve")]
+
+    words = command.removeprefix("next: remit ").split()
+    shown = remit("review", "show", *words[2:])
+    approved = remit(*words)
+    again = remit(*words)
+
+    assert "of exactly this" in shown.stdout
+    assert approved.returncode == 0, approved.stderr
+    verdict, conflicts, report, following = approved.stdout.splitlines()[-4:]
+    assert verdict.startswith("verdict: ")
+    assert conflicts.startswith("conflicts by rule: ")
+    assert report == f"report: {repository}/.remit/report.md"
+    assert (repository / ".remit" / "report.md").is_file()
+    assert "shell=True" in (repository / ".remit" / "report.md").read_text()
+    assert remit(*following.removeprefix("next: remit ").split()).stdout.startswith("run r1: complete")
+    assert again.returncode == fault.USAGE
+    assert "is approved already" in again.stderr
+
+
+def test_yes_approves_says_so_in_the_evidence_and_writes_where_it_was_told(repository: Path, tmp_path: Path) -> None:
+    out = tmp_path / "reports"
+
+    said = remit("audit", str(repository), "--yes", "--out", str(out), "-o", "json")
+
+    outcome = json.loads(said.stdout)
+    assert (said.returncode, outcome["outcome"]) == (0, "complete"), said.stderr
+    assert (out / "report.md").is_file()
+    assert not (repository / ".remit").exists()
+    account = json.loads(remit("run", "show", "r1", "--context", outcome["context"], "-o", "json").stdout)
+    assert [review["decided"]["reason"] for review in account["reviews"]] == ["approved by --yes"]
