@@ -25,7 +25,7 @@ from remit.contracts.proposal import TEAM_SCOPE, ProposeState, StateRejected
 from remit.contracts.review import ReviewDecided
 from remit.contracts.step import Refused
 from remit.supervisor import decide
-from remit.supervisor.decide import Append
+from remit.supervisor.dispatch import Append
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -8,7 +8,7 @@ that was made twice has the same subject, which the server stores once.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,28 +18,24 @@ from remit.contracts.errors import (
     ConflictError,
     DeadlineError,
     Fault,
-    MalformedMessageError,
-    RemitError,
     ReviewRejectedError,
-    StrandedRunError,
-    UnknownWorkflowError,
 )
-from remit.contracts.message import NULL, decode, digest, tag_of
+from remit.contracts.message import NULL
 from remit.contracts.plan import TASK, PlanAccepted, PlannedNode
-from remit.contracts.step import Parent, RunStep, StepTimedOut
-from remit.contracts.task import Limits, RunFinished, RunStarted, TaskRequest
+from remit.contracts.step import RunStep, StepTimedOut
+from remit.contracts.task import RunFinished
 from remit.supervisor import plan as plans
 from remit.supervisor.completion import evaluate
+from remit.supervisor.dispatch import Append, again, ends_at, work
 from remit.supervisor.run import is_ready, items_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from remit.contracts.envelope import Envelope
     from remit.contracts.task import Verdict
     from remit.contracts.team import TeamSpec
-    from remit.supervisor.run import LaneEntry, NodeState, RunState, StepState
+    from remit.supervisor.run import NodeState, RunState, StepState
 
 BACKOFF_S, BACKOFF_MAX_S = 0.5, 30.0
 OVERDUE_GRACE_S = 2.0
@@ -47,155 +43,10 @@ OVERDUE_GRACE_S = 2.0
 _STOPPED, _REJECTED = "RM-4", ReviewRejectedError.code
 
 
-class Append(NamedTuple):
-    """An entry to store: its subject and its message."""
-
-    subject: str
-    message: LaneEntry
-
-
-def start(  # the facts of one task
-    team: TeamSpec, *, run_id: str, workflow: str, body: bytes, envelope: Envelope, now: datetime
-) -> Append:
-    """Decide what becomes of a task: its run starts, or it is refused with a coded outcome."""
-    try:
-        return _started(team, run_id, workflow, body=body, envelope=envelope, now=now)
-    except RemitError as error:
-        return refuse(run_id, workflow, error.fault(), now=now)
-
-
-def refuse(run_id: str, workflow: str, error: Fault, *, now: datetime) -> Append:
-    """Give the outcome of a task that never starts."""
-    refusal = RunFinished(run_id=run_id, workflow=workflow, outcome="refused", error=error, finished_at=now)
-    return Append(subject.decision(run_id, 1, "finished"), refusal)
-
-
-def _started(team: TeamSpec, run_id: str, workflow: str, *, body: bytes, envelope: Envelope, now: datetime) -> Append:
-    if workflow not in team.workflows:
-        raise UnknownWorkflowError(
-            f"team {team.name} has no workflow {workflow!r}",
-            where=subject.task(workflow),
-            expected=", ".join(sorted(team.workflows)),
-            got=workflow,
-            fix="remit contract list",
-        )
-    request = decode(TaskRequest, body)
-    takes = team.takes(workflow)
-    _check_input(takes, request.input)
-    started = RunStarted(
-        run_id=run_id,
-        workflow=workflow,
-        goal=request.goal,
-        goal_hash=digest(request.goal.encode()),
-        input=request.input,
-        charter=team.charter_digest,
-        build=team.build,
-        limits=_limits(team, request),
-        sender=envelope.sender,
-        trace=envelope.trace,
-        started_at=now,
-    )
-    plan = team.workflows[workflow]
-    if len(plan.nodes) > 1:
-        return Append(subject.decision(run_id, 1, "started"), started)
-    node = plan.nodes[0]
-    start = msgspec.structs.replace(started, input=NULL)  # the body is the input: it is stored once
-    work = _work(team, started, step=node.name, role=node.role, body=request.input, rule="plan", start=start)
-    return Append(subject.work(run_id, role=node.role, step=node.name, epoch=1), work)
-
-
-def _check_input(takes: type, body: msgspec.Raw) -> None:
-    try:
-        decode(takes, body)
-    except MalformedMessageError as error:
-        where = "$.input" + error.where.removeprefix("$")
-        raise MalformedMessageError(
-            error.message,
-            where=where,
-            expected=error.expected,
-            got=error.got,
-            fix=f"remit contract show {tag_of(takes)}",
-        ) from error
-
-
-def _limits(team: TeamSpec, request: TaskRequest) -> Limits:
-    ceiling = team.charter.limits
-    wall = min(request.wall_clock_s or ceiling.wall_clock_s, ceiling.wall_clock_s)
-    return Limits(wall_clock_s=wall, steps=ceiling.steps, depth=ceiling.depth)
-
-
-def _work(
-    team: TeamSpec, started: RunStarted, *, step: str, role: str, body: msgspec.Raw, rule: str, **more: object
-) -> RunStep:
-    work = RunStep(
-        run_id=started.run_id,
-        step=step,
-        epoch=1,
-        role=role,
-        goal=started.goal,
-        goal_hash=started.goal_hash,
-        contract=tag_of(team.roles[role].takes),
-        body=body,
-        deadline_at=ends_at(started),
-        limit_s=team.charter.roles[role].limits.deadline_s,
-        rule=rule,
-    )
-    return msgspec.structs.replace(work, **more) if more else work
-
-
-def ends_at(started: RunStarted) -> datetime:
-    """Give the end of a run's wall-clock limit."""
-    return started.started_at + timedelta(seconds=started.limits.wall_clock_s)
-
-
-def child(
-    team: TeamSpec, run: RunState, *, parent: StepState, step: str, role: str, body: msgspec.Raw, position: str
-) -> Append:
-    """Dispatch the step that a step asks for."""
-    work = _work(
-        team,
-        run.started,
-        step=step,
-        role=role,
-        body=body,
-        rule=f"ask by {parent.work.step} at {position}",
-        parent=Parent(step=parent.work.step, position=position),
-    )
-    return Append(subject.work(run.run_id, role=role, step=step, epoch=1), work)
-
-
-def again(run: RunState, step: StepState, rule: str, *, attempt: int = 0) -> Append:
-    """Dispatch a step once more, in its next epoch; whoever holds the old one is superseded."""
-    old = step.work
-    work = msgspec.structs.replace(old, epoch=old.epoch + 1, rule=rule, attempt=attempt or old.attempt, start=None)
-    return Append(subject.work(run.run_id, role=old.role, step=old.step, epoch=work.epoch), work)
-
-
 def cancel(run: RunState, *, by: str, reason: str, now: datetime) -> Append:
     """End a run because a person says so."""
     error = CancelledRunError(f"cancelled by {by}" + (f": {reason}" if reason else "")).fault()
     return _finish(run, "stopped", now=now, stopped_by=f"cancel by {by}", error=error)
-
-
-def strand(started: RunStarted, number: int, *, build: str, now: datetime) -> Append:
-    """End a run that the team's present build cannot go on with; `number` is the last of its lane."""
-    error = StrandedRunError(
-        f"the team has no workflow {started.workflow!r} any more, or has it with another plan",
-        where="build",
-        expected=started.build,
-        got=build,
-        fix="submit the task again, or serve the build that it was started with",
-    ).fault()
-    entry = RunFinished(
-        run_id=started.run_id,
-        workflow=started.workflow,
-        outcome="stopped",
-        stopped_by="build",
-        error=error,
-        duration_ms=int((now - started.started_at).total_seconds() * 1000),
-        finished_at=now,
-    )
-    return Append(subject.decision(started.run_id, number + 1, "finished"), entry)
 
 
 def give_up(run: RunState, error: Fault, *, now: datetime) -> Append:
@@ -338,8 +189,8 @@ def _dispatch(team: TeamSpec, run: RunState, now: datetime) -> Append | None:
         return give_up(run, error.fault(), now=now)
     edge = "plan" if node.spec.after == (TASK,) else f"edge {' + '.join(node.spec.after)} -> {node.spec.name}"
     rule = edge + "".join(f" when {item.node}.{item.path} {item.operator} {item.value!r}" for item in node.spec.when)
-    work = _work(team, run.started, step=step, role=node.spec.role, body=body, rule=rule)
-    return Append(subject.work(run.run_id, role=node.spec.role, step=step, epoch=1), work)
+    entry = work(team, run.started, step=step, role=node.spec.role, body=body, rule=rule)
+    return Append(subject.work(run.run_id, role=node.spec.role, step=step, epoch=1), entry)
 
 
 def _complete(team: TeamSpec, run: RunState, versions: Mapping[str, int], *, now: datetime) -> Append | None:

@@ -19,7 +19,7 @@ from remit.contracts.step import (
     StepLeased,
     Superseded,
 )
-from remit.supervisor import decide
+from remit.supervisor import dispatch
 from remit.supervisor.plan import field_at
 from remit.supervisor.records import StepRecords, answered_asks, is_answered
 from remit.supervisor.review import answer, open_review, shown_truly
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from remit.contracts.review import RequestReview, ReviewOutcome
     from remit.contracts.team import TeamSpec
     from remit.supervisor.arbiter import Arbiter
-    from remit.supervisor.decide import Append
+    from remit.supervisor.dispatch import Append
     from remit.supervisor.run import RunState, StepState, StepStatus
     from remit.supervisor.runs import OpenRun, Runs
 
@@ -190,7 +190,9 @@ class Holders:
 
     def _child(self, run: RunState, role: str, ask: AskRole, *, name: str) -> Append:
         parent = run.steps[ask.step]
-        return decide.child(self._team, run, parent=parent, step=name, role=role, body=ask.body, position=ask.position)
+        return dispatch.child(
+            self._team, run, parent=parent, step=name, role=role, body=ask.body, position=ask.position
+        )
 
     def _holding(
         self, agent: str, run_id: str, *, step: str, epoch: int, status: Sequence[StepStatus] = ("leased",)

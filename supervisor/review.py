@@ -11,7 +11,7 @@ from remit.contracts.errors import ConflictError, ReplayMismatchError
 from remit.contracts.message import decode, digest_of
 from remit.contracts.review import RequestReview, ReviewOpened, ReviewOutcome
 from remit.contracts.step import Parked, Refused
-from remit.supervisor.decide import Append
+from remit.supervisor.dispatch import Append
 
 if TYPE_CHECKING:
     from datetime import datetime

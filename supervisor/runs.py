@@ -21,7 +21,7 @@ from remit.contracts.errors import (
 from remit.contracts.ids import is_run
 from remit.contracts.message import encode
 from remit.contracts.step import AskAnswered
-from remit.supervisor import decide
+from remit.supervisor import admission, decide
 from remit.supervisor.fold import Fold, settle, started_by
 from remit.supervisor.records import is_answered
 from remit.supervisor.run import evolve, new_run, on_leased
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from remit.contracts.task import RunFinished
     from remit.contracts.team import TeamSpec
     from remit.supervisor.arbiter import Arbiter
-    from remit.supervisor.decide import Append
+    from remit.supervisor.dispatch import Append
     from remit.supervisor.fold import Stranger
     from remit.supervisor.run import RunState, StepState
 
@@ -148,7 +148,7 @@ class Runs:
 
     async def _admit(self, run_id: str, *, workflow: str, body: bytes, envelope: Envelope) -> OpenRun | None:
         now = datetime.now(UTC)
-        append = decide.start(self._team, run_id=run_id, workflow=workflow, body=body, envelope=envelope, now=now)
+        append = admission.start(self._team, run_id=run_id, workflow=workflow, body=body, envelope=envelope, now=now)
         try:
             seq = await self._first(append, workflow, envelope.trace)
         except (FencedOutError, AlreadyStoredError):
@@ -175,7 +175,7 @@ class Runs:
         try:
             return await self._append(append, fence, trace)
         except TooLargeError as error:
-            refusal = decide.refuse(run_id, workflow, error.fault(), now=datetime.now(UTC))
+            refusal = admission.refuse(run_id, workflow, error.fault(), now=datetime.now(UTC))
             await self._append(refusal, fence, trace)
             raise AlreadyStoredError("the task is refused", where=append.subject) from error
 
@@ -183,7 +183,7 @@ class Runs:
         """A run that this build cannot go on with has its outcome."""
         started = stranger.started
         log.error("run.stranded", run_id=started.run_id, workflow=started.workflow, build=started.build)
-        append = decide.strand(started, stranger.number, build=self._team.build, now=datetime.now(UTC))
+        append = admission.strand(started, stranger.number, build=self._team.build, now=datetime.now(UTC))
         try:
             await self._append(append, Fence(subject.lane(started.run_id), stranger.lane_seq), started.trace)
         except (FencedOutError, AlreadyStoredError) as error:  # another supervisor goes on with it

@@ -26,7 +26,7 @@ from remit.contracts.review import RequestReview
 from remit.contracts.step import AskRole, ClaimStep, Refused
 from remit.contracts.tool import ToolInDoubt
 from remit.supervisor import arbiter as arbiters
-from remit.supervisor import decide, fold
+from remit.supervisor import decide, dispatch, fold
 from remit.supervisor.arbiter import Arbiter
 from remit.supervisor.control import Control, PoolReport
 from remit.supervisor.holders import Holders
@@ -339,7 +339,7 @@ class Supervisor:
             for name in list(run.state.steps):
                 step = run.state.steps[name]
                 while step.status == "leased" and is_lost(step) and run.state.finished is None:
-                    await self.runs.store_or_end(run, decide.again(run.state, step, rule))
+                    await self.runs.store_or_end(run, dispatch.again(run.state, step, rule))
                     step = run.state.steps[name]
             await self.runs.advance(run)
 

@@ -90,7 +90,7 @@ def _asked(opened: ReviewOpened, history: History, place: Place) -> DecideReview
             case "r":
                 return wish(opened, "rejected", click.prompt("why", default="", show_default=False))
             case "d":
-                click.echo_via_pager(preview.difference(opened, place))
+                click.echo_via_pager(preview.difference(opened, history, place))
             case "l":
                 return None
             case _:

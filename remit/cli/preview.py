@@ -60,20 +60,27 @@ def why(opened: ReviewOpened, history: History) -> str:
     )
 
 
-def difference(opened: ReviewOpened, place: Place) -> str:
+def difference(opened: ReviewOpened, history: History, place: Place) -> str:
     """Give the difference between what stands in the output folder and what would be written."""
     action = _publication(opened)
     if action is None:
         return plain(opened.title)
-    return "\n".join(_differences(action, opened.run_id, place)) or "nothing would change"
+    scratch = Path(place.data) / "scratch" / opened.run_id
+    return "\n".join(_differences(action, scratch, _folder(action, history))) or "nothing would change"
 
 
-def _differences(action: _Publication, run: str, place: Place) -> Iterator[str]:
-    scratch = Path(place.data) / "scratch" / run
+def _folder(action: _Publication, history: History) -> Path:
+    from remit.teams.audit.publication import output_folder
+
+    given = decode(dict[str, str], history.started.input) if history.started is not None else {}
+    return output_folder(given.get("path", ""), action.out)
+
+
+def _differences(action: _Publication, scratch: Path, folder: Path) -> Iterator[str]:
     for item in action.tree:
         name = item.name.removeprefix(action.base)
         new = _lines(scratch / item.name)
-        old = _lines(Path(action.out) / name) if action.out else []
+        old = _lines(folder / name)
         yield from (plain(line) for line in difflib.unified_diff(old, new, f"now/{name}", f"then/{name}", lineterm=""))
 
 

@@ -68,7 +68,7 @@ def test_without_a_terminal_it_parks_and_an_approval_later_finishes_it(repositor
     assert conflicts.startswith("conflicts by rule: ")
     assert report == f"report: {repository}/.remit/report.md"
     assert (repository / ".remit" / "report.md").is_file()
-    assert "shell=True" in (repository / ".remit" / "report.md").read_text()
+    assert "runner.py:7" in (repository / ".remit" / "report.md").read_text()
     assert remit(*following.removeprefix("next: remit ").split()).stdout.startswith("run r1: complete")
     assert again.returncode == fault.USAGE
     assert "is approved already" in again.stderr

@@ -15,8 +15,8 @@ from remit.contracts.lease import Grant, Lease
 from remit.contracts.message import encode, raw
 from remit.contracts.review import RequestReview, ReviewDecided
 from remit.contracts.step import StepCompleted, StepFailed
-from remit.supervisor import decide, fold
-from remit.supervisor.decide import Append
+from remit.supervisor import admission, decide, dispatch, fold
+from remit.supervisor.dispatch import Append
 from remit.supervisor.review import open_review
 from remit.supervisor.run import evolve, new_run, on_leased
 
@@ -47,7 +47,9 @@ class Simulation:
 
     def start(self, workflow: str, body: object) -> None:
         request = encode({"goal": "try", "input": body})
-        append = decide.start(self.team, run_id=RUN, workflow=workflow, body=request, envelope=Envelope(), now=self.now)
+        append = admission.start(
+            self.team, run_id=RUN, workflow=workflow, body=request, envelope=Envelope(), now=self.now
+        )
         seq = self.store(append.subject, encode(append.message))
         started = fold.started_by(append.message)
         assert started is not None, append.message
@@ -130,7 +132,7 @@ class Simulation:
         for name in list(self.run.steps):
             step = self.run.steps[name]
             if step.status == "leased" and step.lease is not None and step.lease.agent == agent:
-                self.append(decide.again(self.run, step, f"host of {agent} gone"))
+                self.append(dispatch.again(self.run, step, f"host of {agent} gone"))
         self.advance()
 
     def give_up(self, step: StepState) -> None:
@@ -144,7 +146,9 @@ class Simulation:
         if step.status == "leased" and name not in self.run.steps:
             body = raw({})
             self.append(
-                decide.child(self.team, self.run, parent=step, step=name, role=role, body=body, position=str(position))
+                dispatch.child(
+                    self.team, self.run, parent=step, step=name, role=role, body=body, position=str(position)
+                )
             )
             self.advance()
 

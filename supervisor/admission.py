@@ -1,0 +1,116 @@
+"""What becomes of a task, decided from its bytes alone: its run starts, or it is refused with a coded outcome. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from remit.bus import subject
+from remit.contracts.errors import (
+    Fault,
+    MalformedMessageError,
+    RemitError,
+    StrandedRunError,
+    UnknownWorkflowError,
+)
+from remit.contracts.message import NULL, decode, digest, tag_of
+from remit.contracts.task import Limits, RunFinished, RunStarted, TaskRequest
+from remit.supervisor.dispatch import Append, work
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from remit.contracts.envelope import Envelope
+    from remit.contracts.team import TeamSpec
+
+
+def start(  # the facts of one task
+    team: TeamSpec, *, run_id: str, workflow: str, body: bytes, envelope: Envelope, now: datetime
+) -> Append:
+    """Decide what becomes of a task: its run starts, or it is refused with a coded outcome."""
+    try:
+        return _started(team, run_id, workflow, body=body, envelope=envelope, now=now)
+    except RemitError as error:
+        return refuse(run_id, workflow, error.fault(), now=now)
+
+
+def refuse(run_id: str, workflow: str, error: Fault, *, now: datetime) -> Append:
+    """Give the outcome of a task that never starts."""
+    refusal = RunFinished(run_id=run_id, workflow=workflow, outcome="refused", error=error, finished_at=now)
+    return Append(subject.decision(run_id, 1, "finished"), refusal)
+
+
+def _started(team: TeamSpec, run_id: str, workflow: str, *, body: bytes, envelope: Envelope, now: datetime) -> Append:
+    if workflow not in team.workflows:
+        raise UnknownWorkflowError(
+            f"team {team.name} has no workflow {workflow!r}",
+            where=subject.task(workflow),
+            expected=", ".join(sorted(team.workflows)),
+            got=workflow,
+            fix="remit contract list",
+        )
+    request = decode(TaskRequest, body)
+    takes = team.takes(workflow)
+    _check_input(takes, request.input)
+    started = RunStarted(
+        run_id=run_id,
+        workflow=workflow,
+        goal=request.goal,
+        goal_hash=digest(request.goal.encode()),
+        input=request.input,
+        charter=team.charter_digest,
+        build=team.build,
+        limits=_limits(team, request),
+        sender=envelope.sender,
+        trace=envelope.trace,
+        started_at=now,
+    )
+    plan = team.workflows[workflow]
+    if len(plan.nodes) > 1:
+        return Append(subject.decision(run_id, 1, "started"), started)
+    node = plan.nodes[0]
+    start = msgspec.structs.replace(started, input=NULL)  # the body is the input: it is stored once
+    entry = work(team, started, step=node.name, role=node.role, body=request.input, rule="plan", start=start)
+    return Append(subject.work(run_id, role=node.role, step=node.name, epoch=1), entry)
+
+
+def _check_input(takes: type, body: msgspec.Raw) -> None:
+    try:
+        decode(takes, body)
+    except MalformedMessageError as error:
+        where = "$.input" + error.where.removeprefix("$")
+        raise MalformedMessageError(
+            error.message,
+            where=where,
+            expected=error.expected,
+            got=error.got,
+            fix=f"remit contract show {tag_of(takes)}",
+        ) from error
+
+
+def _limits(team: TeamSpec, request: TaskRequest) -> Limits:
+    ceiling = team.charter.limits
+    wall = min(request.wall_clock_s or ceiling.wall_clock_s, ceiling.wall_clock_s)
+    return Limits(wall_clock_s=wall, steps=ceiling.steps, depth=ceiling.depth)
+
+
+def strand(started: RunStarted, number: int, *, build: str, now: datetime) -> Append:
+    """End a run that the team's present build cannot go on with; `number` is the last of its lane."""
+    error = StrandedRunError(
+        f"the team has no workflow {started.workflow!r} any more, or has it with another plan",
+        where="build",
+        expected=started.build,
+        got=build,
+        fix="submit the task again, or serve the build that it was started with",
+    ).fault()
+    entry = RunFinished(
+        run_id=started.run_id,
+        workflow=started.workflow,
+        outcome="stopped",
+        stopped_by="build",
+        error=error,
+        duration_ms=int((now - started.started_at).total_seconds() * 1000),
+        finished_at=now,
+    )
+    return Append(subject.decision(started.run_id, number + 1, "finished"), entry)
