@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from remit.bus.connection import Bus
 from remit.bus.embedded import binary
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")  # a busy machine is slow, which is no failure
 
 START_S = 10.0
 EVENTUALLY_S = 30.0
