@@ -42,7 +42,7 @@ def test_a_wrong_type_deep_in_a_message_says_its_path_what_was_expected_and_what
         (b"{} {}", "$", "JSON is malformed"),
         (b'{"leaves":[{}]}', "$.leaves[0]", "missing required field `name`"),
         (b'{"type":"tree.leaf.v1"}', "$.type", "invalid value"),
-        (b'{"leaves":[{"name":"\xe4"}]}', "byte 21", "UTF-8"),
+        (b'{"leaves":[{"name":"\xe4"}]}', "byte 20", "UTF-8"),
         (b'{"unknown":"\xff"}', "byte 12", "UTF-8"),
         (b'{"extra":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "$", "nested too deep"),
     ],

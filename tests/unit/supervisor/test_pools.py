@@ -1,0 +1,119 @@
+"""Where roles run, who was heard, and how often a child may die; the clock is moved by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from remit.contracts.control import Heartbeat
+from remit.supervisor.layout import layout
+from remit.supervisor.roster import GRACE_S, Roster
+from remit.supervisor.tree import Intensity, Restarts
+from tests.teams import ROLES
+
+# --- layout -----------------------------------------------------------------------------------------
+
+
+def test_roles_share_their_hosts() -> None:
+    assert layout(ROLES, {}) == {"shared-0": frozenset(ROLES), "shared-1": frozenset(ROLES)}
+
+
+def test_a_role_that_wants_more_hosts_gets_them_and_one_that_wants_none_has_none() -> None:
+    hosts = layout(ROLES, {"clerk": 3, "packer": 0})
+
+    assert hosts["shared-2"] == {"clerk"}
+    assert hosts["shared-0"] == set(ROLES) - {"packer"}
+
+
+def test_an_isolated_role_shares_with_nobody() -> None:
+    roles = {**ROLES, "clerk": replace(ROLES["clerk"], isolated=True, pool=1)}
+
+    hosts = layout(roles, {})
+
+    assert hosts["clerk-0"] == {"clerk"}
+    assert "clerk" not in hosts["shared-0"]
+
+
+def test_scaling_down_takes_from_the_last_host_first() -> None:
+    before, after = layout(ROLES, {"clerk": 4}), layout(ROLES, {"clerk": 1})
+
+    assert {name for name, roles in before.items() if "clerk" in roles} == {f"shared-{index}" for index in range(4)}
+    assert {name for name, roles in after.items() if "clerk" in roles} == {"shared-0"}
+
+
+# --- restarts ---------------------------------------------------------------------------------------
+
+INTENSITY = Intensity(restarts=3, period_s=10.0, backoff_s=1.0, backoff_max_s=3.0, quarantine_s=60.0)
+
+
+def test_the_first_death_is_answered_at_once_and_the_next_ones_later_and_later() -> None:
+    restarts = Restarts(INTENSITY)
+    waits = []
+    for _ in range(3):
+        restarts.died(0.0)
+        waits.append(restarts.wait_s(0.0))
+
+    assert waits == [0.0, 2.0, 3.0]
+    assert not restarts.is_quarantined
+    assert restarts.may_start(3.0)
+    assert not restarts.may_start(2.9)
+
+
+def test_a_child_that_dies_too_often_in_a_period_is_quarantined_and_then_starts_a_new_count() -> None:
+    restarts = Restarts(INTENSITY)
+    for now in (0.0, 1.0, 2.0, 3.0):
+        restarts.died(now)
+
+    assert restarts.is_quarantined
+    assert not restarts.may_start(62.9)
+    assert restarts.may_start(63.0)
+    assert not restarts.is_quarantined
+    restarts.died(64.0)
+    assert restarts.may_start(64.0)
+
+
+def test_deaths_that_are_far_apart_do_not_add_up() -> None:
+    restarts = Restarts(INTENSITY)
+    for now in range(0, 1100, 11):
+        restarts.died(float(now))
+        assert restarts.may_start(float(now))
+
+
+# --- roster -----------------------------------------------------------------------------------------
+
+
+def beat(agent: str) -> Heartbeat:
+    return Heartbeat(agent=agent, role="clerk", host="shared-0", pid=1, slots=32, busy=0, state="ready")
+
+
+def test_a_new_agent_has_time_to_be_heard_and_an_old_one_has_not() -> None:
+    roster = Roster()
+    roster.expect(["clerk-1", "clerk-2"], 0.0)
+
+    roster.heard(beat("clerk-1"), 1.0)
+
+    assert roster.silent(5.9, 5.0) == []
+    assert roster.silent(6.1, 5.0) == ["clerk-1"]
+    assert set(roster.silent(GRACE_S + 5.1, 5.0)) == {"clerk-1", "clerk-2"}
+
+
+def test_a_stranger_is_not_counted() -> None:
+    roster = Roster()
+
+    roster.heard(beat("clerk-9"), 1.0)
+
+    assert roster.beats(["clerk-9"]) == []
+    assert roster.silent(100.0, 5.0) == []
+
+
+def test_who_is_forgotten_or_forgiven_is_not_silent() -> None:
+    roster = Roster()
+    roster.expect(["clerk-1", "clerk-2"], 0.0)
+    roster.heard(beat("clerk-1"), 1.0)
+    roster.heard(beat("clerk-2"), 1.0)
+
+    roster.forget("clerk-2")
+    roster.forgive(50.0)
+
+    assert roster.silent(54.0, 5.0) == []
+    assert roster.silent(56.0, 5.0) == ["clerk-1"]
+    assert [item.agent for item in roster.beats(["clerk-1", "clerk-2"])] == ["clerk-1"]
