@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from typing import TYPE_CHECKING, TypeVar, cast, get_type_hints
 
@@ -155,6 +154,8 @@ class Context:
 
     async def gather(self, *branches: Coroutine[object, object, T]) -> tuple[T, ...]:
         """Run branches side by side and give their results in order; the first error cancels the rest."""
+        import asyncio  # most of the time that importing a team takes, and a branch has it loaded already
+
         position = take_position()
         async with asyncio.TaskGroup() as group:
             tasks = [

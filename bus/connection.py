@@ -252,7 +252,7 @@ class Bus:
         say("bus.error_received", connection=self.name, error=str(error) or type(error).__name__)
 
     async def _on_disconnected(self) -> None:
-        if not self._is_closing:
+        if self._stands and not self._is_closing:
             log.warning("bus.connection_lost", connection=self.name)
         self._replies.fail("the connection to NATS was lost before the answer came")
 
