@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, TypeVar, cast, get_type_hints
+from typing import TYPE_CHECKING, TypeVar, cast, get_type_hints, overload
 
 import msgspec
 
@@ -136,7 +136,13 @@ class Context:
             raise _raised(AskFailedError, error, f"role {name} failed")
         return cast("Reply", decode(gives, value))
 
-    async def step(self, name: str, act: Callable[[], T | Awaitable[T]], *, returns: type[T] | None = None) -> T:
+    @overload
+    async def step(self, name: str, act: Callable[[], Awaitable[T]], *, returns: type[T] | None = None) -> T: ...
+
+    @overload
+    async def step(self, name: str, act: Callable[[], T], *, returns: type[T] | None = None) -> T: ...
+
+    async def step(self, name: str, act: Callable[[], object], *, returns: type[T] | None = None) -> T:
         """Run something once, record what it gives, and give that again on replay.
 
         The value is decoded as `returns`, or as the function's annotated result, or as plain JSON: the first

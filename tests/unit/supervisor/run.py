@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from remit.bus import subject
 from remit.contracts.message import raw
 from remit.contracts.plan import PlanAccepted, PlannedNode
-from remit.contracts.step import RunStep, StepCompleted
+from remit.contracts.step import Parent, RunStep, StepCompleted
 from remit.contracts.task import Limits, RunStarted
 from remit.supervisor.run import evolve, new_run, on_settled
 from tests.teams import WORKFLOWS
@@ -37,7 +37,7 @@ def started(workflow: str) -> RunState:
     return run
 
 
-def dispatched(run: RunState, step: str, role: str, *, epoch: int = 1) -> RunStep:
+def dispatched(run: RunState, step: str, role: str, *, epoch: int = 1, parent: Parent | None = None) -> RunStep:
     """A step is dispatched."""
     work = RunStep(
         run_id="r1",
@@ -49,6 +49,7 @@ def dispatched(run: RunState, step: str, role: str, *, epoch: int = 1) -> RunSte
         contract="shop.any.v1",
         deadline_at=NOW + timedelta(seconds=60),
         rule="plan",
+        parent=parent,
     )
     evolve(run, run.lane_seq + 1, work, at=NOW)
     return work

@@ -9,6 +9,7 @@ import pytest
 from remit.contracts.errors import Fault
 from remit.contracts.lease import Grant, Lease
 from remit.contracts.message import raw
+from remit.contracts.plan import PlanAccepted, PlannedNode
 from remit.contracts.review import ReviewDecided, ReviewOpened
 from remit.contracts.step import StepCompleted, StepFailed, StepTimedOut
 from remit.supervisor.run import RunState, evolve, on_leased, on_settled
@@ -43,8 +44,6 @@ def failed(run: RunState, agent: str, *, epoch: int = 1) -> bool:
 
 @pytest.fixture
 def run() -> RunState:
-    from remit.contracts.plan import PlanAccepted, PlannedNode
-
     run = started("order")
     planned = PlanAccepted(run_id="r1", version=1, nodes=(PlannedNode(node="order"),), rule="plan")
     evolve(run, 2, planned, at=NOW)
