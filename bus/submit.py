@@ -34,6 +34,7 @@ class TaskClient:
         self._bus = bus
         self._results = Results(bus)
         self._subscription: Subscription | None = None
+        self._listening = asyncio.Lock()  # guards the subscription: many tasks submitted at once need one, not many
         self._asked: dict[str, list[asyncio.Future[bytes]]] = {}
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._kept_bytes = 0
@@ -143,8 +144,11 @@ class TaskClient:
             raise
 
     async def _listen(self) -> None:
-        if self._subscription is None:
-            self._subscription = await self._bus.subscribe(subject.RESULT_ALL, self._take)
+        if self._subscription is not None:
+            return
+        async with self._listening:
+            if self._subscription is None:
+                self._subscription = await self._bus.subscribe(subject.RESULT_ALL, self._take)
 
     def _take(self, message: Incoming) -> None:
         run = subject.last_token(message.subject)

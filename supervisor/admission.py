@@ -67,7 +67,7 @@ def _started(team: TeamSpec, run_id: str, workflow: str, *, body: bytes, envelop
         started_at=now,
     )
     plan = team.workflows[workflow]
-    if len(plan.nodes) > 1:
+    if len(plan.nodes) > 1 or plan.nodes[0].when:
         return Append(subject.decision(run_id, 1, "started"), started)
     node = plan.nodes[0]
     start = msgspec.structs.replace(started, input=NULL)  # the body is the input: it is stored once

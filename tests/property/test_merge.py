@@ -6,7 +6,7 @@ from functools import reduce
 
 import hypothesis.strategies as st
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 
 from remit.contracts.message import raw
 from remit.contracts.proposal import StateField
@@ -32,11 +32,13 @@ def merged(field: StateField, *values: object) -> bytes:
     return bytes(reduce(write, others, first))
 
 
+@settings(max_examples=40, deadline=None)
 @given(one=ITEMS, other=ITEMS, field=st.sampled_from([UNION, BY_ID]))
 def test_a_union_is_the_same_in_both_orders(one: list[object], other: list[object], field: StateField) -> None:
     assert merged(field, one, other) == merged(field, other, one)
 
 
+@settings(max_examples=40, deadline=None)
 @given(one=ITEMS, two=ITEMS, three=ITEMS, field=st.sampled_from([UNION, BY_ID]))
 def test_a_union_does_not_depend_on_what_was_merged_first(
     one: list[object], two: list[object], three: list[object], field: StateField
@@ -47,11 +49,13 @@ def test_a_union_does_not_depend_on_what_was_merged_first(
     assert merged(field, left, three) == merged(field, one, right)
 
 
+@settings(max_examples=40, deadline=None)
 @given(one=ITEMS, other=ITEMS, field=st.sampled_from([UNION, BY_ID]))
 def test_a_union_takes_the_same_write_twice_as_once(one: list[object], other: list[object], field: StateField) -> None:
     assert merged(field, one, other, other) == merged(field, one, other)
 
 
+@settings(max_examples=40, deadline=None)
 @given(one=ITEMS, other=ITEMS)
 def test_a_union_loses_no_item(one: list[object], other: list[object]) -> None:
     found = msgspec.json.decode(merged(UNION, one, other))
@@ -59,6 +63,7 @@ def test_a_union_loses_no_item(one: list[object], other: list[object]) -> None:
     assert all(item in found for item in [*one, *other])
 
 
+@settings(max_examples=40, deadline=None)
 @given(numbers=st.lists(NUMBERS, min_size=2, max_size=4), data=st.data())
 def test_a_maximum_is_the_same_in_every_order(numbers: list[float], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(numbers))
@@ -68,6 +73,7 @@ def test_a_maximum_is_the_same_in_every_order(numbers: list[float], data: st.Dat
     assert msgspec.json.decode(merged(MAX, *numbers)) == max(numbers)
 
 
+@settings(max_examples=40, deadline=None)
 @given(one=JSON, other=JSON, field=st.sampled_from([UNION, BY_ID, MAX]))
 def test_values_of_the_wrong_type_are_rejected_in_both_orders(one: object, other: object, field: StateField) -> None:
     forth = decide(field, current=raw(one), proposed=raw(other))

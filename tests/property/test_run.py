@@ -265,7 +265,7 @@ def _work(world: Simulation, step: StepState) -> None:
 
 TestRun = pytest.mark.timeout(120)(RunMachine.TestCase)
 TestRun.settings = settings(
-    max_examples=60,
+    max_examples=45,
     stateful_step_count=40,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a run of forty steps takes minutes to shrink
@@ -274,6 +274,7 @@ TestRun.settings = settings(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(plan=plans(), first=REPLIES, second=REPLIES, is_failed=st.booleans())
 def test_two_ends_of_one_step_heard_in_the_other_order_leave_a_run_that_ends(
     plan: PlanSpec,

@@ -83,6 +83,15 @@ async def test_a_thousand_tasks_get_their_own_outcomes(client: TaskClient) -> No
     assert outcomes == [f"done {number}".encode() for number in range(1000)]
 
 
+async def test_many_first_tasks_at_once_are_heard_on_one_subscription(client: TaskClient) -> None:
+    handlers = client._bus._wire.handlers
+    before = len(handlers)
+
+    await asyncio.gather(*(client.submit("greet", b"{}") for _ in range(20)))
+
+    assert len(handlers) == before + 1
+
+
 async def test_outcomes_may_be_awaited_long_after_all_were_submitted(client: TaskClient) -> None:
     runs = [await client.submit("support", str(number).encode()) for number in range(200)]
 

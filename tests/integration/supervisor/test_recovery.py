@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from remit.bus import subject
 from remit.contracts.charter import RoleLimits
+from remit.contracts.control import CancelRun
 from remit.contracts.envelope import Envelope
 from remit.contracts.message import decode, encode
 from remit.contracts.plan import Node, PlanSpec
@@ -144,6 +145,26 @@ async def test_an_old_supervisor_cannot_hand_out_what_the_new_one_moved_on_from(
     assert [step for step in await world.lane(run) if step.startswith("order")] == ["order.1", "order.2"]
 
 
+async def test_a_supervisor_that_comes_second_with_the_end_of_a_run_finds_it_and_goes_on(world: World) -> None:
+    """Both hear the wish, and both decide the same."""
+    both = [await world.supervise(shop()), await world.supervise(shop())]
+    clerk = await world.agent("clerk")
+    run = await world.submit("order", ORDER)
+    await clerk.take()
+    for supervisor in both:
+        if supervisor.runs.get(run) is None:
+            await _recover(supervisor, run)
+
+    await world.control("cancel", CancelRun(run_id=run))
+    await world.outcome(run)
+    other = await world.submit("order", ORDER)
+    await clerk.complete(await clerk.take(), Sheet())
+
+    assert (await world.outcome(other)).outcome == "complete"
+    assert len(await world.entries(subject.FINISHED_FILTER)) == 2
+    assert world.bugs == []
+
+
 async def test_a_completion_that_the_dead_supervisor_had_not_heard_counts(world: World) -> None:
     first = await world.supervise(shop())
     clerk = await world.agent("clerk")
@@ -218,6 +239,7 @@ async def test_a_run_of_a_plan_that_the_team_does_not_have_any_more_stops_nobody
     await clerk.complete(await clerk.take(), Sheet())
 
     assert (await world.outcome(run)).outcome == "complete"
+    assert (await world.outcome(stranded)).stopped_by == "build"
 
 
 async def test_entries_that_do_not_fit_do_not_count(world: World) -> None:

@@ -58,7 +58,7 @@ def context(port: Port) -> Context:
         deadline_at=datetime.now(UTC) + timedelta(seconds=9),
         rule="plan",
     )
-    return Context(work, port)  # type: ignore[arg-type]  # it has the doors that these handlers open
+    return Context(work, port)
 
 
 def recorded(
