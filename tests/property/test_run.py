@@ -265,7 +265,7 @@ def _work(world: Simulation, step: StepState) -> None:
 
 TestRun = pytest.mark.timeout(120)(RunMachine.TestCase)
 TestRun.settings = settings(
-    max_examples=45,
+    max_examples=40,
     stateful_step_count=40,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a run of forty steps takes minutes to shrink

@@ -11,7 +11,7 @@ import pytest
 from remit.bus import subject
 from remit.contracts.charter import RoleLimits, RunLimits
 from remit.contracts.step import AskAnswered, Refused, StepLeased, Superseded
-from tests.integration.supervisor.world import BROKEN
+from tests.integration.supervisor.agent import BROKEN
 from tests.teams import Check, Line, Order, Packed, Sheet, charter, shop
 
 if TYPE_CHECKING:

@@ -7,14 +7,16 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from remit.bus import subject
+from remit.bus import stream, subject
+from remit.bus.subject import JOURNAL
 from remit.contracts.charter import RoleLimits
 from remit.contracts.control import CancelRun
 from remit.contracts.envelope import Envelope
 from remit.contracts.message import decode, encode
 from remit.contracts.plan import Node, PlanSpec
 from remit.contracts.step import RunStep, StepCompleted
-from tests.integration.supervisor.world import crash, soon
+from tests.integration.supervisor.agent import soon
+from tests.integration.supervisor.world import crash
 from tests.teams import Check, Line, Order, Packed, Receipt, Sheet, charter, shop
 
 if TYPE_CHECKING:
@@ -221,6 +223,31 @@ async def test_fifty_runs_outlive_a_server_that_is_killed_and_comes_back(
         await clerk.complete(work, REPLIES["clerk"])
     await staff(world)
     await outcomes(world, runs)
+
+
+async def test_a_journal_that_is_full_holds_the_runs_and_loses_none(world: World) -> None:
+    await world.supervise(shop())
+    clerk = await world.agent("clerk")
+    run = await world.submit("chain", ORDER)
+    work = await clerk.take()
+    entries = (await stream.state(world.bus, JOURNAL)).messages
+
+    await _hold_at_most(world, entries + 1)
+    await clerk.complete(work, Sheet())
+    late = await world.submit("order", ORDER)
+    await world.settled(subject.TASKS, at_least=2, waiting=1)
+    full = (await stream.state(world.bus, JOURNAL)).messages
+    await _hold_at_most(world, -1)
+
+    assert full == entries + 1
+    await clerk.complete(await clerk.take(), Sheet())
+    await world.staff("auditor", lambda _: Check(ok=True))
+    await outcomes(world, [run, late])
+
+
+async def _hold_at_most(world: World, messages: int) -> None:
+    config = json.loads(await stream.api(world.bus, "STREAM.INFO", JOURNAL))["config"]
+    await stream.api(world.bus, "STREAM.UPDATE", JOURNAL, body=config | {"max_msgs": messages})
 
 
 async def test_a_run_of_a_plan_that_the_team_does_not_have_any_more_stops_nobody_else(world: World) -> None:

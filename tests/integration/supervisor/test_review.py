@@ -17,7 +17,8 @@ from tests.teams import Order, Sheet, shop
 
 if TYPE_CHECKING:
     from remit.contracts.step import RunStep
-    from tests.integration.supervisor.world import Agent, World
+    from tests.integration.supervisor.agent import Agent
+    from tests.integration.supervisor.world import World
 
 ORDER = Order(customer="ann")
 PLAN = {"send": "everything"}

@@ -10,7 +10,7 @@ from remit.contracts.charter import CompletionCheck, RunLimits
 from remit.contracts.control import CancelRun, ControlDone
 from remit.contracts.plan import Node, PlanSpec
 from remit.contracts.step import ClaimRefused
-from tests.integration.supervisor.world import soon
+from tests.integration.supervisor.agent import soon
 from tests.teams import DONE, SHEET, WORKFLOWS, Check, Line, Order, Packed, Receipt, Sheet, charter, shop
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from tests.teams import Order, Sheet, shop
 if TYPE_CHECKING:
     from remit.contracts.step import RunStep
     from tests.conftest import Eventually
-    from tests.integration.supervisor.world import Agent, World
+    from tests.integration.supervisor.agent import Agent
+    from tests.integration.supervisor.world import World
 
 
 async def holder(world: World) -> tuple[Agent, RunStep]:

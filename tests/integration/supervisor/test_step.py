@@ -16,7 +16,8 @@ from remit.contracts.charter import RoleLimits
 from remit.contracts.errors import AnswerTimeoutError, Fault
 from remit.contracts.message import decode, encode
 from remit.contracts.step import ClaimRefused, ClaimStep, RunStep, StepLeased, StepTimedOut
-from tests.integration.supervisor.world import BROKEN, either, now
+from tests.integration.supervisor.agent import BROKEN
+from tests.integration.supervisor.world import either, now
 from tests.teams import Line, Order, Packed, Sheet, charter, shop
 
 if TYPE_CHECKING:
