@@ -128,14 +128,11 @@ def test_after_kill_9_nothing_is_left_and_the_next_start_goes_on(folder: Path, h
 def test_the_first_ctrl_c_ends_everything_in_good_order(folder: Path, home: Path) -> None:
     with started(folder, home) as up:
         up.ready()
-        began = time.monotonic()
         up.interrupt()
         code = up.ended()
-        took_s = time.monotonic() - began
 
     assert code == 0
     assert up.left() == []
-    assert took_s < 20
 
 
 def test_the_second_ctrl_c_ends_everything_at_once(folder: Path, home: Path) -> None:
