@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ READY_S: Final = 90.0
 DRAIN_S: Final = 4.5
 RETRY_S: Final = 0.3
 HEAD_S: Final = 30.0
+_STORE_FAILED: Final = b"JetStream failed to store a msg"
+_ROOM_BYTES: Final = 64 * 1024 * 1024
 NAMESPACE: Final = "remit"
 _MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
 """A task may have 1 MiB, which its stream says in words; a join of several replies may have more."""
@@ -97,6 +100,8 @@ class Embedded:
         self._port = port
         self._durability = durability
         self._server: EmbeddedServer | None = None
+        self._read_of_log = 0
+        self._is_store_broken = False
         self._supervisor: ActorHandle[object] | None = None
         self._is_up = False
 
@@ -224,8 +229,28 @@ class Embedded:
         if not self.server.is_running:
             log.warning("server.restarted", deployment=self.name)
             self._start_server()
+        elif self._store_failed():
+            log.warning("server.restarted", deployment=self.name, reason="its store failed; the disk has room again")
+            self.server.stop()
+            self._start_server()
         if not self._head_is_alive():
             raise ClusterLostError("Ray's head is gone", where=self.name, fix="remit up")
+
+    def _store_failed(self) -> bool:
+        """Say whether the server failed to store lately, and could now.
+
+        A stream whose file could not be written refuses for good, also when the disk has room again: nats-server
+        2.15.1 takes it up again only when it is started anew.
+        """
+        with self.server.log_path.open("rb") as written:
+            written.seek(self._read_of_log)
+            said = written.read()
+        self._read_of_log += len(said)
+        self._is_store_broken |= _STORE_FAILED in said
+        if not self._is_store_broken or shutil.disk_usage(self.data).free < _ROOM_BYTES:
+            return False
+        self._is_store_broken = False
+        return True
 
     def _head_is_alive(self) -> bool:
         import ray
