@@ -23,7 +23,11 @@ def test_init_writes_a_team_that_check_finds_in_order(remit: Remit) -> None:
     checked = remit("check", "support")
 
     assert made.code == checked.code == 0
-    assert sorted(path.name for path in Path("support").iterdir()) == ["charter.yaml", "team.py", "test_team.py"]
+    assert sorted(path.name for path in Path("support").iterdir() if path.is_file()) == [
+        "charter.yaml",
+        "team.py",
+        "test_team.py",
+    ]
     assert checked.out == "team support: 1 role, 1 tool, 1 workflow: in order; next: remit up\n"
 
 
