@@ -64,7 +64,7 @@ def tools(port: int) -> dict[str, Tool[object]]:  # noqa: C901  # many small fun
     async def mail(what: str) -> str:
         return await act(what)
 
-    @tool(risk="high", effect="at_most_once")
+    @tool(risk="medium", effect="at_most_once")
     async def fax(what: str) -> str:
         return await act(what)
 
