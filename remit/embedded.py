@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import structlog
 
@@ -38,7 +38,7 @@ FIRST_PORT: Final = 4222
 READY_S: Final = 90.0
 DRAIN_S: Final = 4.5
 RETRY_S: Final = 0.3
-HEAD_S: Final = 30.0
+_HEAD: Final = {"gcs_server", "raylet"}
 _STORE_FAILED: Final = b"JetStream failed to store a msg"
 _ROOM_BYTES: Final = 64 * 1024 * 1024
 NAMESPACE: Final = "remit"
@@ -47,6 +47,11 @@ _MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
 _OBJECT_STORE_BYTES: Final = 80 * 1024 * 1024
 """The smallest that Ray takes: work goes over NATS, so nothing is kept there."""
 IDENTITIES: Final = ("publisher", "operator", "supervisor", "supervisor-answer", "topology")
+
+
+class _RayNode(Protocol):
+    def dead_processes(self) -> list[tuple[str, object]]:
+        """Give Ray's own processes that ended by themselves."""
 
 
 @dataclass(frozen=True)
@@ -253,15 +258,12 @@ class Embedded:
         return True
 
     def _head_is_alive(self) -> bool:
-        import ray
+        """Say whether Ray's own processes live. Without its head Ray ends this process after a minute, in its words."""
+        from ray._private import worker
 
-        try:
-            ray.get(self._supervisor.pid.remote(), timeout=HEAD_S)  # type: ignore[union-attr]
-        except ray.exceptions.ActorUnavailableError:
-            return True  # the supervisor is being restarted, by a head that lives
-        except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError):
-            return False
-        return True
+        # No public call answers while the head is gone.
+        node = cast("_RayNode | None", worker._global_node)  # noqa: SLF001
+        return node is not None and not {kind for kind, _ in node.dead_processes()} & _HEAD
 
     def _supervisor_spec(self) -> object:
         from remit.agents.actor import HostActor
