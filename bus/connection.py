@@ -89,7 +89,7 @@ class Bus:
         self._wire = WireClient()
         self._on_closed = on_closed
         self._on_reconnected: dict[object, Callable[[], None]] = {}
-        self._replies = Replies(self._wire, f"{self.inbox}.r.", self.alarms)
+        self._replies = Replies(self._wire, f"{self.inbox}.r.")
         self._stands = False
         self._is_closing = False
 

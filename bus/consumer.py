@@ -140,12 +140,12 @@ class PullLoop:
         self._pull()
 
     def _pull(self) -> None:
-        if not self._is_pulling or not self._bus.is_connected:
+        if self._owed > self._batch // 2 or not self._is_pulling or not self._bus.is_connected:
             return
         wanted = self._batch
         if self._limit:
             wanted = min(wanted, self._limit - self._in_hand - self._owed)
-        is_due = self._owed == 0 or (self._owed <= self._batch // 2 and wanted >= (self._batch + 1) // 2)
+        is_due = self._owed == 0 or wanted >= (self._batch + 1) // 2
         if wanted <= 0 or not is_due:
             return
         self._owed += wanted

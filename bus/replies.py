@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from remit.contracts.errors import AnswerTimeoutError, BusUnavailableError, NoRespondersError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from remit.bus.alarm import Alarm, Alarms
     from remit.bus.wire import Incoming, WireClient
 
 _NO_RESPONDERS: Final = 503
+_SWEEP_S: Final = 0.05
+"""How late somebody may be told that no answer came. A timer for each of thousands a second would cost a tenth of
+everything that this process does; nearly all would be cancelled."""
+
+
+class _Waiting(NamedTuple):
+    answer: asyncio.Future[Incoming]
+    until: float
 
 
 class Replies:
@@ -25,12 +31,12 @@ class Replies:
     ours.
     """
 
-    def __init__(self, wire: WireClient, prefix: str, alarms: Alarms) -> None:
+    def __init__(self, wire: WireClient, prefix: str) -> None:
         self._wire = wire
-        self._alarms = alarms
         self._prefix = prefix
         self._next = secrets.randbits(40)
-        self._waiting: dict[int, asyncio.Future[Incoming]] = {}
+        self._waiting: dict[int, _Waiting] = {}
+        self._is_sweeping = False
         self._batches: dict[int, list[Incoming]] = {}
 
     @property
@@ -51,7 +57,7 @@ class Replies:
         self, subject: str, body: bytes, *, headers: Mapping[str, str] | None = None, timeout_s: float = 5.0
     ) -> Incoming:
         """Give the answer; raises as `Bus.request`."""
-        number, answer, timer = self._expect(timeout_s)
+        number, answer = self._expect(timeout_s)
         try:
             self._wire.send(subject, body, reply=f"{self._prefix}{number}", headers=headers)
             await self._wire.drained()
@@ -60,7 +66,6 @@ class Replies:
             error.where, error.expected = subject, f"an answer within {timeout_s:g} s"
             raise
         finally:
-            timer.cancel()
             self._waiting.pop(number, None)
         if message.raw_headers and message.status == _NO_RESPONDERS:
             raise NoRespondersError("nobody listens", where=subject)
@@ -68,7 +73,7 @@ class Replies:
 
     async def fetch(self, subject: str, body: bytes, timeout_s: float) -> tuple[Incoming, ...]:
         """Give all messages of an answer, the status that ends it last; raises as `Bus.fetch_batch`."""
-        number, end, timer = self._expect(timeout_s)
+        number, end = self._expect(timeout_s)
         messages = self._batches[number] = []
         try:
             self._wire.send(subject, body, reply=f"{self._prefix}{number}")
@@ -77,7 +82,6 @@ class Replies:
             error.where, error.expected = subject, f"the end of the answer within {timeout_s:g} s"
             raise
         finally:
-            timer.cancel()
             self._waiting.pop(number, None)
             self._batches.pop(number, None)
         if status.status == _NO_RESPONDERS:
@@ -86,29 +90,37 @@ class Replies:
 
     def fail(self, why: str) -> None:
         """Everybody who waits is told that no answer will come."""
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(BusUnavailableError(why, fix="the same request may be repeated"))
+        for waiting in self._waiting.values():
+            if not waiting.answer.done():
+                waiting.answer.set_exception(BusUnavailableError(why, fix="the same request may be repeated"))
 
-    def _expect(self, timeout_s: float) -> tuple[int, asyncio.Future[Incoming], Alarm]:
-        number = self.number()
-        future: asyncio.Future[Incoming] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = future
-        return number, future, self._alarms.after(timeout_s, partial(_expire, future))
+    def _expect(self, timeout_s: float) -> tuple[int, asyncio.Future[Incoming]]:
+        number, loop = self.number(), asyncio.get_running_loop()
+        answer: asyncio.Future[Incoming] = loop.create_future()
+        self._waiting[number] = _Waiting(answer, loop.time() + timeout_s)
+        if not self._is_sweeping:
+            self._is_sweeping = True
+            loop.call_later(_SWEEP_S, self._sweep)
+        return number, answer
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for answer, until in self._waiting.values():
+            if until <= now and not answer.done():
+                answer.set_exception(AnswerTimeoutError("no answer came in time"))
+        self._is_sweeping = bool(self._waiting)
+        if self._is_sweeping:
+            loop.call_later(_SWEEP_S, self._sweep)
 
     def _take(self, message: Incoming) -> None:
         tail = message.subject[len(self._prefix) :]
         number = int(tail) if tail.isdecimal() else 0
-        future = self._waiting.get(number)
-        if future is None or future.done():
+        waiting = self._waiting.get(number)
+        if waiting is None or waiting.answer.done():
             return
         batch = self._batches.get(number)
         if batch is None or message.status:
-            future.set_result(message)
+            waiting.answer.set_result(message)
         else:
             batch.append(message)
-
-
-def _expire(future: asyncio.Future[Incoming]) -> None:
-    if not future.done():
-        future.set_exception(AnswerTimeoutError("no answer came in time"))

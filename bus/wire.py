@@ -107,7 +107,7 @@ class WireClient(Client):
             TooLargeError: the message is above the server's limit; nothing was sent.
             BusUnavailableError: the connection is closed, or its buffer is full; nothing was sent.
         """
-        if not _is_subject(subject) or (reply and not _is_subject(reply)):
+        if not subject or not _is_subject(subject + reply):
             raise MalformedMessageError("this is no subject", got=repr(subject[:128]))
         block = header_block(headers) if headers else b""
         size = len(block) + len(body)
@@ -115,10 +115,8 @@ class WireClient(Client):
             raise TooLargeError(
                 "the message is too large", where=subject, expected=f"at most {self._max_payload} bytes", got=str(size)
             )
-        if block:
-            self._enqueue(b"HPUB %b %b %d %d\r\n%b%b\r\n" % (*_names(subject, reply), len(block), size, block, body))
-        else:
-            self._enqueue(b"PUB %b %b %d\r\n%b\r\n" % (*_names(subject, reply), size, body))
+        head = f"HPUB {subject} {reply} {len(block)} {size}\r\n" if block else f"PUB {subject} {reply} {size}\r\n"
+        self._enqueue(b"".join((head.encode(), block, body, b"\r\n")))
 
     async def drained(self) -> None:
         """Return when the socket keeps up again: at once, except after much was sent."""
@@ -168,10 +166,8 @@ class WireClient(Client):
             await asyncio.shield(pong)
 
     def _enqueue(self, command: bytes) -> None:
-        if self.is_closed:
-            raise BusUnavailableError("the connection to NATS is closed")
-        if not self.is_connected and self._pending_data_size + len(command) > self._max_pending_size:
-            raise BusUnavailableError("NATS is away and the outgoing buffer is full", got=f"{len(command)} bytes more")
+        if not self.is_connected:
+            self._check_room(command)
         self._pending.append(command)
         self._pending_data_size += len(command)
         self._undrained_bytes += len(command)
@@ -179,6 +175,12 @@ class WireClient(Client):
         if not self._write_is_due:
             self._write_is_due = True
             asyncio.get_running_loop().call_soon(self._write)
+
+    def _check_room(self, command: bytes) -> None:
+        if self.is_closed:
+            raise BusUnavailableError("the connection to NATS is closed")
+        if self._pending_data_size + len(command) > self._max_pending_size:
+            raise BusUnavailableError("NATS is away and the outgoing buffer is full", got=f"{len(command)} bytes more")
 
     def _write(self) -> None:
         self._write_is_due = False
@@ -202,7 +204,3 @@ class WireClient(Client):
             handler(message)
         except Exception:  # a handler's bug must not end the reading of every other subscription
             log.exception("bus.handler_failed", subject=message.subject, size_bytes=len(message.data))
-
-
-def _names(subject: str, reply: str) -> tuple[bytes, bytes]:
-    return subject.encode(), reply.encode()

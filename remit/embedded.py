@@ -91,6 +91,7 @@ class GatewaySpecs:
             answer_creds=self.credentials / f"{gateway}-answer.creds",
             team_ref=self.team_ref,
             load=load_tools,
+            configure_logs=logs.configure,
             data_dir=self.data,
         )
 
@@ -178,6 +179,8 @@ class Embedded:
     def _start_ray(self) -> None:
         os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # the hook copies the project for every worker
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        # Ray's default of 15 puts supervisor, gateways and hosts behind whatever else this machine runs.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         # Without it Ray replaces the loopback address by an outward one, and listens to everybody.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # without byte code every worker starts three times slower

@@ -147,6 +147,7 @@ class Runs:
                 await self.advance(run)
 
     async def _admit(self, run_id: str, *, workflow: str, body: bytes, envelope: Envelope) -> OpenRun | None:
+        """Give the run if it needs more entries now."""
         now = datetime.now(UTC)
         append = admission.start(self._team, run_id=run_id, workflow=workflow, body=body, envelope=envelope, now=now)
         try:
@@ -159,7 +160,8 @@ class Runs:
             return None
         state = new_run(started, self._team.workflows[workflow])
         evolve(state, seq, append.message, at=now)
-        return self.adopt(state)
+        run = self.adopt(state)
+        return None if state.steps else run  # a run of one step needs nothing before that step is settled
 
     async def _known(self, run_id: str) -> OpenRun | None:
         """Give the run of an earlier append whose answer never came; None if it is over."""
@@ -214,19 +216,18 @@ class Runs:
     async def advance(self, run: OpenRun) -> None:
         """Append what the run needs until it waits for others; the caller holds the run's lock."""
         self._answer_askers(run)
-        state = run.state
-        while True:
-            now = datetime.now(UTC)
-            versions = self._arbiter.versions(state.run_id) if not state.undecided else {}
-            append = decide.advance(self._team, state, versions, now=now)
-            if append is None:
-                break
+        while (append := self._next(run.state)) is not None:
             await self.store_or_end(run, append)
-            state = run.state
-        if state.finished is not None:
-            self._close(run, state.finished)
+        if run.state.finished is not None:
+            self._close(run, run.state.finished)
         else:
             self._wake_for_retries(run)
+
+    def _next(self, state: RunState) -> Append | None:
+        if state.finished is not None:
+            return None
+        versions = self._arbiter.versions(state.run_id) if not state.undecided else {}
+        return decide.advance(self._team, state, versions, now=datetime.now(UTC))
 
     def _wake_for_retries(self, run: OpenRun) -> None:
         state = run.state
