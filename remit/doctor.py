@@ -6,6 +6,7 @@ import platform
 import shutil
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -24,6 +25,8 @@ State = Literal["good", "bad", "note"]
 PROBE: Final = "remit_doctor"
 """No team has this workflow: the supervisor refuses the task, and that outcome is what is read back."""
 _ANSWER_S: Final = 5.0
+_STARTING: Final = timedelta(seconds=60)
+"""How long hosts may take after their supervisor; later "starting" is a pool that does not come up."""
 _DISK_FREE_BYTES: Final = 1024**3
 _PACKAGES: Final = ("remit", "ray", "nats-py", "msgspec")
 
@@ -93,8 +96,11 @@ async def _supervisor(client: Client) -> Finding:
     said = (
         f"team {status.team}, {len(status.roles)} roles, {len(status.gateways)} gateways, {status.open_runs} open runs"
     )
-    is_good = bool(status.gateways) and not waiting
-    return Finding(what="supervisor", state="good" if is_good else "bad", said="; ".join([said, *waiting]))
+    state: State = "good" if status.gateways and not waiting else "bad"
+    age = datetime.now(UTC) - datetime.fromisoformat(status.started_at)
+    if state == "bad" and age < _STARTING and all(role.pending_reason in {"", "starting"} for role in status.roles):
+        state = "note"
+    return Finding(what="supervisor", state=state, said="; ".join([said, *waiting]))
 
 
 async def _round_trip(client: Client) -> Finding:
