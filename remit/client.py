@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -53,6 +54,7 @@ class Client:
         self.dead = DeadLetters(operator)
         self._publisher: Bus | None = None
         self._tasks: TaskClient | None = None
+        self._connecting = asyncio.Lock()  # guards the publisher's one connection, which the first callers may all want
 
     @classmethod
     async def connect(cls, place: Place) -> Client:
@@ -98,11 +100,12 @@ class Client:
         return decode(RunFinished, found) if found is not None else None
 
     async def _client(self) -> TaskClient:
-        if self._tasks is None:
-            credentials = Credentials.read(Path(self.place.publisher))
-            self._publisher = await Bus.connect(self.place.url, name=PUBLISHER, credentials=credentials)
-            self._tasks = TaskClient(self._publisher)
-        return self._tasks
+        async with self._connecting:
+            if self._tasks is None:
+                credentials = Credentials.read(Path(self.place.publisher))
+                self._publisher = await Bus.connect(self.place.url, name=PUBLISHER, credentials=credentials)
+                self._tasks = TaskClient(self._publisher)
+            return self._tasks
 
     # --- the journal -----------------------------------------------------------------------------
 

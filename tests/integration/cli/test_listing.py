@@ -23,6 +23,9 @@ async def test_the_newest_of_thousands_of_runs_are_listed_first(deployment: Depl
         runs = await asyncio.gather(*(deployment.started(f"goal {first + number}") for number in range(500)))
         await asyncio.gather(*(deployment.finished(run) for run in runs))
     newest = await deployment.started("the newest")
+    async with asyncio.timeout(10):  # outcomes are copied from the journal a moment later
+        while await deployment.client.results.get(f"r{RUNS}") is None:
+            await asyncio.sleep(0.01)
 
     found = await listing.runs(deployment.client, limit=20)
 
