@@ -22,7 +22,7 @@ from remit.contracts.errors import (
 )
 from remit.contracts.message import Message, decode, decode_any, digest_of, encode, raw, tag_of
 from remit.contracts.review import RequestReview, ReviewKind, ReviewOutcome
-from remit.contracts.step import AskRole, Recorded, RecordKind, RunStep
+from remit.contracts.step import AskRole, OutdatedRead, Recorded, RecordKind, RunStep
 from remit.contracts.tool import CallNeedsReview, CallTool, ToolAnswered, ToolRef
 
 if TYPE_CHECKING:
@@ -74,6 +74,11 @@ class Context:
     def attempt(self) -> int:
         """1, and one more for each retry after a failure."""
         return self._work.attempt
+
+    @property
+    def outdated(self) -> tuple[OutdatedRead, ...]:
+        """What had changed in the shared state while the step ran before, so that its result did not count."""
+        return self._work.outdated
 
     @property
     def deadline_at(self) -> datetime:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from remit.agents.replay import Replay
-    from remit.contracts.proposal import ProposeState, ReadState, StateCommitted, StateRead, StateRejected
+    from remit.contracts.proposal import ProposeState, ReadState, StateDecided, StateRead
     from remit.contracts.review import RequestReview, ReviewOutcome
     from remit.contracts.step import AskAnswered, AskRole, Recorded
     from remit.contracts.tool import CallNeedsReview, CallTool, ToolAnswered
@@ -38,14 +38,14 @@ class StepPort(Protocol):
         """A person decided. While nobody has, the step is parked: raises `ParkedSignal`."""
 
     async def read(self, request: ReadState) -> StateRead:
-        """The state at one point in time."""
+        """The state at one point in time. While a dispute over it is open, raises `ParkedSignal`."""
 
-    async def propose(self, proposal: ProposeState) -> StateCommitted | StateRejected:
-        """The proposal is decided."""
+    async def propose(self, proposal: ProposeState) -> StateDecided:
+        """The proposal is decided, or parked as a dispute."""
 
     def progress(self, text: str, *, done: int, total: int) -> None:
         """Tell whoever watches; nothing is stored."""
 
 
 class ParkedSignal(BaseException):  # not an error: unwinds a handler past `except Exception`
-    """The step waits for a person; the handler ends here and is run again, with its records, afterwards."""
+    """The step waits for a person or a dispute; the handler ends here and is run again afterwards, with its records."""

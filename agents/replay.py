@@ -21,9 +21,9 @@ class Scope:
     `2-1-0 …`, so that the same operation has the same position however the branches interleave.
     """
 
-    def __init__(self, prefix: str = "") -> None:
+    def __init__(self, prefix: str = "", first: int = 0) -> None:
         self._prefix = prefix
-        self._next = 0
+        self._next = first
 
     def take(self) -> str:
         """Give the next position of this branch."""
@@ -41,9 +41,9 @@ def take_position() -> str:
 
 
 @contextmanager
-def scope(prefix: str = "") -> Iterator[None]:
-    """Count the operations inside as a branch of their own."""
-    token = _scope.set(Scope(prefix))
+def scope(prefix: str = "", first: int = 0) -> Iterator[None]:
+    """Count the operations inside as a branch of their own, from `first` on."""
+    token = _scope.set(Scope(prefix, first))
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ from remit.agents.replay import Replay
 from remit.bus import subject
 from remit.contracts.errors import LeaseLostError
 from remit.contracts.message import Message, decode_any, encode
-from remit.contracts.proposal import ProposeState, ReadState, StateCommitted, StateRead, StateRejected
+from remit.contracts.proposal import DECIDED, ProposeState, ReadState, StateDecided, StateRead
 from remit.contracts.review import RequestReview, ReviewOutcome
 from remit.contracts.step import (
     AskAnswered,
@@ -43,7 +43,6 @@ _CALLED: Final = cast("type[ToolAnswered | CallNeedsReview]", ToolAnswered | Cal
 _ASK_AGAIN: Final = "RM-1"
 """Codes of what may pass by itself; nothing is known to have changed."""
 _AGAIN_S: Final = 0.3
-_DECIDED: Final = cast("type[StateCommitted | StateRejected]", StateCommitted | StateRejected)
 
 
 class BusStepPort:
@@ -148,12 +147,12 @@ class BusStepPort:
         return await self._ask(subject.review(self._asker.agent), request, ReviewOutcome)
 
     async def read(self, request: ReadState) -> StateRead:
-        """The state at one point in time."""
+        """The state at one point in time. While a dispute over it is open, the step is parked: `ParkedSignal`."""
         return await self._ask(subject.state_read(self._asker.agent), request, StateRead)
 
-    async def propose(self, proposal: ProposeState) -> StateCommitted | StateRejected:
-        """The proposal is decided."""
-        return await self._ask(subject.propose(self._asker.agent), proposal, _DECIDED)
+    async def propose(self, proposal: ProposeState) -> StateDecided:
+        """The proposal is decided, or parked as a dispute."""
+        return await self._ask(subject.propose(self._asker.agent), proposal, DECIDED)
 
     def progress(self, text: str, *, done: int, total: int) -> None:
         """Tell whoever watches; nothing is stored."""

@@ -31,6 +31,7 @@ STATE_KEYS, BLOB_PARTS = f"$KV.{STATE_CACHE}.>", f"$O.{BLOBS}.>"
 
 AGENT_KINDS = ("recorded", "reflected", "completed", "failed")
 CALL_KINDS = ("called", "returned", "in_doubt")
+PROPOSAL_KINDS = ("rejected", "refused")
 
 REQUESTS = (
     "remit.claim.>",
@@ -156,10 +157,12 @@ def supervisor_permissions() -> Permissions:
             subject.lane("*"),
             "remit.run.*.*.lease.*",
             "remit.state.*.*.*",
+            *(subject.proposal_record("*", "*", "*", kind) for kind in PROPOSAL_KINDS),
             *subject.DEAD_SUBJECTS,
             *subject.TASK_SUBJECTS,  # redrive
             subject.live("*", "supervisor"),
             STATE_KEYS,
+            f"{API}.STREAM.CREATE.{STATE_STREAM}",  # a cache that somebody deleted comes back
             BLOB_PARTS,
             *_READING,
             *_CONSUMERS,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from remit.bus import stream, subject
+from remit.bus import shape, stream, subject, topology
 from remit.bus.journal import Entry, Journal
 from remit.bus.subject import STATE_STREAM
 from remit.contracts.message import decode, encode
@@ -25,15 +23,34 @@ class StateCache:
         self._bus = bus
         self._journal = Journal(bus)
 
-    async def put(self, scope: str, key: str, *, version: int, value: bytes | msgspec.Raw) -> None:
-        """The cache shows this version of a key.
+    async def show(self, version: StateCommitted) -> None:
+        """The cache shows a committed version; of a large value its digest alone.
 
         Raises:
             BusRefusedError: the bucket is full; it shows the version before.
             BusUnavailableError: no answer came, or the bucket is missing; it shows this version or the one before.
         """
-        shown = StateVersion(key=key, version=version, value=msgspec.Raw(value))
-        await stream.store(self._bus, subject.state_cache(scope, key), encode(shown))
+        shown = StateVersion(
+            key=version.key,
+            version=version.version,
+            value=version.value,
+            hash=version.hash,
+            scope=version.scope,
+            deleted=version.deleted,
+        )
+        await stream.store(self._bus, subject.state_cache(version.scope, version.key), encode(shown))
+
+    async def is_empty(self) -> bool:
+        """The bucket is there, made if it was not; say whether it shows nothing.
+
+        Raises:
+            BusUnavailableError: the server did not answer.
+            BusRefusedError: it could not be made.
+        """
+        answer = await stream.try_api(self._bus, "STREAM.INFO", STATE_STREAM)
+        if isinstance(answer, stream.ApiError):
+            await shape.ensure_stream(self._bus, topology.STATE_BUCKET)
+        return (await stream.state(self._bus, STATE_STREAM)).messages == 0
 
     async def get(self, scope: str, key: str) -> StateVersion | None:
         """Give what the cache shows for a key; raises BusUnavailableError if it cannot be read."""
@@ -53,7 +70,6 @@ class StateCache:
                 newest[about.scope, about.key] = entry
 
         await self._journal.fold([_EVERY_VERSION], 1, keep)
-        for (scope, key), entry in newest.items():
-            committed = decode(StateCommitted, entry.data)
-            await self.put(scope, key, version=committed.version, value=committed.value)
+        for entry in newest.values():
+            await self.show(decode(StateCommitted, entry.data))
         return len(newest)

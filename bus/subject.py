@@ -115,6 +115,11 @@ def state_filter(scope: str, key: str = "") -> str:
     return f"remit.state.{token(scope)}.{token(key) if key else '*'}.*"
 
 
+def proposal_record(run: str, step: str, position: str, kind: str) -> str:  # noqa: PLR0917  # the order of the tokens
+    """A proposal that changed nothing: rejected, or refused."""
+    return f"remit.run.{run}.{step}.state.{position}.{kind}"
+
+
 def result(run: str) -> str:
     """Where the outcome of a run appears."""
     return f"remit.result.{run}"

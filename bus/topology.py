@@ -31,6 +31,18 @@ MAX_DELIVER: Final = 100
 """After so many deliveries the server gives a step's work up and says so on `UNDELIVERABLE_SUBJECTS`; with the
 backoff of `consumer.py` that is after about 25 minutes of nothing but failures."""
 
+STATE_BUCKET: Final = StreamSpec(
+    name=subject.STATE_STREAM,
+    subjects=subject.STATE_CACHE_SUBJECTS,
+    storage="file",
+    retention="limits",
+    discard="new",
+    max_msgs_per_subject=1,
+    deny_delete=True,
+    allow_direct=True,
+    allow_rollup_hdrs=True,
+)
+"""A cache of the journal; the supervisor makes it again if somebody deletes it."""
 
 STREAMS: Final = (
     # Write-once: the server refuses a second entry on a subject, and nobody deletes one. Several of these settings
@@ -73,17 +85,7 @@ STREAMS: Final = (
         allow_direct=True,
         allow_rollup_hdrs=True,
     ),
-    StreamSpec(
-        name=subject.STATE_STREAM,
-        subjects=subject.STATE_CACHE_SUBJECTS,
-        storage="file",
-        retention="limits",
-        discard="new",
-        max_msgs_per_subject=1,
-        deny_delete=True,
-        allow_direct=True,
-        allow_rollup_hdrs=True,
-    ),
+    STATE_BUCKET,
     # Bounded, so that a publisher who is faster than the team is refused instead of filling the disk.
     StreamSpec(
         name=TASKS,

@@ -42,6 +42,17 @@ class RedriveDead(Message, frozen=True, kw_only=True, tag="control.redrive.v1"):
     seq: int
 
 
+class RollbackState(Message, frozen=True, kw_only=True, tag="control.rollback_state.v1"):
+    """Let an older version of a state key stand again, as a new version; version 0 takes the key out."""
+
+    scope: str
+    key: str
+    version: int
+    by: str = ""
+    expected_version: int = -1
+    """Not -1: only if this is still the newest."""
+
+
 class AskStatus(Message, frozen=True, kw_only=True, tag="control.status.v1"):
     """Ask for the pools, the open runs and the reviews that wait."""
 

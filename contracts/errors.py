@@ -115,6 +115,12 @@ class UndeliverableError(RetryableError):
     code = "RM-106"
 
 
+class ContendedError(RetryableError):
+    """Others changed a key again and again while it was being updated; nothing of the last try is stored."""
+
+    code = "RM-107"
+
+
 # --- a coded reply or outcome --------------------------------------------------------------------
 
 
@@ -206,6 +212,12 @@ class ReviewRejectedError(RefusedError):
     """A person rejected what was asked."""
 
     code = "RM-214"
+
+
+class OutdatedError(RefusedError):
+    """State that a step read had changed before its result was accepted; the result does not count."""
+
+    code = "RM-215"
 
 
 # --- stop, touch nothing -------------------------------------------------------------------------

@@ -28,7 +28,9 @@ _POSITION = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})*")
 _BASE = re.compile(r"[0-9-]+")
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
-RESERVED_ROLES = frozenset({"lease", "call", "gw"})
+GENERATION = 1_000_000
+"""Positions of a step that runs again because its result was outdated begin at a multiple of this."""
+RESERVED_ROLES = frozenset({"lease", "call", "state", "gw"})
 """Words that stand where an agent's or a gateway's name stands in a subject."""
 
 
@@ -90,6 +92,11 @@ def shard_step(node: str, index: int) -> StepId:
 def child_step(parent: str, position: str) -> StepId:
     """Name the step that a step asked for at a position."""
     return StepId(f"{parent}-a{position}")
+
+
+def conflict_step(proposer: str, position: str, rung: int) -> StepId:
+    """Name the step in which a role arbitrates a conflict that a step's proposal met."""
+    return StepId(f"{proposer}-c{rung}-{position}")
 
 
 def node_of(step: str) -> str:

@@ -11,6 +11,9 @@ import msgspec
 
 T = TypeVar("T")
 
+Json = Any
+"""Any JSON value, decoded: null, a bool, a number, a text, a list or a dict of such."""
+
 _TAG = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\.v[1-9][0-9]*")
 _PATH = re.compile(r"^(?P<what>.*?)(?: - at `(?P<where>[^`]*)`)?$", re.DOTALL)
 _EXPECTED = re.compile(r"^Expected (?P<expected>.*?), got (?P<got>.*)$", re.DOTALL)
@@ -138,4 +141,11 @@ def tag_of(kind: type) -> str:
 
 def schema_of(kind: type) -> dict[str, Any]:
     """Give the JSON Schema of a message type."""
-    return msgspec.json.schema(kind)
+    return msgspec.json.schema(kind, schema_hook=_schema_of_object)
+
+
+def _schema_of_object(kind: type) -> dict[str, Any]:
+    """Give the schema of `object`, which is any JSON value."""
+    if kind is not object:
+        raise NotImplementedError
+    return {"description": "any JSON value"}

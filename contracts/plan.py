@@ -9,6 +9,9 @@ from remit.contracts.message import Message
 TASK = "task"
 """The pseudo-node that stands for the run's input."""
 
+Freshness = Literal["ignore", "warn", "require_fresh"]
+"""What becomes of a step's result when the state that it read has changed meanwhile: it counts · it counts, and the
+journal says so · it does not count, and the step runs again."""
 Operator = Literal["eq", "ne", "gt", "ge", "lt", "le", "not_empty"]
 
 
@@ -30,6 +33,7 @@ class Node(Message, frozen=True, kw_only=True, tag="plan.node.v1"):
     each: str = ""
     """Name of the field (a tuple of messages) of the only upstream reply: one shard per item."""
     when: tuple[Condition, ...] = ()
+    fresh: Freshness = "ignore"
 
 
 class PlanSpec(Message, frozen=True, kw_only=True, tag="plan.spec.v1"):

@@ -9,8 +9,9 @@ import msgspec
 
 from remit.contracts.message import NULL, Message
 
-ReviewKind = Literal["action", "question", "in_doubt"]
-"""action: may this tool call run · question: a role asked · in_doubt: did this effect happen."""
+ReviewKind = Literal["action", "question", "in_doubt", "conflict"]
+"""action: may this tool call run · question: a role asked · in_doubt: did this effect happen ·
+conflict: which side of a state conflict stands."""
 Decision = Literal["approved", "rejected"]
 
 

@@ -21,6 +21,15 @@ class Parent(Message, frozen=True, kw_only=True, tag="step.parent.v1"):
     position: str
 
 
+class OutdatedRead(Message, frozen=True, kw_only=True, tag="step.outdated_read.v1"):
+    """State that a step read, and the version that stands now."""
+
+    scope: str
+    key: str
+    version: int
+    now: int
+
+
 class RunStep(Message, frozen=True, kw_only=True, tag="step.run.v1"):
     """A dispatched step: hand `body` to the role's handler. Dispatching is journaling."""
 
@@ -43,8 +52,35 @@ class RunStep(Message, frozen=True, kw_only=True, tag="step.run.v1"):
     attempt: int = 1
     """Counts retries after a failure; re-dispatches after a lost host do not count."""
     parent: Parent | None = None
+    conflict: str = ""
+    """The dispute that this step arbitrates, if it does."""
+    generation: int = 0
+    """How often the step's result was outdated: it runs from its beginning then, with records of its own."""
+    outdated: tuple[OutdatedRead, ...] = ()
+    """What had changed under the last generation."""
     start: RunStarted | None = None
     """A run of one step starts and dispatches in one entry."""
+
+
+class StepParked(Message, frozen=True, kw_only=True, tag="step.waits.v1"):
+    """The step reads what is disputed: it has no slot until the disputes are over."""
+
+    run_id: str
+    step: str
+    epoch: int
+    disputes: tuple[str, ...]
+
+
+class StepOutdated(Message, frozen=True, kw_only=True, tag="step.outdated.v1"):
+    """The step completed on state that had changed meanwhile; with an error, its result does not count."""
+
+    run_id: str
+    step: str
+    epoch: int
+    reads: tuple[OutdatedRead, ...]
+    error: Fault | None = None
+    retryable: bool = False
+    """Nothing that it did would be done twice, so it may run again."""
 
 
 class StepCompleted(Message, frozen=True, kw_only=True, tag="step.completed.v1"):
@@ -77,6 +113,7 @@ class StepTimedOut(Message, frozen=True, kw_only=True, tag="step.timed_out.v1"):
     step: str
     epoch: int
     error: Fault
+    retryable: bool = True
 
 
 RecordKind = Literal["step", "call", "ask", "read", "propose"]

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from remit.contracts.errors import NotFoundError
-from remit.contracts.message import Message, digest_of, schema_of, tag_of
+from remit.contracts.message import Message, canonical, digest_of, schema_of, tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from remit.contracts.charter import Charter
+    from remit.contracts.document import StateContract
     from remit.contracts.plan import PlanSpec
-    from remit.contracts.proposal import StateField
     from remit.contracts.tool import Effect, Risk
 
 
@@ -50,7 +50,7 @@ class TeamSpec:
     roles: Mapping[str, RoleSpec]
     workflows: Mapping[str, PlanSpec]
     tools: Mapping[str, ToolSpec]
-    state: tuple[StateField, ...]
+    state: tuple[StateContract[object], ...]
     charter: Charter
     build: str = field(default="")
     charter_digest: str = field(default="")
@@ -81,4 +81,6 @@ class TeamSpec:
             for name, role in sorted(self.roles.items())
         }
         tools = {name: tool.manifest for name, tool in sorted(self.tools.items())}
-        return digest_of([self.name, roles, tools, [[name, plan] for name, plan in sorted(self.workflows.items())]])
+        state = [[item.template, item.scope, item.schema, schema_of(item.kind)] for item in self.state]
+        plans = [[name, plan] for name, plan in sorted(self.workflows.items())]
+        return digest_of([self.name, roles, tools, plans, sorted(state, key=canonical)])

@@ -5,9 +5,12 @@ Importing this imports neither ray nor nats, so a role is tested like any other 
 
 from remit.agents.context import Context
 from remit.agents.role import Role
-from remit.agents.state import Versioned
+from remit.agents.state import Change, Conflict, Versioned
+from remit.contracts import policy
+from remit.contracts.document import StateContract
 from remit.contracts.errors import (
     AskFailedError,
+    ContendedError,
     Fault,
     RefusedError,
     RemitError,
@@ -16,13 +19,25 @@ from remit.contracts.errors import (
     ToolNotDoneError,
 )
 from remit.contracts.message import Message
-from remit.contracts.proposal import StateCommitted, StateRejected
+from remit.contracts.proposal import (
+    StateBatch,
+    StateCommitted,
+    StateConflict,
+    StateDecision,
+    StateParked,
+    StateRef,
+    StateRejected,
+    StateRuling,
+)
 from remit.contracts.review import ReviewOutcome
 from remit.team import Plan, Team, state, step, when
 from remit.tools.tool import Tool, ToolScope, tool
 
 __all__ = [
     "AskFailedError",
+    "Change",
+    "Conflict",
+    "ContendedError",
     "Context",
     "Fault",
     "Message",
@@ -32,14 +47,22 @@ __all__ = [
     "ReviewOutcome",
     "ReviewRejectedError",
     "Role",
+    "StateBatch",
     "StateCommitted",
+    "StateConflict",
+    "StateContract",
+    "StateDecision",
+    "StateParked",
+    "StateRef",
     "StateRejected",
+    "StateRuling",
     "Team",
     "Tool",
     "ToolFailedError",
     "ToolNotDoneError",
     "ToolScope",
     "Versioned",
+    "policy",
     "state",
     "step",
     "tool",

@@ -20,6 +20,7 @@ from remit.contracts.control import (
     ControlDone,
     DecideReview,
     RedriveDead,
+    RollbackState,
     ScaleRole,
     TeamStatus,
 )
@@ -113,9 +114,9 @@ class Client:
         """Give the entries of a run, oldest first."""
         return self.journal.read(subject.run_all(run), start_seq=start_seq)
 
-    def versions(self, scope: str) -> AsyncIterator[Entry]:
-        """Give every committed version of a scope's state, oldest first."""
-        return self.journal.read(subject.state_filter(scope))
+    def versions(self, scope: str, key: str = "", *, start_seq: int = 1) -> AsyncIterator[Entry]:
+        """Give every committed version of a key, or of all keys of a scope, oldest first."""
+        return self.journal.read(subject.state_filter(scope, key), start_seq=start_seq)
 
     async def first_of(self, run: str) -> Entry | None:
         """Give the entry that began a run, or None while it waits in the queue."""
@@ -156,6 +157,10 @@ class Client:
     async def redrive(self, seq: int) -> ControlDone:
         """The task behind a dead letter is published again; raises as `ask`."""
         return await self.ask("redrive", RedriveDead(seq=seq), ControlDone)
+
+    async def rollback(self, wish: RollbackState) -> ControlDone:
+        """An older version of a state key stands again, as a new version; raises as `ask`."""
+        return await self.ask("rollback", wish, ControlDone)
 
     async def ask(self, verb: str, wish: msgspec.Struct, kind: type[T]) -> T:
         """Give the supervisor's answer to a wish.

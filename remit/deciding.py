@@ -8,6 +8,7 @@ import msgspec
 
 from remit import listing
 from remit.contracts.errors import ConflictError, UsageError
+from remit.contracts.message import NULL
 
 if TYPE_CHECKING:
     from remit.client import Client
@@ -44,6 +45,7 @@ def check(case: ReviewCase, wish: DecideReview) -> None:
             "what is shown is not what the approval would name", where=name, expected=case.opened.subject, fix=show
         )
     _check_resolution(case, wish, show)
+    _check_value(case, wish, show)
 
 
 def _check_resolution(case: ReviewCase, wish: DecideReview, show: str) -> None:
@@ -57,4 +59,16 @@ def _check_resolution(case: ReviewCase, wish: DecideReview, show: str) -> None:
             "did the call happen? Say --again if not, or --done RESULT if so",
             where=wish.review_id,
             fix=f"remit review approve {wish.review_id} --again",
+        )
+
+
+def _check_value(case: ReviewCase, wish: DecideReview, show: str) -> None:
+    if wish.value == NULL or wish.resolution:
+        return
+    if case.opened.kind != "conflict":
+        raise UsageError("--value is for conflicts", where=wish.review_id, got=case.opened.kind, fix=show)
+    fields = case.conflict.fields if case.conflict is not None else ()
+    if len(fields) != 1:
+        raise UsageError(
+            "one value cannot decide several fields", where=wish.review_id, got=f"{len(fields)} fields", fix=show
         )

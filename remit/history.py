@@ -12,11 +12,21 @@ from remit.contracts.errors import MalformedMessageError
 from remit.contracts.ids import role_of
 from remit.contracts.lease import Lease
 from remit.contracts.message import decode, digest
-from remit.contracts.proposal import StateCommitted, StateRead
+from remit.contracts.proposal import ProposalRecord, StateCommitted, StateRead
 from remit.contracts.review import ReviewDecided, ReviewOpened
-from remit.contracts.step import Recorded, RunStep, StepCompleted, StepFailed, StepTimedOut
+from remit.contracts.step import (
+    OutdatedRead,
+    Recorded,
+    RunStep,
+    StepCompleted,
+    StepFailed,
+    StepOutdated,
+    StepParked,
+    StepTimedOut,
+)
 from remit.contracts.task import RunFinished, RunStarted
 from remit.contracts.tool import ToolCalled, ToolInDoubt, ToolReturned
+from remit.disputes import Disputes
 from remit.words import message_of
 
 if TYPE_CHECKING:
@@ -24,6 +34,8 @@ if TYPE_CHECKING:
 
     from remit.bus.journal import Entry
     from remit.bus.subject import RunSubject
+    from remit.contracts.proposal import StateVersion
+    from remit.disputes import Dispute
 
 Status = Literal["dispatched", "held", "parked", "completed", "failed"]
 
@@ -36,6 +48,8 @@ class Read:
     what: str
     identity: str
     """`version 3`, or the digest of the content."""
+    hash: str = ""
+    """Of a version of shared state, the digest of its value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +73,10 @@ class Step:
     dispatches: int = 1
     duration_ms: int = 0
     ended_by: str = ""
+    waits_for: tuple[str, ...] = ()
+    """The disputes over what it reads, while it is parked on them."""
+    outdated: tuple[OutdatedRead, ...] = ()
+    """State that had changed meanwhile when it completed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +99,9 @@ class History:
     calls: dict[tuple[str, str], Call] = field(default_factory=dict)
     reviews: dict[str, Review] = field(default_factory=dict)
     versions: list[StateCommitted] = field(default_factory=list)
+    records: list[ProposalRecord] = field(default_factory=list)
+    """Proposals that changed nothing."""
+    disputes: Disputes = field(default_factory=Disputes)
     next_seq: int = 1
 
     @property
@@ -91,10 +112,21 @@ class History:
         return tuple(review.opened for review in self.reviews.values() if review.decided is None)
 
     @property
+    def open_disputes(self) -> tuple[Dispute, ...]:
+        """What the run wishes of the shared state and nobody has decided; nothing once it is finished."""
+        return self.disputes.open() if self.finished is None else ()
+
+    @property
+    def parked_on(self) -> tuple[str, ...]:
+        """The disputes, this run's or another's, on which a step is parked."""
+        if self.finished is not None:
+            return ()
+        return tuple(dict.fromkeys(name for step in self._in("parked") for name in step.waits_for))
+
+    @property
     def is_parked(self) -> bool:
-        """Whether nothing but a person can carry the run on."""
-        at_rest = all(step.status not in {"dispatched", "held"} for step in self.steps.values())
-        return bool(self.open_reviews) and at_rest
+        """Whether nothing goes on: a person must decide, here or in the run whose dispute a step waits for."""
+        return bool(self.open_reviews or self.parked_on) and not self._in("dispatched", "held")
 
     def waiting_for(self) -> str:
         """Say what the run waits for, in a few words; nothing once it is finished."""
@@ -102,11 +134,16 @@ class History:
             return ""
         if self.open_reviews:
             return "a person: " + ", ".join(item.review_id for item in self.open_reviews)
-        if held := [step for step in self.steps.values() if step.status == "held"]:
+        if held := self._in("held"):
             return f"{held[0].agent} at {held[0].work.step}" + _and_more(held)
-        if sent := [step for step in self.steps.values() if step.status == "dispatched"]:
+        if sent := self._in("dispatched"):
             return f"an agent of role {sent[0].work.role}" + _and_more(sent)
+        if self.parked_on:
+            return "the decision of dispute " + ", ".join(self.parked_on)
         return "the supervisor"
+
+    def _in(self, *statuses: Status) -> list[Step]:
+        return [step for step in self.steps.values() if step.status in statuses]
 
     # --- the fold --------------------------------------------------------------------------------
 
@@ -117,29 +154,38 @@ class History:
             self._on_version(entry)
             return
         parts, message = subject.parse_run(entry.subject), message_of(entry)
-        if parts is not None and message is not None and getattr(message, "run_id", "") == self.run_id:
+        if isinstance(message, ProposalRecord):
+            self._on_record(message)
+        elif parts is not None and message is not None and getattr(message, "run_id", "") == self.run_id:
             self._on_message(parts, message)
 
     def _on_message(self, parts: RunSubject, message: msgspec.Struct) -> None:
         match message:
             case RunStarted():
                 self._on_started(message)
-            case RunStep():
-                self._on_work(message)
-            case Lease():
-                self._on_lease(message)
             case ToolCalled():
                 self._on_called(message)
             case ToolReturned() | ToolInDoubt():
                 self._on_outcome(message)
-            case Recorded():
-                self._on_recorded(parts.author, message)
-            case StepCompleted() | StepFailed() | StepTimedOut():
-                self._on_ended(parts.author, message)
             case ReviewOpened() | ReviewDecided():
                 self._on_review(message)
             case RunFinished():
                 self.finished = message
+            case _:
+                self._on_step(parts.author, message)
+
+    def _on_step(self, author: str, message: msgspec.Struct) -> None:
+        match message:
+            case RunStep():
+                self._on_work(message)
+            case Lease():
+                self._on_lease(message)
+            case Recorded():
+                self._on_recorded(author, message)
+            case StepCompleted() | StepFailed() | StepTimedOut():
+                self._on_ended(author, message)
+            case StepParked() | StepOutdated():
+                self._on_state_moved(message)
 
     def _on_started(self, started: RunStarted) -> None:
         self.started = started
@@ -151,6 +197,8 @@ class History:
             self._on_started(msgspec.structs.replace(work.start, input=work.body))
         known = self.steps.get(work.step)
         self.steps[work.step] = Step(work=work, dispatches=known.dispatches + 1 if known else 1)
+        if work.conflict:
+            self.disputes.asked_role(work)
 
     def _on_lease(self, lease: Lease) -> None:
         step = self.steps.get(lease.step)
@@ -186,8 +234,7 @@ class History:
         if step is None or (step.agent, step.work.epoch) != (author, record.epoch) or record.kind != "read":
             return
         for item in decode(StateRead, record.value).items:
-            found = f"version {item.version}" if item.version else "was not there"
-            self._read(Read(step=record.step, what=f"state {item.key}", identity=found))
+            self._read(_state_read(self.run_id, record.step, item))
 
     def _read(self, read: Read) -> None:
         """A step that was dispatched again reads the same things again; they are said once."""
@@ -202,26 +249,61 @@ class History:
         if isinstance(message, StepCompleted) and has_a_say:
             ended = replace(step, status="completed", ended_by=author, duration_ms=message.duration_ms)
         elif isinstance(message, StepTimedOut) or has_a_say:
-            ended = replace(step, status="failed", ended_by=author)
+            ended = replace(step, status="failed", ended_by=author if has_a_say else "the supervisor")
         else:
             return
         self.steps[message.step] = ended
+        if step.work.conflict:
+            self.disputes.ended(step.work, has_ruled=ended.status == "completed")
+
+    def _on_state_moved(self, message: StepParked | StepOutdated) -> None:
+        """The supervisor outweighs what it had not heard: a step that completed before it was parked did not."""
+        step = self.steps.get(message.step)
+        if step is None or step.work.epoch != message.epoch:
+            return
+        if isinstance(message, StepParked):
+            self.steps[message.step] = replace(step, status="parked", waits_for=message.disputes)
+        else:
+            status: Status = "failed" if message.error is not None else step.status
+            self.steps[message.step] = replace(step, status=status, outdated=message.reads)
 
     def _on_review(self, message: ReviewOpened | ReviewDecided) -> None:
         if isinstance(message, ReviewDecided):
             if (review := self.reviews.get(message.review_id)) is not None:
                 self.reviews[message.review_id] = Review(opened=review.opened, decided=message)
+                self.disputes.decided(message.review_id)
             return
         self.reviews[message.review_id] = Review(opened=message)
+        if message.kind == "conflict":  # its proposer goes on
+            self.disputes.asked_person(message)
+            return
         step = self.steps.get(message.step)
         if step is not None and step.status in {"dispatched", "held"}:
             self.steps[message.step] = replace(step, status="parked")
 
     def _on_version(self, entry: Entry) -> None:
+        """What other runs wrote into the same scope is not this run's."""
         try:
-            self.versions.append(decode(StateCommitted, entry.data))
+            version = decode(StateCommitted, entry.data)
         except MalformedMessageError:
             return  # it does not count
+        if version.run_id == self.run_id:
+            self.versions.append(version)
+            self.disputes.answered(version.run_id, version.step, version.position)
+
+    def _on_record(self, record: ProposalRecord) -> None:
+        asked = record.proposal
+        if asked.run_id == self.run_id:
+            self.records.append(record)
+            self.disputes.answered(asked.run_id, asked.step, asked.position)
+
+
+def _state_read(run: str, step: str, item: StateVersion) -> Read:
+    where = f" of {item.scope}" if item.scope not in {"", run} else ""
+    found = f"version {item.version}" if item.version else "was not there"
+    gone = ", which took it out" if item.deleted else ""
+    digest = "" if item.deleted else item.hash
+    return Read(step=step, what=f"state {item.key}{where}", identity=found + gone, hash=digest)
 
 
 def _and_more(steps: list[Step]) -> str:

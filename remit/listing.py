@@ -15,6 +15,7 @@ from remit.contracts.message import decode, digest_of, raw
 from remit.contracts.review import ReviewDecided, ReviewOpened
 from remit.contracts.step import RunStep
 from remit.contracts.task import RunFinished, RunStarted, TaskRequest
+from remit.disputes import conflict_of
 from remit.history import fold
 from remit.words import message_of
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from remit.client import Client
+    from remit.contracts.proposal import StateConflict
     from remit.history import History
 
 _AT_ONCE: Final = 64
@@ -100,7 +102,7 @@ async def _open(client: Client, started: RunStarted) -> RunLine:
     history = fold(run, entries)
     return RunLine(
         run=run,
-        state="parked" if history.open_reviews else "running",
+        state="parked" if history.open_reviews or history.is_parked else "running",
         workflow=started.workflow,
         goal=started.goal,
         started_at=started.started_at,
@@ -168,15 +170,20 @@ class ReviewCase:
     finished: RunFinished | None
     goal: str
     shown: msgspec.Raw
-    """What is decided upon: the whole action, or what a role asks."""
+    """What is decided upon: the whole action, what a role asks, or the conflict."""
 
     @property
     def action(self) -> Action | None:
-        """The tool call that is decided upon; None for a question."""
+        """The tool call that is decided upon; None for a question or a conflict."""
         try:
-            return decode(Action, self.shown) if self.opened.kind != "question" else None
+            return decode(Action, self.shown) if self.opened.kind in {"action", "in_doubt"} else None
         except MalformedMessageError:
             return None
+
+    @property
+    def conflict(self) -> StateConflict | None:
+        """The conflict that is decided; None for anything else."""
+        return conflict_of(self.shown) if self.opened.kind == "conflict" else None
 
     @property
     def is_what_it_says(self) -> bool:

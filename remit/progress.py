@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from remit.cards import Meetings
 from remit.words import plain
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class RoleLine:
     done: int
     failed: int
     waits: int
-    """Steps that wait for a person."""
+    """Steps that wait for a person, or for a dispute."""
     text: str
 
     @property
@@ -50,6 +51,7 @@ class Progress:
 
     history: History
     _said: dict[str, str] = field(default_factory=dict)
+    _meetings: Meetings = field(default_factory=Meetings)
 
     def hear(self, body: bytes) -> None:
         """Take what a step says; anything else is ignored."""
@@ -78,8 +80,9 @@ class Progress:
         )
 
     def conflicts(self) -> Counter[str]:
-        """Count the writes that met a newer version, by the rule that decided each."""
-        return Counter(version.rule for version in self.history.versions if version.rule != "write")
+        """Count the changes of a field that met another one, by the rule that decided."""
+        self._meetings.take(self.history.versions)
+        return self._meetings.by_rule
 
     def keys(self) -> int:
         """Count the keys of the run's shared state."""

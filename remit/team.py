@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from remit.contracts.document import LIMIT_BYTES, StateContract
 from remit.contracts.errors import TeamInvalidError
-from remit.contracts.plan import TASK, Condition, Node, Operator, PlanSpec
-from remit.contracts.proposal import MergeRule, StateField
+from remit.contracts.plan import TASK, Condition, Freshness, Node, Operator, PlanSpec
 from remit.contracts.team import TeamSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from remit.agents.role import AnyRole
     from remit.contracts.charter import Charter
+    from remit.contracts.document import Document, Scope
+    from remit.contracts.policy import Policy, RoleRef
     from remit.tools.tool import Tool
+
+T = TypeVar("T")
 
 
 def when(field: str, operator: Operator = "eq", value: str | float | bool | None = True) -> Condition:  # noqa: FBT001, FBT002  # reads as a sentence: when("report.publish")
@@ -39,10 +43,18 @@ class Step:
     after: tuple[str, ...]
     each: str
     when: tuple[Condition, ...]
+    fresh: Freshness
 
     def node(self) -> Node:
         """Give this node as data."""
-        return Node(name=self.name, role=self.role.role_name(), after=self.after, each=self.each, when=self.when)
+        return Node(
+            name=self.name,
+            role=self.role.role_name(),
+            after=self.after,
+            each=self.each,
+            when=self.when,
+            fresh=self.fresh,
+        )
 
 
 def step(
@@ -52,6 +64,7 @@ def step(
     after: str | Sequence[str] = TASK,
     each: str = "",
     when: Condition | Sequence[Condition] = (),
+    fresh: Freshness = "ignore",
 ) -> Step:
     """Name one node of a plan.
 
@@ -59,6 +72,10 @@ def step(
     for every item of the field `shards` of that reply. A node with several `after`, or after a fanned-out
     node, gets a message whose fields are called like the nodes (a fanned-out node gives a tuple); the field
     `task` is the run's input. Types along every edge are checked before anything runs.
+
+    `fresh` says what becomes of the reply if shared state that the step read, or that a `StateRef` in its message
+    names, has changed before the reply is accepted: `ignore`, `warn` (the run says so), or `require_fresh` (the
+    reply does not count, and the step runs again on what stands now).
     """
     return Step(
         name=name,
@@ -66,6 +83,7 @@ def step(
         after=(after,) if isinstance(after, str) else tuple(after),
         each=each,
         when=(when,) if isinstance(when, Condition) else tuple(when),
+        fresh=fresh,
     )
 
 
@@ -81,9 +99,32 @@ class Plan:
         return PlanSpec(nodes=tuple(item.node() for item in self.steps), window=self.window)
 
 
-def state(prefix: str, rule: MergeRule, *, by: str = "") -> StateField:
-    """Declare how writes of keys that start with `prefix` are decided when the key moved on."""
-    return StateField(prefix=prefix, rule=rule, by=by)
+def state(
+    key: str,
+    kind: type[T],
+    *,
+    policy: Policy | None = None,
+    writers: Sequence[str | type[RoleRef]] = (),
+    scope: Scope = "run",
+    limit_bytes: int = LIMIT_BYTES,
+    upcast: Mapping[str, Callable[[Document], Document]] | None = None,
+) -> StateContract[T]:
+    """Declare one kind of shared document: `state("file.{path}", FileNote)`.
+
+    A parameter of the key stands for one part without dots, the last one for all that is left. A document that is a
+    message is merged field by field, by the policies with which its fields are annotated; any other one is one value,
+    and merged by `policy`. Without a policy, a change that meets another one is rejected. `upcast` gives, by the tag
+    of an older version of the message, what makes the next version of it.
+    """
+    return StateContract(
+        template=key,
+        kind=kind,
+        policy=policy,
+        writers=tuple(role if isinstance(role, str) else role.role_name() for role in writers),
+        scope=scope,
+        limit_bytes=limit_bytes,
+        upcast=dict(upcast or {}),
+    )
 
 
 class Team:
@@ -96,7 +137,7 @@ class Team:
         roles: Sequence[type[AnyRole]],
         workflows: Mapping[str, type[AnyRole] | Plan],
         tools: Sequence[Tool[object]] = (),
-        state: Sequence[StateField] = (),
+        state: Sequence[StateContract[object]] = (),
     ) -> None:
         self.name = name
         self.roles = {role.role_name(): role for role in roles}

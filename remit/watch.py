@@ -69,9 +69,10 @@ async def read(client: Client, run: str, *, start_seq: int = 1) -> list[Entry]:
     Raises:
         BusUnavailableError: they could not be read.
     """
+    end = await client.journal.last_seq()  # what is stored while we read is read next time, all of it
     found = [entry async for entry in client.journal.read(subject.state_filter(run), start_seq=start_seq)]
     found += [entry async for entry in client.entries(run, start_seq=start_seq)]
-    return sorted(found, key=attrgetter("seq"))
+    return sorted((entry for entry in found if entry.seq <= end), key=attrgetter("seq"))
 
 
 async def _happens(news: asyncio.Event, within_s: float) -> bool:

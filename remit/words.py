@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, assert_never, cast
 
 import msgspec
 
 from remit.bus import subject
+from remit.contracts.blob import BlobRef
 from remit.contracts.errors import MalformedMessageError, sentence
+from remit.contracts.ids import is_run
 from remit.contracts.lease import Lease
-from remit.contracts.message import decode, digest
+from remit.contracts.message import NULL, decode, decode_any, digest, raw, tag_of
 from remit.contracts.plan import PlanAccepted, PlannedNode
-from remit.contracts.proposal import StateCommitted
+from remit.contracts.policy import MISSING
+from remit.contracts.proposal import (
+    DECIDED,
+    ProposalRecord,
+    StateBatch,
+    StateCommitted,
+    StateParked,
+    StateRead,
+    StateRejected,
+    StateRuling,
+)
 from remit.contracts.review import ReviewDecided, ReviewOpened
-from remit.contracts.step import Recorded, RunStep, StepCompleted, StepFailed, StepTimedOut
+from remit.contracts.step import (
+    OutdatedRead,
+    Recorded,
+    RunStep,
+    StepCompleted,
+    StepFailed,
+    StepOutdated,
+    StepParked,
+    StepTimedOut,
+)
 from remit.contracts.task import RunFinished, RunStarted
 from remit.contracts.tool import ToolCalled, ToolInDoubt, ToolReturned
 
@@ -23,6 +44,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from remit.bus.journal import Entry
+    from remit.contracts.proposal import StateDecided, StateDecision, StateSide, StateVersion
 
 M = TypeVar("M", bound=msgspec.Struct)
 
@@ -38,6 +60,10 @@ MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
     "completed": StepCompleted,
     "failed": StepFailed,
     "timed_out": StepTimedOut,
+    "parked": StepParked,
+    "outdated": StepOutdated,
+    "rejected": ProposalRecord,
+    "refused": ProposalRecord,
     "review_opened": ReviewOpened,
     "review_decided": ReviewDecided,
     "finished": RunFinished,
@@ -94,6 +120,16 @@ def shown(value: msgspec.Raw, limit: int = SHORT) -> str:
     return plain(bytes(value).decode("utf-8", "replace"), limit)
 
 
+def short(value: object, limit: int = SHORT) -> str:
+    """Give a plain value in short; of one that was too large to be told, its digest; what is missing is not null."""
+    match value:
+        case _ if value is MISSING:
+            return "missing"
+        case {"type": kind, "digest": str(name), "size_bytes": int(size)} if kind == tag_of(BlobRef):
+            return f"{brief(name)} ({size} bytes)"
+    return shown(raw(value), limit)
+
+
 def hash_of(value: msgspec.Raw) -> str:
     """Give the first digits of the digest of a JSON value as it is stored."""
     return brief(digest(bytes(value)))
@@ -109,6 +145,8 @@ def _started(entry: RunStarted, _author: str) -> str:
 def _work(entry: RunStep, _author: str) -> str:
     began = f'run started: "{entry.goal}"; ' if entry.start is not None else ""
     again = f", epoch {entry.epoch}" if entry.epoch > 1 else ""
+    if entry.conflict:
+        return f"{entry.step} asks role {entry.role}{again} to decide dispute {entry.conflict} ({entry.rule})"
     return f"{began}{entry.step} is for role {entry.role}{again} ({entry.rule})"
 
 
@@ -143,11 +181,30 @@ def _in_doubt(entry: ToolInDoubt, _author: str) -> str:
 
 
 def _recorded(entry: Recorded, author: str) -> str:
-    return f"{entry.step}: {author} recorded {entry.kind} {entry.name} {shown(entry.value)}"
+    said = f"{entry.step}: {author} recorded {entry.kind} {entry.name} {shown(entry.value)}"
+    try:
+        if entry.error is None and entry.kind == "propose":
+            return f"{entry.step}: {author} proposed {entry.name}: {answer(decode_any(DECIDED, entry.value))}"
+        if entry.error is None and entry.kind == "read":
+            found = ", ".join(read(item) for item in decode(StateRead, entry.value).items)
+            return f"{entry.step}: {author} read state {found or entry.name + ': nothing'}"
+    except MalformedMessageError:
+        return said
+    return said
 
 
 def _completed(entry: StepCompleted, author: str) -> str:
-    return f"{entry.step} completed by {author} after {entry.duration_ms} ms"
+    ruling = _ruling(entry.reply) if entry.contract == tag_of(StateRuling) else ""
+    return f"{entry.step} completed by {author} after {entry.duration_ms} ms{ruling}"
+
+
+def _ruling(reply: msgspec.Raw) -> str:
+    try:
+        said = decode(StateRuling, reply)
+    except MalformedMessageError:
+        return ""
+    which = short(said.value) if said.choice == "value" else f"the {said.choice} side"
+    return f": {which} stands" + (f" ({said.reason})" if said.reason else "")
 
 
 def _failed(entry: StepFailed, author: str) -> str:
@@ -158,12 +215,32 @@ def _timed_out(entry: StepTimedOut, _author: str) -> str:
     return f"{entry.step} ran out of time: {sentence(entry.error)}"
 
 
+def _parked(entry: StepParked, _author: str) -> str:
+    return f"{entry.step} waits: what it reads is disputed in {', '.join(entry.disputes)}"
+
+
+def _outdated(entry: StepOutdated, _author: str) -> str:
+    reads = ", ".join(map(outdated, entry.reads))
+    if entry.error is None:
+        return f"{entry.step} completed on outdated state, and its result counts: {reads}"
+    again = "and it may run again" if entry.retryable else "and it cannot run again"
+    return f"{entry.step} completed on outdated state, so that its result does not count, {again}: {reads}"
+
+
+def _record(entry: ProposalRecord, _author: str) -> str:
+    asked = entry.proposal
+    return f"{asked.step}: {entry.agent} proposed {', '.join(item.key for item in asked.changes)}: {verdict(entry)}"
+
+
 def _opened(entry: ReviewOpened, _author: str) -> str:
+    if entry.kind == "conflict":
+        return f"a person is asked: {entry.review_id} {entry.title} ({entry.step} goes on)"
     return f"{entry.step} waits for a person: {entry.review_id} {entry.title}"
 
 
 def _decided(entry: ReviewDecided, _author: str) -> str:
-    return f"{entry.review_id} {entry.decision} by {entry.by}" + (f": {entry.reason}" if entry.reason else "")
+    value = f" with {shown(entry.value)}" if entry.value != NULL else ""
+    return f"{entry.review_id} {entry.decision}{value} by {entry.by}" + (f": {entry.reason}" if entry.reason else "")
 
 
 def _finished(entry: RunFinished, _author: str) -> str:
@@ -172,8 +249,88 @@ def _finished(entry: RunFinished, _author: str) -> str:
     return f"finished: {entry.outcome}{why}{error}"
 
 
+# --- what becomes of shared state ----------------------------------------------------------------
+
+
 def _state(entry: StateCommitted) -> str:
-    return plain(f"{entry.step} wrote state {entry.key} version {entry.version} ({entry.rule}): {shown(entry.value)}")
+    value = brief(entry.value_ref.digest) if entry.value_ref is not None else shown(entry.value)
+    said = f"{named(entry.key, entry.scope)} version {entry.version} ({entry.rule}): {value}"
+    who = f"{entry.agent} set" if entry.rule == entry.step else f"{entry.step} wrote"
+    if entry.rule == "rollback":
+        who = f"{entry.agent} rolled back"
+    if entry.deleted:
+        who, said = f"{entry.agent} took out", f"{named(entry.key, entry.scope)} in version {entry.version}"
+    conflicts = "".join(f"; conflict over {decision(item)}" for item in entry.decisions)
+    return plain(f"{who} state {said}{conflicts}")
+
+
+def named(key: str, scope: str) -> str:
+    """Name a key; with its scope, where that outlives runs."""
+    return key if is_run(scope) else f"{key} of {scope}"
+
+
+def decision(item: StateDecision, *, is_decided: bool = True) -> str:
+    """Say a conflict over a field: base, sides, rule and result."""
+    said = f"{item.path or 'all of it'}: {base(item)}; {', '.join(side(each) for each in item.sides)}"
+    more = f" and {item.sides_omitted} more" if item.sides_omitted else ""
+    return f"{said}{more}; " + (outcome(item) if is_decided else f"lost by {item.rule}{_tried(item.rungs)}")
+
+
+def base(item: StateDecision) -> str:
+    """Say what a field was before the sides wrote it."""
+    return f"base {short(MISSING if item.base_is_missing else item.base)}"
+
+
+def side(item: StateSide) -> str:
+    """Say one side of a conflict."""
+    return f"{item.role or item.agent} {short(MISSING if item.is_missing else item.value)}"
+
+
+def outcome(item: StateDecision) -> str:
+    """Say by which rule a conflict was decided, with which result, and by whom."""
+    result = short(MISSING if item.result_is_missing else item.result)
+    by = f", by {item.by}" if item.by else ""
+    return f"{item.rule}{_tried(item.rungs)}: {result}{by}" + (f" ({item.reason})" if item.reason else "")
+
+
+def _tried(rungs: tuple[str, ...]) -> str:
+    return f" after {', '.join(rungs)}" if rungs else ""
+
+
+def verdict(record: ProposalRecord) -> str:
+    """Say why a proposal changed nothing."""
+    if record.rejected is not None:
+        return answer(record.rejected)
+    return f"refused, {sentence(record.refused)}" if record.refused is not None else "refused"
+
+
+def answer(decided: StateDecided) -> str:
+    """Say what became of a proposal."""
+    match decided:
+        case StateCommitted():
+            return f"version {decided.version} ({decided.rule})"
+        case StateBatch():
+            return ", ".join(f"{item.key} version {item.version} ({item.rule})" for item in decided.versions)
+        case StateParked():
+            return f"{', '.join(path or 'all of it' for path in decided.paths)} waits for {decided.waits_for}"
+        case StateRejected():
+            where = f" at {decided.path}" if decided.path else ""
+            stays = f"{named(decided.key, decided.scope)} stays at {decided.version}"
+            return f"rejected, {decided.reason}{where} ({decided.rule}): {stays}"
+        case _:
+            assert_never(decided)
+
+
+def read(item: StateVersion) -> str:
+    """Say which version was read."""
+    if item.deleted:
+        return f"{item.key} (taken out in version {item.version})"
+    return f"{item.key} version {item.version}" if item.version else f"{item.key} (was not there)"
+
+
+def outdated(item: OutdatedRead) -> str:
+    """Say what changed under a step."""
+    return f"{item.key} was read at version {item.version} and is at {item.now}"
 
 
 _SAY: Final[dict[type[msgspec.Struct], object]] = {
@@ -188,6 +345,9 @@ _SAY: Final[dict[type[msgspec.Struct], object]] = {
     StepCompleted: _completed,
     StepFailed: _failed,
     StepTimedOut: _timed_out,
+    StepParked: _parked,
+    StepOutdated: _outdated,
+    ProposalRecord: _record,
     ReviewOpened: _opened,
     ReviewDecided: _decided,
     RunFinished: _finished,

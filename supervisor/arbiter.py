@@ -1,209 +1,324 @@
-"""The arbiter: the only writer of shared state. A version is an entry, and the append is the commit."""
+"""The arbiter: the only writer of shared state. A version is an entry, and the append is the commit.
+
+A proposal is checked against the contracts of its keys, merged three ways with what stands, and committed as the next
+version of each key: all of them or none, in one atomic batch. Two commits of one version cannot both be stored, so an
+arbiter that fell behind another one learns it from the server, reads on, and decides again.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
-import structlog
 
 from remit.bus import subject
-from remit.contracts.errors import AlreadyStoredError, BusUnavailableError, MalformedMessageError, StateInvalidError
-from remit.contracts.message import decode, encode
+from remit.bus.journal import Fence
+from remit.contracts.errors import (
+    MalformedMessageError,
+    RefusedError,
+    StateInvalidError,
+    TooLargeError,
+)
+from remit.contracts.ids import intent_key, is_position, role_of
+from remit.contracts.message import NULL, canonical, digest
+from remit.contracts.policy import MISSING
 from remit.contracts.proposal import (
-    TEAM_SCOPE,
+    NO_TIME,
+    ProposalRecord,
     ProposeState,
-    ReadState,
     StateCommitted,
-    StateRead,
     StateRejected,
-    StateVersion,
 )
 from remit.supervisor import merge
+from remit.supervisor.change import Contested, Merged, StateRules, Target, of_its_type
+from remit.supervisor.disputed_fields import DisputedFields
+from remit.supervisor.explanation import agreements_of, decision_of, raw_of, rule_of
+from remit.supervisor.merge import Author, Merge
+from remit.supervisor.state_journal import Answer, StateJournal
+from remit.supervisor.versions import Held, batch_of, number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
+    from remit.bus.connection import Bus
     from remit.bus.journal import Entry, Journal
-    from remit.contracts.proposal import StateField
+    from remit.contracts.document import StateContract
+    from remit.supervisor.merge import Lost, Ruling
 
-log = structlog.get_logger(__name__)
+SIDES_LIMIT = 50
+"""Versions since the base that are looked at for who else wrote; the rest is counted."""
 
-FILTER = "remit.state.*.*.*"
-KEY_LIMIT = 512
-"""Characters of a key as a subject's token; the server takes about 4,000 for a whole command."""
+NO_RULINGS: Mapping[str, Mapping[str, Ruling]] = {}
+NO_FAILURES: Mapping[str, Mapping[str, int]] = {}
 
 
 class Arbiter:
     """Current versions by scope and key; every change goes through the journal first."""
 
     def __init__(
-        self, journal: Journal, fields: Sequence[StateField], *, on_commit: Callable[[StateCommitted], None]
+        self,
+        bus: Bus,
+        journal: Journal,
+        contracts: Iterable[StateContract[object]],
+        *,
+        on_commit: Callable[[StateCommitted], None],
     ) -> None:
-        self._journal = journal
-        self._fields = fields
-        self._on_commit = on_commit
-        self._scopes: dict[str, dict[str, StateCommitted]] = defaultdict(dict)
-        self._decided: dict[str, dict[tuple[str, str], StateCommitted]] = defaultdict(dict)
+        self.rules = StateRules(contracts)
+        self.stored = StateJournal(bus, journal, on_commit=on_commit)
+        self.versions, self.archive = self.stored.versions, self.stored.archive
+        self.disputed = DisputedFields()
         self._locks: dict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)  # guards one key's next version
 
     def apply(self, entry: Entry) -> None:
-        """Apply one committed version of the journal; what does not fit its subject does not count."""
-        parts = subject.parse_state(entry.subject)
-        try:
-            version = decode(StateCommitted, entry.data)
-        except MalformedMessageError as error:
-            log.warning("entry.ignored", subject=entry.subject, error=str(error))
-            return
-        if parts == (version.scope, version.key, version.version):
-            self._take(version)
+        """Apply one committed version, or a proposal that changed nothing."""
+        self.stored.versions.apply(entry)
 
-    def _take(self, version: StateCommitted) -> None:
-        known = self._scopes[version.scope].get(version.key)
-        if known is None or known.version < version.version:
-            self._scopes[version.scope][version.key] = version
-        self._decided[version.run_id][version.step, version.position] = version
-
-    def versions(self, scope: str) -> dict[str, int]:
+    def numbers(self, scope: str) -> dict[str, int]:
         """Give the current version of every key of a scope."""
-        return {key: item.version for key, item in self._scopes.get(scope, {}).items()}
+        found = ((key, self.versions.held(scope, key)) for key in self.versions.keys(scope))
+        return {key: held.version.version for key, held in found if held is not None}
 
     def values(self, scope: str) -> dict[str, object]:
-        """Give the current value of every key of a scope."""
-        return {key: msgspec.json.decode(item.value) for key, item in self._scopes.get(scope, {}).items()}
+        """Give the current value of every key of a scope, as far as it is small enough to stand in its entry."""
+        found = ((key, self.versions.held(scope, key)) for key in self.versions.keys(scope))
+        return {key: msgspec.json.decode(held.version.value) for key, held in found if held is not None}
 
-    def current(self, scope: str, key: str) -> StateCommitted | None:
-        """Give the current version of a key."""
-        return self._scopes.get(scope, {}).get(key)
+    # --- proposals -------------------------------------------------------------------------------
 
-    def read(self, request: ReadState) -> StateRead:
-        """Give one key, or all keys with a prefix, at this point in time."""
-        _check_scope(request.run_id, request.scope)
-        found = self._scopes.get(request.scope, {})
-        if request.key:
-            item = found.get(request.key)
-            return StateRead(items=(_version(request.key, item),))
-        keys = sorted(key for key in found if key.startswith(request.prefix))
-        return StateRead(items=tuple(_version(key, found[key]) for key in keys))
+    async def propose(
+        self,
+        proposal: ProposeState,
+        *,
+        agent: str,
+        workflow: str,
+        rulings: Mapping[str, Mapping[str, Ruling]] = NO_RULINGS,
+        failed: Mapping[str, Mapping[str, int]] = NO_FAILURES,
+    ) -> Answer | Contested:
+        """Commit, merge, reject or contest a proposal; the same proposal asked again has the same answer.
 
-    async def propose(self, proposal: ProposeState, *, agent: str) -> StateCommitted | StateRejected:
-        """Commit, merge or reject a proposal; the same proposal asked again has the same answer.
+        `rulings` and `failed` are, by key and path, what was said about its conflicts, and how many roles said nothing.
 
         Raises:
-            StateInvalidError: the scope is not the run's, the base is a version that does not exist, or the key
-                cannot be part of a subject; nothing changed.
-            MalformedMessageError: the value is no JSON; nothing changed.
-            TooLargeError: the value does not fit into an entry; nothing changed.
+            RefusedError: it breaks a contract, comes from a role that may not write, or a policy failed; nothing
+                changed, and the refusal is recorded.
+            BusUnavailableError: nothing is known to be stored; it is to be asked again.
         """
-        _check_scope(proposal.run_id, proposal.scope)
-        _check_key(proposal.key)
-        decode(object, proposal.value)
-        return await self.write(proposal, agent=agent)
+        if not is_position(proposal.position):
+            raise MalformedMessageError("this is no position", where="$.position", got=repr(proposal.position)[:40])
+        author = Author(
+            role_of(agent), agent, proposal.run_id, proposal.step, proposal.position, _not_ahead(proposal.proposed_at)
+        )
+        try:
+            targets = self.rules.targets(proposal, author.role, workflow)
+            return await self._settle(proposal, author, targets, rulings=rulings, failed=failed)
+        except RefusedError as error:
+            if not self.versions.is_decided(proposal.run_id, proposal.step, proposal.position):
+                await self.stored.record(
+                    ProposalRecord(proposal=proposal, agent=agent, refused=error.fault(), at=_now())
+                )
+            raise
 
-    async def write(self, proposal: ProposeState, *, agent: str) -> StateCommitted | StateRejected:
-        """As `propose`, for any scope: the supervisor's own writes."""
-        async with self._locks[proposal.scope, proposal.key]:
+    async def _settle(
+        self,
+        proposal: ProposeState,
+        author: Author,
+        targets: tuple[Target, ...],
+        *,
+        rulings: Mapping[str, Mapping[str, Ruling]],
+        failed: Mapping[str, Mapping[str, int]],
+    ) -> Answer | Contested:
+        async with self.locked((target.scope, target.key) for target in targets):
             while True:
-                before = self._decided.get(proposal.run_id, {}).get((proposal.step, proposal.position))
-                if before is not None:
-                    return before
-                answer = self._decide(proposal, agent)
-                if isinstance(answer, StateRejected) or await self._commit(answer):
+                if (known := await self.stored.answer(proposal.run_id, proposal.step, proposal.position)) is not None:
+                    return known
+                merged = [
+                    await self._merge(
+                        target, author, rulings=rulings.get(target.key, {}), failed=failed.get(target.key, {})
+                    )
+                    for target in targets
+                ]
+                answer = await self._decide(proposal, author, merged)
+                if answer is not None:
                     return answer
 
-    def _decide(self, proposal: ProposeState, agent: str) -> StateCommitted | StateRejected:
-        current = self.current(proposal.scope, proposal.key)
-        version = current.version if current is not None else 0
-        if proposal.base_version > version:
+    async def _decide(
+        self, proposal: ProposeState, author: Author, merged: Sequence[Merged]
+    ) -> Answer | Contested | None:
+        """Give the answer; None if another version was first, which is known by now."""
+        dispute = intent_key(proposal.run_id, proposal.step, proposal.position)
+        for item in merged:
+            if (lost := self._disputed_by_others(item, dispute) or next(iter(item.merge.lost), None)) is not None:
+                return await self._reject(proposal, author, item, lost=lost)
+        opened = tuple((item, conflict) for item in merged for conflict in item.merge.opened)
+        if opened:
+            for item, conflict in opened:
+                self.disputed.mark(item.target.scope, item.target.key, path=conflict.path, dispute=dispute)
+            return Contested(dispute, proposal, author, opened)
+        return await self._commit(proposal, author, merged)
+
+    def _disputed_by_others(self, item: Merged, dispute: str) -> Lost | None:
+        path = self.disputed.first(item.target.scope, item.target.key, item.wrote, but=dispute)
+        if path is None:
+            return None
+        three = merge.Three(item.base, item.current, item.target.plain)
+        return merge.Lost(path, merge.WAITING, (), three, "disputed")
+
+    # --- merging ---------------------------------------------------------------------------------
+
+    async def _merge(
+        self, target: Target, author: Author, *, rulings: Mapping[str, Ruling], failed: Mapping[str, int]
+    ) -> Merged:
+        base_version = target.change.base_version
+        held = await self._known_up_to(target, base_version)
+        current = await self.archive.plain(target.contract, held.version if held is not None else None)
+        since, omitted = await self._since(target, held)
+        base = await self._base(target, held, current)
+        node = target.contract.node
+        work = Merge(
+            author,
+            origins=self.versions.origins(target.scope, target.key),
+            unwritten=target.contract.unwritten,
+            rulings=rulings,
+            failed=failed,
+        )
+        value = work.run(node, base, current, target.plain)
+        if work.decided or rulings:
+            value = of_its_type(target.contract, value)
+        return Merged(target, held, current, base, value, work, since, omitted)
+
+    async def _known_up_to(self, target: Target, base_version: int) -> Held | None:
+        held = self.versions.held(target.scope, target.key)
+        if base_version > number_of(held):  # somebody knows more than we do, or makes it up: the journal knows
+            await self.stored.catch_up(target.scope, target.key)
+            held = self.versions.held(target.scope, target.key)
+        if not 0 <= base_version <= number_of(held):
             raise StateInvalidError(
                 "the proposal starts from a version that does not exist",
-                where=proposal.key,
-                expected=f"at most {version}",
-                got=str(proposal.base_version),
+                where=target.key,
+                expected=f"0 to {number_of(held)}",
+                got=str(base_version),
+                fix="read the key first, and propose from the version that was read",
             )
-        value, rule = proposal.value, "write"
-        if current is not None and (proposal.base_version < version or self._is_written_once(proposal.key)):
-            verdict = merge.decide(
-                merge.field_of(self._fields, proposal.key), current=current.value, proposed=proposal.value
+        return held
+
+    async def _base(self, target: Target, held: Held | None, current: object) -> object:
+        number = target.change.base_version
+        if number == 0:
+            return MISSING
+        if held is not None and number == held.version.version:
+            return current
+        return await self.archive.plain(target.contract, await self.archive.version(target.scope, target.key, number))
+
+    async def _since(self, target: Target, held: Held | None) -> tuple[tuple[StateCommitted, ...], int]:
+        """Give the versions after the base, the newest last, and how many older ones were not looked at."""
+        newest, base = number_of(held), target.change.base_version
+        first = max(base + 1, newest - SIDES_LIMIT + 1)
+        found = [await self.archive.version(target.scope, target.key, number) for number in range(first, newest)]
+        if held is not None and newest > base:
+            found.append(held.version)
+        return tuple(found), first - base - 1
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    async def _commit(self, proposal: ProposeState, author: Author, merged: Sequence[Merged]) -> Answer | None:
+        together = tuple(sorted(item.target.key for item in merged)) if len(merged) > 1 else ()
+        made = [await self._version(item, author, epoch=proposal.epoch, together=together) for item in merged]
+        stored = await self.stored.append([version for version, _data in made], [item.held for item in merged])
+        if stored is None:
+            return None
+        for (version, data), seq, item in zip(made, stored, merged, strict=True):
+            self.archive.keep(version, data, item.value)
+            self.stored.take(version, seq)
+        return batch_of([version for version, _data in made])
+
+    async def _version(
+        self, item: Merged, author: Author, *, epoch: int, together: tuple[str, ...]
+    ) -> tuple[StateCommitted, bytes]:
+        target, data = item.target, canonical(item.value)
+        if len(data) > target.contract.limit_bytes:
+            raise TooLargeError(
+                f"the merged value is too large for {target.contract.template}",
+                where=target.key,
+                expected=f"at most {target.contract.limit_bytes} bytes",
+                got=str(len(data)),
             )
-            if verdict.value is None:
-                return _rejected(proposal, verdict, current)
-            value, rule = verdict.value, verdict.rule
-        return _committed(proposal, agent=agent, version=version + 1, value=value, rule=rule)
+        value, ref = await self.archive.stored(data)
+        decided = [decision_of(item, conflict, author) for conflict in item.merge.decided]
+        decisions = (*decided, *agreements_of(item, author))
+        version = StateCommitted(
+            scope=target.scope,
+            key=target.key,
+            version=item.version + 1,
+            value=value,
+            value_ref=ref,
+            hash=digest(data),
+            schema=target.contract.schema,
+            run_id=author.run_id,
+            step=author.step,
+            epoch=epoch,
+            position=author.position,
+            agent=author.agent,
+            role=author.role,
+            rule=rule_of(decisions, is_stale=target.change.base_version < item.version),
+            base_version=target.change.base_version,
+            changed=tuple(merge.changed(target.contract.node, item.current, item.value)),
+            wrote=item.wrote,
+            decisions=decisions,
+            together=together,
+            proposed_at=author.proposed_at,
+            committed_at=_now(),
+        )
+        return version, data
 
-    def _is_written_once(self, key: str) -> bool:
-        field = merge.field_of(self._fields, key)
-        return field is not None and field.rule == "write_once"
+    async def _reject(
+        self, proposal: ProposeState, author: Author, item: Merged, *, lost: Lost
+    ) -> StateRejected | None:
+        ref = item.held.version.value_ref if item.held is not None else None
+        rejected = StateRejected(
+            scope=item.target.scope,
+            key=item.target.key,
+            rule=lost.policy.name,
+            reason=lost.reason,
+            version=item.version,
+            value=raw_of(item.current) if ref is None else NULL,
+            value_ref=ref,
+            path=lost.path,
+            conflicts=tuple(decision_of(item, each, author) for each in item.merge.lost or [lost]),
+        )
+        # Fenced on the key: an arbiter that fell behind another one must not reject by what it knew.
+        seq = item.held.seq if item.held is not None else 0
+        fence = Fence(subject.state_filter(item.target.scope, item.target.key), seq)
+        record = ProposalRecord(proposal=proposal, agent=author.agent, rejected=rejected, at=_now())
+        if await self.stored.record(record, fence=fence):
+            return rejected
+        await self.stored.catch_up(item.target.scope, item.target.key)
+        return None
 
-    async def _commit(self, version: StateCommitted) -> bool:
-        name = subject.state(version.scope, version.key, version.version)
-        try:
-            await self._journal.append(name, encode(version))
-        except (AlreadyStoredError, BusUnavailableError):
-            return await self._read_back(name, version)
-        self._take(version)
-        self._on_commit(version)
-        return True
+    # --- housekeeping ----------------------------------------------------------------------------
 
-    async def _read_back(self, name: str, version: StateCommitted) -> bool:
-        entry = await self._journal.get(name)
-        if entry is None:
-            return False
-        self.apply(entry)
-        return decode(StateCommitted, entry.data) == version
-
-    def forget(self, scope: str) -> None:
+    def forget(self, run: str) -> None:
         """Drop a finished run's values from memory; the journal keeps them."""
-        for version in self._scopes.pop(scope, {}).values():
-            self._locks.pop((scope, version.key), None)
-        self._decided.pop(scope, None)
+        for key in self.versions.keys(run):
+            self._locks.pop((run, key), None)
+        self.versions.forget(run)
+
+    @asynccontextmanager
+    async def locked(self, names: Iterable[tuple[str, str]]) -> AsyncIterator[None]:
+        """Hold several keys, always taken in one order: two who want both never wait for each other."""
+        async with AsyncExitStack() as stack:
+            for name in sorted(set(names)):
+                await stack.enter_async_context(self._locks[name])
+            yield
 
 
-def _check_scope(run: str, scope: str) -> None:
-    if scope not in {run, TEAM_SCOPE}:
-        raise StateInvalidError(
-            "the key is outside what this run may touch", where=scope, expected=f"{run} or {TEAM_SCOPE}", got=scope
-        )
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
-def _check_key(key: str) -> None:
-    if not 0 < len(subject.token(key)) <= KEY_LIMIT:
-        raise StateInvalidError(
-            "this cannot name a key", where="$.key", expected=f"1 to {KEY_LIMIT} letters", got=repr(key)[:40]
-        )
-
-
-def _version(key: str, item: StateCommitted | None) -> StateVersion:
-    if item is None:
-        return StateVersion(key=key, version=0)
-    return StateVersion(key=key, version=item.version, value=item.value)
-
-
-def _committed(proposal: ProposeState, *, agent: str, version: int, value: msgspec.Raw, rule: str) -> StateCommitted:
-    return StateCommitted(
-        scope=proposal.scope,
-        key=proposal.key,
-        version=version,
-        value=value,
-        run_id=proposal.run_id,
-        step=proposal.step,
-        position=proposal.position,
-        agent=agent,
-        rule=rule,
-        base_version=proposal.base_version,
-        committed_at=datetime.now(UTC),
-    )
-
-
-def _rejected(proposal: ProposeState, verdict: merge.Verdict, current: StateCommitted) -> StateRejected:
-    return StateRejected(
-        scope=proposal.scope,
-        key=proposal.key,
-        rule=verdict.rule,
-        reason=verdict.reason,
-        version=current.version,
-        value=current.value,
-    )
+def _not_ahead(at: datetime) -> datetime:
+    """A proposer's clock decides who was last; one that runs ahead gains nothing by it."""
+    return min(at if at.tzinfo is not None else NO_TIME, _now())

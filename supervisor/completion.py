@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from remit.contracts.charter import Charter, CompletionCheck
-    from remit.supervisor.run import RunState
+    from remit.supervisor.run_state import RunState
 
 
 def evaluate(run: RunState, charter: Charter, versions: Mapping[str, int]) -> tuple[Criterion, ...]:

@@ -16,12 +16,14 @@ from remit.contracts.control import (
     DecideReview,
     RedriveDead,
     RoleStatus,
+    RollbackState,
     ScaleRole,
     TeamStatus,
 )
+from remit.contracts.document import TEAM_SCOPE
 from remit.contracts.errors import ConflictError, NotFoundError, RemitError, UsageError
-from remit.contracts.message import decode_any, raw
-from remit.contracts.proposal import TEAM_SCOPE, ProposeState, StateRejected
+from remit.contracts.ids import is_run
+from remit.contracts.message import decode_any
 from remit.contracts.review import ReviewDecided
 from remit.contracts.step import Refused
 from remit.supervisor import decide
@@ -33,8 +35,9 @@ if TYPE_CHECKING:
 
     from remit.bus.dead_letter import DeadLetters
     from remit.contracts.team import RoleSpec, TeamSpec
-    from remit.supervisor.arbiter import Arbiter
-    from remit.supervisor.run import ReviewState
+    from remit.supervisor.dispute import Disputes
+    from remit.supervisor.overwrite import Overwrites
+    from remit.supervisor.run_state import ReviewState
     from remit.supervisor.runs import OpenRun, Runs
 
     class Pools(Protocol):
@@ -50,12 +53,13 @@ if TYPE_CHECKING:
             """Names of the gateways that serve calls now."""
 
 
-Wish = CancelRun | ScaleRole | DecideReview | RedriveDead | AskStatus
+Wish = CancelRun | ScaleRole | DecideReview | RedriveDead | RollbackState | AskStatus
 WISHES: dict[str, type[Wish]] = {
     "cancel": CancelRun,
     "scale": ScaleRole,
     "decide": DecideReview,
     "redrive": RedriveDead,
+    "rollback": RollbackState,
     "status": AskStatus,
 }
 POOL_KEY = "pool."
@@ -79,14 +83,16 @@ class Control:
         team: TeamSpec,
         *,
         runs: Runs,
-        arbiter: Arbiter,
+        overwrites: Overwrites,
+        disputes: Disputes,
         pools: Pools,
         dead: DeadLetters,
         redelivered: Callable[[str], Awaitable[int]],
     ) -> None:
         self._team = team
         self._runs = runs
-        self._arbiter = arbiter
+        self._overwrites = overwrites
+        self._disputes = disputes
         self._pools = pools
         self._dead = dead
         self._redelivered = redelivered
@@ -112,6 +118,8 @@ class Control:
             case RedriveDead():
                 seq = await self._dead.redrive(wish.seq)
                 return ControlDone(detail=f"published again as run r{seq}")
+            case RollbackState():
+                return await self._rollback(wish, operator)
             case AskStatus():
                 return await self._status()
             case _:
@@ -137,25 +145,20 @@ class Control:
     async def _scale(self, wish: ScaleRole, operator: str) -> ControlDone:
         role = self._team.role(wish.role)
         _check_hosts(role, wish.hosts)
-        wanted = secrets.token_hex(8)
-        while isinstance(await self._arbiter.write(self._wish(wish, wanted), agent=operator), StateRejected):
-            pass  # another wish was first; this one is newer
+        key = POOL_KEY + role.name
+        await self._overwrites.overwrite(
+            TEAM_SCOPE, {key: wish.hosts}, by=operator, rule="set", position=secrets.token_hex(8)
+        )
         self._pools.scale(role.name, wish.hosts)
         return ControlDone(detail=f"{role.name} wants {wish.hosts} hosts")
 
-    def _wish(self, wish: ScaleRole, position: str) -> ProposeState:
-        key = POOL_KEY + wish.role
-        current = self._arbiter.current(TEAM_SCOPE, key)
-        return ProposeState(
-            run_id=TEAM_SCOPE,
-            step=key,
-            epoch=0,
-            position=position,
-            scope=TEAM_SCOPE,
-            key=key,
-            base_version=current.version if current is not None else 0,
-            value=raw(wish.hosts),
-        )
+    async def _rollback(self, wish: RollbackState, operator: str) -> ControlDone:
+        if wish.key.startswith(POOL_KEY):
+            raise UsageError("a wish for hosts is changed by scaling", where=wish.key, fix="remit role scale")
+        if is_run(wish.scope) and self._runs.get(wish.scope) is None:
+            raise NotFoundError(f"run {wish.scope} is not open: its state stays as it ended", got=wish.scope)
+        made = await self._overwrites.rollback(wish, by=wish.by or operator, position=secrets.token_hex(8))
+        return ControlDone(detail=f"{made.key} is at version {made.version}, as it was at version {wish.version}")
 
     async def _decide(self, wish: DecideReview, operator: str) -> ControlDone:
         run = self._run(wish.review_id.rsplit("-", 1)[0])
@@ -164,6 +167,7 @@ class Control:
             if review is None:
                 raise NotFoundError(f"no review {wish.review_id}", got=wish.review_id, fix="remit review list")
             _check_decision(review, wish)
+            self._disputes.check(review, wish)
             append = _decided(run, review, wish, by=wish.by or operator)
             while not await self._runs.store(run, append):
                 self._run(run.state.run_id)  # it may be over by now

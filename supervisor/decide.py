@@ -30,12 +30,12 @@ from remit.supervisor.dispatch import Append, again, ends_at, work
 from remit.supervisor.run import is_ready, items_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from remit.contracts.task import Verdict
     from remit.contracts.team import TeamSpec
-    from remit.supervisor.run import NodeState, RunState, StepState
+    from remit.supervisor.run_state import NodeState, RunState, StepState
 
 BACKOFF_S, BACKOFF_MAX_S = 0.5, 30.0
 OVERDUE_GRACE_S = 2.0
@@ -54,8 +54,13 @@ def give_up(run: RunState, error: Fault, *, now: datetime) -> Append:
     return _finish(run, "failed", now=now, stopped_by="an entry that cannot be written", error=error)
 
 
-def advance(team: TeamSpec, run: RunState, versions: Mapping[str, int], *, now: datetime) -> Append | None:
-    """Give the entry that the run needs next, or None while it waits for others."""
+def advance(
+    team: TeamSpec, run: RunState, versions: Mapping[str, int], *, now: datetime, disputes: Collection[str] = ()
+) -> Append | None:
+    """Give the entry that the run needs next, or None while it waits for others.
+
+    `versions` are those of the run's state, `disputes` the conflicts of all runs that nobody has decided.
+    """
     if run.finished is not None:
         return None
     if now >= ends_at(run.started):
@@ -65,9 +70,10 @@ def advance(team: TeamSpec, run: RunState, versions: Mapping[str, int], *, now: 
     return (
         _answer_failure(team, run, now)
         or _reopen(run, now)
+        or _go_on(run, now, disputes)
         or _accept(run)
         or _dispatch(team, run, now)
-        or _complete(team, run, versions, now=now)
+        or _complete(team, run, versions, now=now, disputes=disputes)
     )
 
 
@@ -139,8 +145,21 @@ def _reopen(run: RunState, now: datetime) -> Append | None:
         return None
     if not _has_steps(run):
         return _out_of_steps(run, now)
-    decided = [name for name, item in run.reviews.items() if item.opened.step == step.work.step and item.decided]
+    decided = [
+        name
+        for name, item in run.reviews.items()
+        if item.opened.step == step.work.step and item.decided and item.opened.kind != "conflict"
+    ]
     return again(run, step, f"review {decided[-1]} decided")
+
+
+def _go_on(run: RunState, now: datetime, disputes: Collection[str]) -> Append | None:
+    """Dispatch a step again that waited for disputes which are over."""
+    for name, waits in run.waiting.items():
+        step = run.steps[name]
+        if not any(dispute in disputes for dispute in waits) and _has_room(run, step):
+            return again(run, step, f"dispute {waits[0]} is over") if _has_steps(run) else _out_of_steps(run, now)
+    return None
 
 
 def _accept(run: RunState) -> Append | None:
@@ -193,9 +212,13 @@ def _dispatch(team: TeamSpec, run: RunState, now: datetime) -> Append | None:
     return Append(subject.work(run.run_id, role=node.spec.role, step=step, epoch=1), entry)
 
 
-def _complete(team: TeamSpec, run: RunState, versions: Mapping[str, int], *, now: datetime) -> Append | None:
+def _complete(
+    team: TeamSpec, run: RunState, versions: Mapping[str, int], *, now: datetime, disputes: Collection[str]
+) -> Append | None:
     if run.undecided or any(not node.is_over for node in run.nodes.values()):
         return None
+    if any(dispute.startswith(f"{run.run_id}.") for dispute in disputes):
+        return None  # what the run wishes of the shared state is not decided: it is not done
     criteria = evaluate(run, team.charter, versions)
     outcome: Verdict = "complete" if all(item.passed for item in criteria) else "incomplete"
     missing = "; ".join(item.name for item in criteria if not item.passed)
@@ -239,12 +262,14 @@ def _is_left(run: RunState, node: NodeState, name: str) -> bool:
 def overdue(run: RunState, now: datetime) -> list[Append]:
     """Give the time-outs of held steps whose holder is silent past the end of its lease."""
     grace = timedelta(seconds=OVERDUE_GRACE_S)
-    late = [
-        step.work
-        for step in run.steps.values()
-        if step.status == "leased" and step.lease is not None and now > step.lease.until_at + grace
-    ]
+    late = [step.work for step in run.steps.values() if _is_late(step, now - grace)]
     return [time_out(run, work, _too_late(work), ahead=index) for index, work in enumerate(late)]
+
+
+def _is_late(step: StepState, before: datetime) -> bool:
+    if step.work.conflict and step.status == "dispatched":  # nobody of the arbitrating role is there
+        return before > step.since + timedelta(seconds=step.work.limit_s)
+    return step.status == "leased" and step.lease is not None and before > step.lease.until_at
 
 
 def _too_late(work: RunStep) -> Fault:
@@ -253,5 +278,6 @@ def _too_late(work: RunStep) -> Fault:
 
 def time_out(run: RunState, work: RunStep, error: Fault, *, ahead: int = 0) -> Append:
     """Fail a step in its holder's place; `ahead` counts the decisions that are appended before this one."""
-    entry = StepTimedOut(run_id=run.run_id, step=work.step, epoch=work.epoch, error=error)
+    is_final = bool(work.conflict)  # the ladder has a next rung
+    entry = StepTimedOut(run_id=run.run_id, step=work.step, epoch=work.epoch, error=error, retryable=not is_final)
     return Append(subject.decision(run.run_id, run.number + 1 + ahead, "timed_out"), entry)

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from remit.bus import subject
-from remit.contracts.message import tag_of
+from remit.contracts.ids import conflict_step
+from remit.contracts.message import raw, tag_of
 from remit.contracts.step import Parent, RunStep
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from remit.contracts.proposal import StateConflict
     from remit.contracts.task import RunStarted
     from remit.contracts.team import TeamSpec
-    from remit.supervisor.run import LaneEntry, RunState, StepState
+    from remit.supervisor.run import LaneEntry
+    from remit.supervisor.run_state import RunState, StepState
 
 
 class Append(NamedTuple):
@@ -67,8 +70,36 @@ def child(
     return Append(subject.work(run.run_id, role=role, step=step, epoch=1), entry)
 
 
+def arbitration(
+    team: TeamSpec, run: RunState, *, parent: StepState, role: str, within_s: float, conflict: StateConflict
+) -> Append:
+    """Dispatch the step in which a role arbitrates a conflict."""
+    position = conflict.proposal.position
+    step = conflict_step(parent.work.step, position, len(run.conflict_steps.get(conflict.dispute, ())))
+    entry = work(
+        team,
+        run.started,
+        step=step,
+        role=role,
+        body=raw(conflict),
+        rule=f"conflict over {', '.join(sorted({item.key for item in conflict.fields}))}",
+        parent=Parent(step=parent.work.step, position=position),
+        conflict=conflict.dispute,
+        limit_s=within_s,
+    )
+    return Append(subject.work(run.run_id, role=role, step=step, epoch=1), entry)
+
+
 def again(run: RunState, step: StepState, rule: str, *, attempt: int = 0) -> Append:
     """Dispatch a step once more, in its next epoch; whoever holds the old one is superseded."""
     old = step.work
-    entry = msgspec.structs.replace(old, epoch=old.epoch + 1, rule=rule, attempt=attempt or old.attempt, start=None)
+    entry = msgspec.structs.replace(
+        old,
+        epoch=old.epoch + 1,
+        rule=rule,
+        attempt=attempt or old.attempt,
+        generation=old.generation + bool(step.outdated),
+        outdated=step.outdated or old.outdated,
+        start=None,
+    )
     return Append(subject.work(run.run_id, role=old.role, step=old.step, epoch=entry.epoch), entry)

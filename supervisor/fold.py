@@ -16,7 +16,7 @@ from remit.contracts.lease import Lease
 from remit.contracts.message import decode, decode_any
 from remit.contracts.plan import PlanAccepted
 from remit.contracts.review import ReviewDecided, ReviewOpened
-from remit.contracts.step import RunStep, StepCompleted, StepFailed, StepTimedOut
+from remit.contracts.step import RunStep, StepCompleted, StepFailed, StepOutdated, StepParked, StepTimedOut
 from remit.contracts.task import RunFinished, RunStarted
 from remit.supervisor.run import evolve, fits, new_run, on_leased, on_settled
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from remit.bus.journal import Entry
     from remit.bus.subject import RunSubject
     from remit.contracts.team import TeamSpec
-    from remit.supervisor.run import LaneEntry, RunState
+    from remit.supervisor.run import LaneEntry
+    from remit.supervisor.run_state import RunState
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +33,8 @@ DECISIONS: dict[str, type[msgspec.Struct]] = {
     "started": RunStarted,
     "planned": PlanAccepted,
     "timed_out": StepTimedOut,
+    "parked": StepParked,
+    "outdated": StepOutdated,
     "review_opened": ReviewOpened,
     "review_decided": ReviewDecided,
     "finished": RunFinished,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from remit.contracts.errors import Fault, GrantDeniedError, MalformedMessageError, RemitError
-from remit.contracts.ids import child_step, is_position, role_of
+from remit.bus import subject
+from remit.contracts.errors import Fault, GrantDeniedError, MalformedMessageError, RefusedError, RemitError
+from remit.contracts.ids import child_step, intent_key, is_position, role_of
 from remit.contracts.lease import DataScope, Grant, Lease, Resolution
 from remit.contracts.message import decode
 from remit.contracts.step import (
@@ -17,10 +18,14 @@ from remit.contracts.step import (
     Parked,
     Refused,
     StepLeased,
+    StepParked,
     Superseded,
 )
 from remit.supervisor import dispatch
+from remit.supervisor.change import Contested
+from remit.supervisor.dispatch import Append
 from remit.supervisor.plan import field_at
+from remit.supervisor.reader import Reader
 from remit.supervisor.records import StepRecords, answered_asks, is_answered
 from remit.supervisor.review import answer, open_review, shown_truly
 from remit.supervisor.run import review_at
@@ -31,12 +36,13 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from remit.bus.journal import Journal
-    from remit.contracts.proposal import ProposeState, ReadState, StateCommitted, StateRead, StateRejected
+    from remit.contracts.proposal import ProposeState, ReadState, StateDecided, StateRead
     from remit.contracts.review import RequestReview, ReviewOutcome
     from remit.contracts.team import TeamSpec
     from remit.supervisor.arbiter import Arbiter
-    from remit.supervisor.dispatch import Append
-    from remit.supervisor.run import RunState, StepState, StepStatus
+    from remit.supervisor.dispute import Disputes
+    from remit.supervisor.reader import Place
+    from remit.supervisor.run_state import RunState, StepState, StepStatus
     from remit.supervisor.runs import OpenRun, Runs
 
     class Gateways(Protocol):
@@ -52,11 +58,22 @@ if TYPE_CHECKING:
 class Holders:
     """Answers the requests of agents; every answer follows from the journal."""
 
-    def __init__(self, journal: Journal, team: TeamSpec, *, runs: Runs, arbiter: Arbiter, pools: Gateways) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        team: TeamSpec,
+        *,
+        runs: Runs,
+        arbiter: Arbiter,
+        disputes: Disputes,
+        pools: Gateways,
+    ) -> None:
         self._journal = journal
         self._team = team
         self._runs = runs
         self._arbiter = arbiter
+        self._reader = Reader(arbiter)
+        self._disputes = disputes
         self._pools = pools
 
     async def claim(self, agent: str, claim: ClaimStep) -> StepLeased | ClaimRefused | None:
@@ -225,25 +242,52 @@ class Holders:
                 await self._runs.store(run, open_review(run.state, shown, datetime.now(UTC)))
             return answer(known, request)
 
-    def read(self, agent: str, request: ReadState) -> StateRead | Refused | Superseded:
-        """The state at this point in time."""
-        if self._holding(agent, request.run_id, step=request.step, epoch=request.epoch) is None:
+    async def read(self, agent: str, request: ReadState) -> StateRead | Parked | Refused | Superseded:
+        """The state at this point in time; whoever looks at what is disputed is parked until that is over."""
+        run = self._holding(agent, request.run_id, step=request.step, epoch=request.epoch)
+        if run is None:
             return _NOT_HELD
         try:
-            return self._arbiter.read(request)
-        except RemitError as error:
+            places = self._reader.places(request, run.state.started.workflow)
+            if waits := self._disputes_before(run, request, places):
+                return await self._park(run, agent, request, waits=waits)
+            return await self._reader.read(request, places)
+        except RefusedError as error:
             return Refused(error=error.fault())
 
-    async def propose(
-        self, agent: str, proposal: ProposeState
-    ) -> StateCommitted | StateRejected | Refused | Superseded:
-        """The proposal is committed, merged, rejected or refused."""
-        if self._holding(agent, proposal.run_id, step=proposal.step, epoch=proposal.epoch) is None:
+    def _disputes_before(self, run: OpenRun, request: ReadState, places: list[Place]) -> tuple[str, ...]:
+        """What the arbitrating step itself decides does not hold it up."""
+        own = run.state.steps[request.step].work.conflict
+        return tuple(sorted(self._reader.disputes(request, places) - {own}))
+
+    async def _park(
+        self, run: OpenRun, agent: str, request: ReadState, *, waits: tuple[str, ...]
+    ) -> Parked | Superseded:
+        async with run.lock:
+            while True:
+                if self._holding(agent, request.run_id, step=request.step, epoch=request.epoch) is None:
+                    return _NOT_HELD if request.step not in run.state.waiting else Parked(review_id=waits[0])
+                entry = StepParked(run_id=request.run_id, step=request.step, epoch=request.epoch, disputes=waits)
+                name = subject.decision(request.run_id, run.state.number + 1, "parked")
+                if await self._runs.store(run, Append(name, entry)):
+                    await self._runs.advance(run)  # they may be over by now
+                    return Parked(review_id=waits[0])
+
+    async def propose(self, agent: str, proposal: ProposeState) -> StateDecided | Refused | Superseded:
+        """The proposal is committed, merged, rejected or refused; or it is contested, and waits."""
+        run = self._holding(agent, proposal.run_id, step=proposal.step, epoch=proposal.epoch)
+        if run is None:
             return _NOT_HELD
+        dispute = intent_key(proposal.run_id, proposal.step, proposal.position)
+        if (waiting := self._disputes.waiting(dispute)) is not None:
+            return waiting
         try:
-            return await self._arbiter.propose(proposal, agent=agent)
-        except RemitError as error:
+            answer = await self._arbiter.propose(proposal, agent=agent, workflow=run.state.started.workflow)
+        except RefusedError as error:
             return Refused(error=error.fault())
+        if isinstance(answer, Fault):
+            return Refused(error=answer)
+        return await self._disputes.begin(run, answer) if isinstance(answer, Contested) else answer
 
 
 _NOT_HELD = Superseded(reason="the step is not held by this agent")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from remit.contracts.message import Message
     from remit.contracts.plan import Condition, Node, PlanSpec
     from remit.contracts.team import RoleSpec
-    from remit.supervisor.run import RunState
+    from remit.supervisor.run_state import RunState
 
 
 def check(workflow: str, plan: PlanSpec, roles: Mapping[str, RoleSpec]) -> None:

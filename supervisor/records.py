@@ -9,18 +9,22 @@ import structlog
 
 from remit.bus import subject
 from remit.contracts.errors import MalformedMessageError
-from remit.contracts.ids import base_position
+from remit.contracts.ids import GENERATION, base_position
 from remit.contracts.lease import Lease, Resolution
 from remit.contracts.message import decode, digest_of
+from remit.contracts.proposal import StateRead
 from remit.contracts.step import Recorded
 from remit.contracts.tool import ToolCalled, ToolReturned
 from remit.supervisor.decide import may_retry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from remit.bus.journal import Entry, Journal
     from remit.bus.subject import RunSubject
+    from remit.contracts.proposal import StateVersion
     from remit.contracts.team import TeamSpec
-    from remit.supervisor.run import RunState, StepState
+    from remit.supervisor.run_state import RunState, StepState
 
 log = structlog.get_logger(__name__)
 
@@ -96,6 +100,16 @@ class StepRecords:
         again = set(self._tried_again())
         return tuple(item for position, item in self._recorded.items() if position not in again)
 
+    def reads(self, generation: int) -> Iterator[StateVersion]:
+        """Give what the step read of the shared state since its result was last found outdated."""
+        for record in self._recorded.values():
+            if record.kind == "read" and _generation(record.position) == generation:
+                yield from decode(StateRead, record.value).items
+
+    def changed_the_world(self) -> bool:
+        """Say whether the step called a tool that is more than a look."""
+        return any(called.effect != "pure" for called in self._called.values())
+
     def retries(self) -> tuple[Resolution, ...]:
         """Give the calls that are to be made again, for the gateway."""
         return tuple(
@@ -116,6 +130,10 @@ class StepRecords:
         ]
 
 
+def _generation(position: str) -> int:
+    return int(position.split("-", maxsplit=1)[0]) // GENERATION
+
+
 def _follows(other: str, position: str) -> bool:
     """Say whether an operation began after another one in the same branch, or in a branch that began after it."""
     branch, _, number = position.rpartition("-")
@@ -127,7 +145,11 @@ def _follows(other: str, position: str) -> bool:
 
 def answered_asks(team: TeamSpec, run: RunState, step: str) -> tuple[Recorded, ...]:
     """Give the asks of a step whose answer is known."""
-    children = [item for item in run.steps.values() if item.work.parent is not None and item.work.parent.step == step]
+    children = [
+        item
+        for item in run.steps.values()
+        if item.work.parent is not None and item.work.parent.step == step and not item.work.conflict
+    ]
     return tuple(_answered(child) for child in children if is_answered(team, child))
 
 

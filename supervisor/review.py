@@ -16,7 +16,7 @@ from remit.supervisor.dispatch import Append
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from remit.supervisor.run import ReviewState, RunState
+    from remit.supervisor.run_state import ReviewState, RunState
 
 _TITLE_VALUE: Final = 60
 

@@ -7,123 +7,40 @@ So on replay it is taken back by the decision behind it: what the supervisor jou
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 
 from remit.contracts.errors import MalformedMessageError
-from remit.contracts.ids import node_of, role_of, shard_step
+from remit.contracts.ids import intent_key, node_of, role_of
 from remit.contracts.lease import Approval, Lease, Resolution
 from remit.contracts.message import NULL, decode
 from remit.contracts.plan import TASK, PlanAccepted
 from remit.contracts.review import ReviewDecided, ReviewOpened
-from remit.contracts.step import RunStep, StepCompleted, StepFailed, StepTimedOut
+from remit.contracts.step import RunStep, StepCompleted, StepFailed, StepOutdated, StepParked, StepTimedOut
 from remit.contracts.task import RunFinished, RunStarted
+from remit.supervisor.run_state import NodeState, ReviewState, RunState, StepState
 
 if TYPE_CHECKING:
+    from collections import deque
     from datetime import datetime
 
     from remit.contracts.errors import Fault
     from remit.contracts.plan import Node, PlanSpec
     from remit.contracts.tool import ToolInDoubt
 
-StepStatus = Literal["dispatched", "leased", "parked", "decided", "completed", "failed"]
-
-LaneEntry = RunStarted | PlanAccepted | RunStep | ReviewOpened | ReviewDecided | StepTimedOut | RunFinished
+LaneEntry = (
+    RunStarted
+    | PlanAccepted
+    | RunStep
+    | ReviewOpened
+    | ReviewDecided
+    | StepTimedOut
+    | StepParked
+    | StepOutdated
+    | RunFinished
+)
 StepEntry = StepCompleted | StepFailed
-
-
-@dataclass(slots=True)
-class StepState:
-    """One step: where it stands, who holds it, what came of it."""
-
-    work: RunStep
-    since: datetime
-    """When it was dispatched."""
-    status: StepStatus = "dispatched"
-    lease: Lease | None = None
-    lease_seq: int = 0
-    reply: msgspec.Raw = field(default_factory=lambda: NULL)
-    completed_by: str = ""
-    """Subject of the entry that completed it."""
-    settled_by: str = ""
-    """The agent that completed or failed it."""
-    error: Fault | None = None
-    retryable: bool = False
-    failed_at: datetime | None = None
-    approvals: tuple[Approval, ...] = ()
-    resolutions: tuple[Resolution, ...] = ()
-
-    @property
-    def is_held(self) -> bool:
-        """Whether an agent may still complete it."""
-        return self.status in {"dispatched", "leased"}
-
-
-@dataclass(slots=True)
-class NodeState:
-    """One plan node: undecided, running with a width, done, or skipped."""
-
-    spec: Node
-    decided: bool = False
-    width: int = 0
-    fanned: bool = False
-    skipped: str = ""
-    undispatched: deque[int] = field(default_factory=deque)
-    open: int = 0
-    items: list[msgspec.Raw] = field(default_factory=list)
-    """The messages of a fanned-out node, decoded once."""
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more will happen here."""
-        return self.decided and (bool(self.skipped) or self.open == 0)
-
-    def step(self, index: int) -> str:
-        """Name of one of its steps."""
-        return shard_step(self.spec.name, index) if self.fanned else self.spec.name
-
-    def steps(self) -> list[str]:
-        """Names of its steps, in order; none if it is skipped."""
-        return [self.step(index) for index in range(self.width)]
-
-
-@dataclass(slots=True)
-class ReviewState:
-    """A review and its decision, if there is one."""
-
-    opened: ReviewOpened
-    decided: ReviewDecided | None = None
-
-
-@dataclass(slots=True)
-class RunState:
-    """A run: folded from its entries, never changed otherwise."""
-
-    run_id: str
-    started: RunStarted
-    nodes: dict[str, NodeState]
-    window: int
-    first_seq: int = 0
-    lane_seq: int = 0
-    number: int = 0
-    plan_version: int = 0
-    steps: dict[str, StepState] = field(default_factory=dict)
-    reviews: dict[str, ReviewState] = field(default_factory=dict)
-    dispatched: int = 0
-    in_flight: int = 0
-    failed: deque[str] = field(default_factory=deque)
-    """Steps whose failure is not answered yet: by a retry, by the asker, or by the end of the run."""
-    reopened: deque[str] = field(default_factory=deque)
-    """Steps whose review is decided and that must be dispatched again."""
-    undecided: int = 0
-    finished: RunFinished | None = None
-
-    def input(self) -> msgspec.Raw:
-        """The task's input."""
-        return self.started.input
 
 
 def new_run(started: RunStarted, plan: PlanSpec) -> RunState:
@@ -145,14 +62,26 @@ def evolve(run: RunState, seq: int, entry: LaneEntry, *, at: datetime) -> None:
             _on_planned(run, entry)
         case RunStep():
             _on_dispatched(run, entry, at)
+        case RunFinished():
+            run.finished = entry
+        case _:
+            _on_held_up(run, entry, at)
+
+
+def _on_held_up(
+    run: RunState, entry: StepTimedOut | StepParked | StepOutdated | ReviewOpened | ReviewDecided, at: datetime
+) -> None:
+    match entry:
         case StepTimedOut():
             _on_timed_out(run, entry, at)
+        case StepParked():
+            _on_parked(run, entry)
+        case StepOutdated():
+            _on_outdated(run, entry, at)
         case ReviewOpened():
             _on_opened(run, entry)
         case ReviewDecided():
             _on_decided(run, entry)
-        case RunFinished():
-            run.finished = entry
         case _:
             assert_never(entry)
 
@@ -189,6 +118,8 @@ def _on_dispatched(run: RunState, work: RunStep, at: datetime) -> None:
         _decide_alone(run, work.step)
     if known is None:
         run.steps[work.step] = StepState(work, at)
+        if work.conflict:
+            run.conflict_steps.setdefault(work.conflict, []).append(work.step)
         if work.parent is None:
             _forget_undispatched(run.nodes[node_of(work.step)], work.step)
     else:
@@ -204,6 +135,7 @@ def _on_dispatched(run: RunState, work: RunStep, at: datetime) -> None:
         )
         _discard(run.failed, work.step)
         _discard(run.reopened, work.step)
+        run.waiting.pop(work.step, None)
     if known is None or not known.is_held:
         run.in_flight += 1
     run.dispatched += 1
@@ -295,7 +227,31 @@ def _on_timed_out(run: RunState, entry: StepTimedOut, at: datetime) -> None:
         return
     if step.status in {"completed", "failed"}:
         _take_back(run, step)
-    _on_failure(run, entry.step, entry.error, retryable=True, at=at)
+    _on_failure(run, entry.step, entry.error, retryable=entry.retryable, at=at)
+
+
+def _on_outdated(run: RunState, entry: StepOutdated, at: datetime) -> None:
+    step = run.steps[entry.step]
+    if step.work.epoch != entry.epoch or step.status != "completed":
+        return
+    if entry.error is None:
+        step.warned = True
+        return
+    _take_back(run, step)
+    _on_failure(run, entry.step, entry.error, retryable=entry.retryable, at=at)
+    step.outdated = entry.reads
+
+
+def _on_parked(run: RunState, entry: StepParked) -> None:
+    step = run.steps[entry.step]
+    if step.work.epoch != entry.epoch:
+        return
+    if step.status in {"completed", "failed"}:
+        _take_back(run, step)
+    if step.is_held:
+        step.status = "parked"
+        run.in_flight -= 1
+        run.waiting[entry.step] = entry.disputes
 
 
 def _on_failure(run: RunState, name: str, error: Fault, *, retryable: bool, at: datetime) -> None:
@@ -307,6 +263,9 @@ def _on_failure(run: RunState, name: str, error: Fault, *, retryable: bool, at: 
 
 def _on_opened(run: RunState, entry: ReviewOpened) -> None:
     run.reviews[entry.review_id] = ReviewState(entry)
+    if entry.kind == "conflict":
+        dispute = intent_key(entry.run_id, entry.step, entry.position)
+        run.conflict_reviews.setdefault(dispute, []).append(entry.review_id)
     step = run.steps[entry.step]
     if step.work.epoch != entry.epoch:
         return
@@ -321,6 +280,8 @@ def _on_decided(run: RunState, entry: ReviewDecided) -> None:
     review = run.reviews[entry.review_id]
     review.decided = entry
     opened = review.opened
+    if opened.kind == "conflict":
+        return  # nobody waits for it but the arbiter, and who reads what is disputed
     step = run.steps[opened.step]
     if opened.kind == "action" and entry.decision == "approved":
         step.approvals += (
@@ -335,7 +296,10 @@ def _on_decided(run: RunState, entry: ReviewDecided) -> None:
 
 
 def _is_waiting(run: RunState, step: str) -> bool:
-    return any(item.opened.step == step and item.decided is None for item in run.reviews.values())
+    return any(
+        item.opened.step == step and item.decided is None and item.opened.kind != "conflict"
+        for item in run.reviews.values()
+    )
 
 
 def review_at(run: RunState, step: str, position: str, *, is_doubt: bool) -> ReviewState | None:
@@ -343,7 +307,8 @@ def review_at(run: RunState, step: str, position: str, *, is_doubt: bool) -> Rev
     found = [
         item
         for item in run.reviews.values()
-        if (item.opened.step, item.opened.position) == (step, position) and (item.opened.kind == "in_doubt") == is_doubt
+        if (item.opened.step, item.opened.position) == (step, position)
+        and item.opened.kind in (("in_doubt",) if is_doubt else ("action", "question"))
     ]
     return found[-1] if found else None
 
@@ -367,6 +332,15 @@ def items_of(run: RunState, node: Node) -> list[msgspec.Raw]:
         return decode(list[msgspec.Raw], reply.get(node.each, b"[]"))
     except MalformedMessageError:
         return []
+
+
+def is_settled_with(run: RunState, step: StepState) -> bool:
+    """Say whether the run went on from a completed step: a node behind it is decided, or the run is over."""
+    if run.finished is not None or step.work.parent is not None:
+        return True
+    name = node_of(step.work.step)
+    behind = [node for node in run.nodes.values() if name in node.spec.after]
+    return any(node.decided for node in behind)
 
 
 def is_ready(run: RunState, node: NodeState) -> bool:

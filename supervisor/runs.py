@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -23,11 +23,12 @@ from remit.contracts.message import encode
 from remit.contracts.step import AskAnswered
 from remit.supervisor import admission, decide
 from remit.supervisor.fold import Fold, settle, started_by
+from remit.supervisor.freshness import FreshnessCheck
 from remit.supervisor.records import is_answered
-from remit.supervisor.run import evolve, new_run, on_leased
+from remit.supervisor.run import evolve, is_settled_with, new_run, on_leased
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     import msgspec
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from remit.supervisor.arbiter import Arbiter
     from remit.supervisor.dispatch import Append
     from remit.supervisor.fold import Stranger
-    from remit.supervisor.run import RunState, StepState
+    from remit.supervisor.run_state import RunState, StepState
 
 log = structlog.get_logger(__name__)
 
@@ -48,10 +49,24 @@ SUPERVISOR = "supervisor"
 RELOAD_PAUSE_S, REFUSED_PAUSE_S = 0.2, 1.0
 
 
+class DisputeBook(Protocol):
+    """What the runs need to know of conflicts that wait."""
+
+    @property
+    def open(self) -> Collection[str]:
+        """Names of the disputes that nobody has decided."""
+
+    def look(self, run: OpenRun) -> None:
+        """Go on with the disputes of a run about which something was said."""
+
+    def drop(self, run: str) -> None:
+        """A run is over: what it disputed stays as it was."""
+
+
 class OpenRun:
     """A run's state, the lock that orders its changes, and who waits for its children."""
 
-    __slots__ = ("askers", "lock", "state", "waking")
+    __slots__ = ("askers", "lock", "looked_at", "state", "waking")
 
     def __init__(self, state: RunState) -> None:
         self.state = state
@@ -60,6 +75,8 @@ class OpenRun:
         """Reply subject of whoever asked for a child step."""
         self.waking: set[tuple[str, int]] = set()
         """Failed steps, with their epoch, whose retry has its timer."""
+        self.looked_at: set[tuple[str, int]] = set()
+        """Completed steps, with their epoch, whose reads were held against the state that stands."""
 
 
 class Runs:
@@ -73,12 +90,15 @@ class Runs:
         *,
         answer: Callable[[str, msgspec.Struct], None],
         wake: Callable[[str, float], None],
+        disputes: Callable[[], DisputeBook],
     ) -> None:
         self._journal = journal
         self._team = team
         self._arbiter = arbiter
         self._answer = answer
         self._wake = wake
+        self._disputes = disputes
+        self._freshness = FreshnessCheck(journal, arbiter)
         self._open: dict[str, OpenRun] = {}
         self._admitting: dict[str, asyncio.Event] = {}
 
@@ -216,18 +236,44 @@ class Runs:
     async def advance(self, run: OpenRun) -> None:
         """Append what the run needs until it waits for others; the caller holds the run's lock."""
         self._answer_askers(run)
+        await self._hold_against_state(run)
         while (append := self._next(run.state)) is not None:
             await self.store_or_end(run, append)
+        self._disputes().look(run)
         if run.state.finished is not None:
             self._close(run, run.state.finished)
         else:
             self._wake_for_retries(run)
 
+    async def _hold_against_state(self, run: OpenRun) -> None:
+        """A result is accepted only if what it stands on still stands, where its edge asks for that."""
+        for node in run.state.nodes.values():
+            if node.spec.fresh != "ignore":
+                for name in node.steps():
+                    await self._hold_step_against_state(run, name)
+
+    async def _hold_step_against_state(self, run: OpenRun, name: str) -> None:
+        while (step := run.state.steps.get(name)) is not None and step.status == "completed":
+            if (name, step.work.epoch) in run.looked_at or is_settled_with(run.state, step):
+                return
+            append = await self._outdated(run, name)
+            if append is None or await self.store(run, append):
+                run.looked_at.add((name, step.work.epoch))
+
+    async def _outdated(self, run: OpenRun, name: str) -> Append | None:
+        """Give what the freshness check says; waits until the bus can be read."""
+        while True:
+            try:
+                return await self._freshness.outdated(run.state, name)
+            except BusUnavailableError as error:
+                log.warning("run.read_failed", run_id=run.state.run_id, error=str(error))
+                await asyncio.sleep(RELOAD_PAUSE_S)
+
     def _next(self, state: RunState) -> Append | None:
         if state.finished is not None:
             return None
-        versions = self._arbiter.versions(state.run_id) if not state.undecided else {}
-        return decide.advance(self._team, state, versions, now=datetime.now(UTC))
+        versions = self._arbiter.numbers(state.run_id) if not state.undecided else {}
+        return decide.advance(self._team, state, versions, now=datetime.now(UTC), disputes=self._disputes().open)
 
     def _wake_for_retries(self, run: OpenRun) -> None:
         state = run.state
@@ -242,6 +288,7 @@ class Runs:
     def _close(self, run: OpenRun, finished: RunFinished) -> None:
         if self._open.pop(run.state.run_id, None) is None:
             return
+        self._disputes().drop(run.state.run_id)
         self._arbiter.forget(run.state.run_id)
         log.info(
             "run.finished",

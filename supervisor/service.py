@@ -15,7 +15,6 @@ from remit.bus.backlog import backlog
 from remit.bus.consumer import PullLoop, settle_with
 from remit.bus.dead_letter import DeadLetters, Pointer, undeliverable_of
 from remit.bus.journal import Journal
-from remit.bus.state_cache import StateCache
 from remit.contracts.control import Heartbeat
 from remit.contracts.envelope import envelope_of
 from remit.contracts.errors import BusUnavailableError, MalformedMessageError, RefusedError, RemitError, RetryableError
@@ -25,11 +24,13 @@ from remit.contracts.proposal import ProposeState, ReadState
 from remit.contracts.review import RequestReview
 from remit.contracts.step import AskRole, ClaimStep, Refused
 from remit.contracts.tool import ToolInDoubt
-from remit.supervisor import arbiter as arbiters
-from remit.supervisor import decide, dispatch, fold
+from remit.supervisor import decide, dispatch, fold, versions
 from remit.supervisor.arbiter import Arbiter
+from remit.supervisor.cache_writer import CacheWriter
 from remit.supervisor.control import Control, PoolReport
+from remit.supervisor.dispute import Disputes
 from remit.supervisor.holders import Holders
+from remit.supervisor.overwrite import Overwrites
 from remit.supervisor.review import open_review
 from remit.supervisor.run import doubt_is_known
 from remit.supervisor.runs import Runs
@@ -43,9 +44,8 @@ if TYPE_CHECKING:
     from remit.bus.connection import Bus, Subscription
     from remit.bus.delivery import Delivery
     from remit.bus.wire import Incoming
-    from remit.contracts.proposal import StateCommitted
     from remit.contracts.team import TeamSpec
-    from remit.supervisor.run import StepState
+    from remit.supervisor.run_state import StepState
     from remit.supervisor.runs import OpenRun
 
 log = structlog.get_logger(__name__)
@@ -94,9 +94,17 @@ class Supervisor:
         self._control: Control
         self._holders: Holders
         self._journal = Journal(journal_bus)
-        self._cache = StateCache(journal_bus)
-        self.arbiter = Arbiter(self._journal, team.state, on_commit=self._on_commit)
-        self.runs = Runs(self._journal, team, self.arbiter, answer=self._answer, wake=self._wake)
+        self._cache = CacheWriter(journal_bus)
+        self.arbiter = Arbiter(journal_bus, self._journal, team.state, on_commit=self._cache.note)
+        self.runs = Runs(
+            self._journal,
+            team,
+            self.arbiter,
+            answer=self._answer,
+            wake=self._wake,
+            disputes=lambda: self.disputes,
+        )
+        self.disputes = Disputes(team, arbiter=self.arbiter, runs=self.runs, spawn=self._spawn)
         self._undeliverable = UndeliverableWork(self._journal, DeadLetters(journal_bus), self.runs)
 
     @property
@@ -108,10 +116,11 @@ class Supervisor:
         """Fold the journal: every open run stands where its journal ends."""
         started = asyncio.get_running_loop().time()
         runs = fold.Fold(self._team)
-        await self._journal.fold((arbiters.FILTER,), 1, self.arbiter.apply)
+        await self._journal.fold(versions.FILTERS, 1, self.arbiter.apply)
         await self._journal.fold(fold.FILTERS, 1, runs.apply)
         for state in runs.runs.values():
             self.runs.adopt(state)
+            self.disputes.adopt(state)
         for name in runs.finished:
             self.arbiter.forget(name)
         for stranger in runs.strangers.values():
@@ -126,11 +135,19 @@ class Supervisor:
     async def serve(self, pools: Pools) -> None:
         """Answer tasks, agents and operators, and go on with every open run."""
         self._pools = pools
-        self._holders = Holders(self._journal, self._team, runs=self.runs, arbiter=self.arbiter, pools=pools)
-        self._control = Control(
+        self._holders = Holders(
+            self._journal,
             self._team,
             runs=self.runs,
             arbiter=self.arbiter,
+            disputes=self.disputes,
+            pools=pools,
+        )
+        self._control = Control(
+            self._team,
+            runs=self.runs,
+            overwrites=Overwrites(self.arbiter),
+            disputes=self.disputes,
             pools=pools,
             dead=DeadLetters(self._bus),
             redelivered=self._redelivered,
@@ -144,6 +161,7 @@ class Supervisor:
         for run in self.runs:
             self._spawn(self._advance(run))
         self._spawn(self._sweep())
+        self._spawn(self._cache.run())
         self._spawn(self._probe())
 
     async def _listen(self) -> None:
@@ -254,7 +272,7 @@ class Supervisor:
 
     async def _on_read(self, message: Incoming) -> None:
         agent = subject.last_token(message.subject)
-        self._reply(message, self._holders.read(agent, decode(ReadState, message.data)))
+        self._reply(message, await self._holders.read(agent, decode(ReadState, message.data)))
 
     async def _on_propose(self, message: Incoming) -> None:
         agent = subject.last_token(message.subject)
@@ -344,15 +362,6 @@ class Supervisor:
             await self.runs.advance(run)
 
     # --- housekeeping ----------------------------------------------------------------------------
-
-    def _on_commit(self, version: StateCommitted) -> None:
-        self._spawn(self._show(version))
-
-    async def _show(self, version: StateCommitted) -> None:
-        try:
-            await self._cache.put(version.scope, version.key, version=version.version, value=version.value)
-        except RemitError as error:  # a cache: the journal has it, and `rebuild` brings it back
-            log.warning("state.not_cached", key=version.key, error=str(error))
 
     async def _redelivered(self, role: str) -> int:
         return (await backlog(self._bus, role)).num_redelivered

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from remit.contracts import policy
 from remit.contracts.charter import (
     Charter,
     CompletionCheck,
@@ -14,13 +15,17 @@ from remit.contracts.charter import (
     Rollback,
     RunLimits,
 )
+from remit.contracts.document import MOST_BYTES, StateContract
 from remit.contracts.message import Message
 from remit.contracts.plan import Condition, Node, PlanSpec
-from remit.contracts.proposal import StateField
+from remit.contracts.proposal import StateConflict, StateRef, StateRuling
 from remit.contracts.team import RoleSpec, TeamSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+JUDGED_WITHIN_S = 1.0
 
 
 class Line(Message, frozen=True, kw_only=True, tag="shop.line.v1"):
@@ -37,6 +42,7 @@ class Sheet(Message, frozen=True, kw_only=True, tag="shop.sheet.v1"):
     lines: tuple[Line, ...] = ()
     urgent: bool = False
     total: int = 0
+    seen: StateRef | None = None
 
 
 class Packed(Message, frozen=True, kw_only=True, tag="shop.packed.v1"):
@@ -60,6 +66,21 @@ class Receipt(Message, frozen=True, kw_only=True, tag="shop.receipt.v1"):
     number: int
 
 
+class Note(Message, frozen=True, kw_only=True, tag="shop.note.v1"):
+    """A document with a field under every kind of policy."""
+
+    text: str = ""
+    risk: Annotated[int, policy.maximum()] = 0
+    tags: Annotated[tuple[str, ...], policy.union()] = ()
+    seen: Annotated[int, policy.counter()] = 0
+    word: Annotated[str, policy.owner("auditor")] = ""
+    verdict: Annotated[str, policy.arbitrate("judge", within_s=JUDGED_WITHIN_S, otherwise=policy.escalate())] = ""
+    ruling: Annotated[str, policy.arbitrate("judge", within_s=JUDGED_WITHIN_S)] = ""
+    price: Annotated[int, policy.escalate()] = 0
+    secret: Annotated[str, policy.writers("auditor")] = ""
+    broken: Annotated[int, policy.custom("broken", lambda *_sides: 1 // 0)] = 0
+
+
 ROLES = {
     role.name: role
     for role in (
@@ -67,6 +88,7 @@ ROLES = {
         RoleSpec(name="packer", takes=Line, gives=Packed),
         RoleSpec(name="auditor", takes=Sheet, gives=Check),
         RoleSpec(name="shipper", takes=Shipment, gives=Receipt),
+        RoleSpec(name="judge", takes=StateConflict, gives=StateRuling),
     )
 }
 SHEET = Node(name="sheet", role="clerk")
@@ -78,13 +100,27 @@ SHIP = Node(name="ship", role="shipper", after=("sheet", "pack", "check"))
 WORKFLOWS = {
     "order": PlanSpec(nodes=(Node(name="order", role="clerk"),)),
     "chain": PlanSpec(nodes=(SHEET, Node(name="check", role="auditor", after=("sheet",)))),
+    "fresh": PlanSpec(
+        nodes=(SHEET, Node(name="check", role="auditor", after=("sheet",), fresh="require_fresh")), window=3
+    ),
+    "warned": PlanSpec(nodes=(SHEET, Node(name="check", role="auditor", after=("sheet",), fresh="warn")), window=3),
     "fan": PlanSpec(nodes=(SHEET, PACK, Node(name="ship", role="shipper", after=("sheet", "pack"))), window=3),
     "gate": PlanSpec(nodes=(SHEET, PACK, CHECK, SHIP)),
 }
-STATE = (
-    StateField(prefix="seen.", rule="union", by="id"),
-    StateField(prefix="top.", rule="max"),
-    StateField(prefix="once.", rule="write_once"),
+STATE: tuple[StateContract[object], ...] = (
+    StateContract(template="seen.{what}", kind=tuple[object, ...], policy=policy.union(by="id")),
+    StateContract(template="top.{what}", kind=int, policy=policy.maximum()),
+    StateContract(template="once.{what}", kind=str, policy=policy.write_once()),
+    StateContract(template="note", kind=object),
+    StateContract(template="b.{what}", kind=int),
+    StateContract(template="a", kind=int),
+    StateContract(template="shared.{what}", kind=str, scope="team"),
+    StateContract(template="board", kind=Note, scope="team"),
+    StateContract(template="boards.{name}", kind=Note, scope="team"),
+    StateContract(template="of.{what}", kind=int, scope="workflow"),
+    StateContract(template="doc.{what}", kind=Note),
+    StateContract(template="large", kind=str, limit_bytes=MOST_BYTES),
+    StateContract(template="audited", kind=int, writers=("auditor",)),
 )
 DONE = CompletionCheck(name="every step is done", check="steps_completed")
 

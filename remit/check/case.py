@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remit import charter_file
+from remit.contracts.part import arbiters_in
 from remit.contracts.plan import Node, PlanSpec
 from remit.team import Plan
 
@@ -68,9 +69,19 @@ class Case:
         path = self._team_path
         return f"{shown(path)}:{self._team_words.get(name, 1)}" if path else f"workflows.{name}"
 
+    def state(self, template: str) -> str:
+        """Give `team.py:12` for a state contract."""
+        path = self._team_path
+        return f"{shown(path)}:{self._team_words.get(template, 1)}" if path else f"state {template}"
+
     def sent_to(self, role: str) -> bool:
-        """Say whether any workflow, or any role that may ask, sends something to a role."""
-        return any(role in self.roles_of(name) for name in self.plans)
+        """Say whether any workflow, any role that may ask, or any conflict of state sends something to a role."""
+        return role in self._arbiters or any(role in self.roles_of(name) for name in self.plans)
+
+    @cached_property
+    def _arbiters(self) -> frozenset[str]:
+        """The roles that state policies ask."""
+        return frozenset(role for contract in self.team.state for role in arbiters_in(contract.node))
 
     def roles_of(self, workflow: str) -> frozenset[str]:
         """Give the roles that a run of a workflow may reach: its nodes, and whom they may ask."""
@@ -98,14 +109,14 @@ class Case:
 
     @cached_property
     def _team_words(self) -> Mapping[str, int]:
-        """Lines of the strings that a call of `Team(…)` holds: the names of workflows are among them."""
+        """Lines of the strings in calls of `Team(…)` and `state(…)`: names of workflows, templates of keys."""
         path = self._team_path
         return dict(_words(path)) if path is not None else {}
 
 
 def _words(path: Path) -> Iterator[tuple[str, int]]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Team":
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"Team", "state"}:
             for part in ast.walk(node):
                 if isinstance(part, ast.Constant) and isinstance(part.value, str):
                     yield part.value, part.lineno

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from remit.cli import say
+from remit import words
+from remit.cards import cards
+from remit.cli import ledger, say
 from remit.contracts.errors import sentence
 from remit.words import brief, hash_of, moment, plain, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from remit.contracts.proposal import StateCommitted
+    from remit.cards import Card
+    from remit.contracts.proposal import DisputedField, ProposalRecord, StateCommitted
+    from remit.disputes import Dispute
     from remit.history import Call, History, Read, Review, Step
 
 _MOST = 40
@@ -27,6 +31,9 @@ def text(history: History) -> str:
         ("Tools that were called", [_call(item) for item in history.calls.values()]),
         ("Decided by people", [_review(item) for item in history.reviews.values()]),
         ("State that was written", [_version(item) for item in history.versions]),
+        ("Proposals that changed nothing", [line for item in history.records for line in _record(item)]),
+        ("Conflicts that were decided", [_card(item) for item in cards(history.versions)]),
+        ("Conflicts that wait", [_waiting(*item) for item in _open(history)]),
     ):
         lines += _section(title, items)
     return "\n".join([*lines, *_end(history)])
@@ -44,6 +51,9 @@ def whole(history: History) -> dict[str, object]:
         "calls": [say.data(item) for item in history.calls.values()],
         "reviews": [say.data(item) for item in history.reviews.values()],
         "state": [say.data(item) for item in history.versions],
+        "lost": [say.data(item) for item in history.records],
+        "conflicts": [ledger.card(item) for item in cards(history.versions)]
+        + [ledger.open_card(*item) for item in _open(history)],
         "finished": say.data(history.finished) if history.finished is not None else None,
     }
 
@@ -81,7 +91,8 @@ def _section(title: str, items: list[str]) -> Iterator[str]:
 
 def _read(item: Read) -> str:
     identity = brief(item.identity) if item.identity.startswith("sha256:") else item.identity
-    return f"{item.step}: {plain(item.what, 80)}  {identity}"
+    content = f", {brief(item.hash)}" if item.hash else ""
+    return f"{item.step}: {plain(item.what, 80)}  {identity}{content}"
 
 
 def _step(item: Step) -> str:
@@ -89,7 +100,9 @@ def _step(item: Step) -> str:
         f" by {item.ended_by} after {item.duration_ms} ms" if item.ended_by else f", {item.agent}" if item.agent else ""
     )
     again = f", dispatched {item.dispatches} times" if item.dispatches > 1 else ""
-    return f"{item.work.step}: role {item.work.role}, {item.status}{by}{again} ({item.work.rule})"
+    waits = f" on dispute {', '.join(item.waits_for)}" if item.waits_for else ""
+    stale = "".join(f"; {words.outdated(each)}" for each in item.outdated)
+    return f"{item.work.step}: role {item.work.role}, {item.status}{waits}{by}{again} ({item.work.rule}){stale}"
 
 
 def _call(item: Call) -> str:
@@ -117,7 +130,31 @@ def _review(item: Review) -> str:
 
 
 def _version(item: StateCommitted) -> str:
-    return f"{item.key} version {item.version}, rule {item.rule}, by {item.agent} at {item.step}: {hash_of(item.value)}"
+    content = brief(item.hash) if item.hash else hash_of(item.value)
+    key = words.named(item.key, item.scope)
+    return f"{key} version {item.version}, rule {item.rule}, by {item.agent} at {item.step}: {content}"
+
+
+def _record(item: ProposalRecord) -> Iterator[str]:
+    asked = item.proposal
+    yield f"{', '.join(each.key for each in asked.changes)} by {item.agent} at {asked.step}: {words.verdict(item)}"
+    if item.rejected is not None:
+        yield from (f"  {words.decision(each, is_decided=False)}" for each in item.rejected.conflicts)
+
+
+def _card(item: Card) -> str:
+    return f"{words.named(item.key, item.scope)} version {item.version}, {words.decision(item.decision)}"
+
+
+def _open(history: History) -> list[tuple[Dispute, DisputedField]]:
+    return [(item, field) for item in history.open_disputes for field in item.conflict.fields]
+
+
+def _waiting(dispute: Dispute, field: DisputedField) -> str:
+    sides = ", ".join(words.side(each) for each in field.sides)
+    tried = f"; tried {', '.join(field.rungs)}" if field.rungs else ""
+    where = f"{words.named(field.key, field.scope)} {field.path or '(all)'}"
+    return f"{where}: base {words.short(field.base)}; {sides}{tried}; waits for {dispute.waits_for}"
 
 
 def _end(history: History) -> Iterable[str]:

@@ -47,8 +47,8 @@ def command(path: Path, *, yes: bool, out: Path | None, output: Output) -> int:
             yield shown.tell
 
     def decide(opened: ReviewOpened, history: History, place: Place) -> DecideReview | None:
-        if yes and opened.kind != "in_doubt":  # what nobody knows, no option decides
-            return wish(opened, "approved", _BY_YES)
+        if yes and (agreed := by_yes(opened)) is not None:
+            return agreed
         if output == "table" and sys.stdin.isatty() and sys.stdout.isatty():
             return _asked(opened, history, place)
         return None
@@ -61,6 +61,11 @@ def command(path: Path, *, yes: bool, out: Path | None, output: Output) -> int:
         click.echo("stopped; the audit goes on with `remit audit` of the same folder", err=True)
         foreground.end_at_once()
     return outcome.say_end(history, place, output)
+
+
+def by_yes(opened: ReviewOpened) -> DecideReview | None:
+    """Give what `--yes` decides: what nobody knows, and which of two sides is right, it leaves to a person."""
+    return wish(opened, "approved", _BY_YES) if opened.kind in {"action", "question"} else None
 
 
 def wish(opened: ReviewOpened, decision: str, reason: str) -> DecideReview:

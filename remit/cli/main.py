@@ -20,7 +20,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "run": "List, show, follow and cancel runs.",
     "review": "List, show and decide what waits for a person.",
     "role": "List and scale the pools of roles.",
-    "state": "Read shared state.",
+    "state": "Read shared state, explain it, roll it back.",
     "dead": "List, show and drive dead letters again.",
     "contract": "List, show and export message contracts.",
     "context": "List and choose deployments.",

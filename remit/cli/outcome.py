@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from remit.cli import fault, say
 from remit.contracts.errors import sentence
+from remit.disputes import conflict_of
 from remit.words import plain, shown
 
 if TYPE_CHECKING:
@@ -61,17 +62,19 @@ def text_of(finished: RunFinished) -> str:
 
 
 def say_parked(history: History, context: str, output: Output) -> int:
-    """Print how to decide what a run waits for."""
-    reviews = history.open_reviews
-    ways_ = [way for item in reviews for way in ways(item, context)]
+    """Print how to decide what a run waits for: its own reviews, or disputes of other runs over what it reads."""
+    reviews, disputes = history.open_reviews, history.parked_on
+    ways_ = [way for item in reviews for way in ways(item, context)] or ["remit review list"]
     whole = {
         "run_id": history.run_id,
         "outcome": "parked",
         "reviews": [say.data(item) for item in reviews],
+        "disputes": disputes,
         "next": ways_,
     }
-    lines = [f"run {history.run_id} waits for a person:"]
+    lines = [f"run {history.run_id} waits for {'a person' if reviews else 'a dispute'}:"]
     lines += [plain(f"  {item.review_id}  {item.title}") for item in reviews]
+    lines += [f"  {name}  a dispute over state that it reads" for name in disputes]
     say.one(whole, output, text="\n".join([*lines, *(f"next: {way}" for way in ways_)]))
     return fault.WAITING
 
@@ -85,4 +88,8 @@ def ways(opened: ReviewOpened, context: str) -> Sequence[str]:
             f"remit review approve {name} --done RESULT",
             f"remit review reject {name}",
         )
-    return (f"remit review approve {name}", f'remit review reject {name} --reason "…"')
+    both = (f"remit review approve {name}", f'remit review reject {name} --reason "…"')
+    conflict = conflict_of(opened.body) if opened.kind == "conflict" else None
+    if conflict is not None and len(conflict.fields) == 1:
+        return (both[0], f"{both[0]} --value JSON", both[1])
+    return both

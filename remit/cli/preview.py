@@ -1,22 +1,26 @@
-"""What a person sees of an audit's report before it is written: the tree, the difference, and the reasons."""
+"""What a person sees before deciding: of an audit's report the tree and the difference, of a conflict its sides."""
 
 from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from remit.contracts.errors import MalformedMessageError
+from remit.contracts.ids import role_of
 from remit.contracts.message import decode
+from remit.contracts.policy import MISSING
+from remit.disputes import conflict_of
 from remit.listing import Action
-from remit.words import plain
+from remit.words import plain, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from remit.contracts.review import ReviewOpened
+    from remit.contracts.proposal import DisputedField, StateConflict
+    from remit.contracts.review import ReviewKind, ReviewOpened
     from remit.history import History
     from remit.places import Place
 
@@ -36,7 +40,9 @@ class _Publication(msgspec.Struct, frozen=True):
 
 
 def headline(opened: ReviewOpened) -> str:
-    """Say what is to be decided, with its files."""
+    """Say what is to be decided, with its files, or with its sides."""
+    if opened.kind == "conflict" and (conflict := conflict_of(opened.body)) is not None:
+        return "\n".join([plain(opened.title), *(f"  {line}" for line in sides(conflict))])
     action = _publication(opened)
     if action is None:
         return plain(opened.title)
@@ -46,6 +52,28 @@ def headline(opened: ReviewOpened) -> str:
     return f"write {len(action.tree)} files into {plain(action.out) or '.remit of the repository'}:\n{files}"
 
 
+def sides(conflict: StateConflict) -> list[str]:
+    """Say a conflict: of every field base, current and proposed value with their roles, and what a decision does."""
+    lines = [line for item in conflict.fields for line in _sides(conflict, item)]
+    own = ["approve --value JSON: this value stands"] if len(conflict.fields) == 1 else []
+    return [*lines, "approve: what is proposed stands", *own, "reject: what is current stays"]
+
+
+def _sides(conflict: StateConflict, item: DisputedField) -> Iterator[str]:
+    proposal = conflict.proposal
+    place = (proposal.run_id, proposal.step, proposal.position)
+    before = [side for side in item.sides if (side.run_id, side.step, side.position) != place]
+    others = sorted({side.role or side.agent for side in before})
+    yield plain(f"{item.key} {item.path or '(all)'}, scope {item.scope}")
+    yield plain(f"  base      {short(item.base)}")
+    current = short(MISSING if item.current_is_missing else item.current)
+    yield plain(f"  current   {current}  by {', '.join(others) or 'nobody that is known'}")
+    proposed = short(MISSING if item.proposed_is_missing else item.proposed)
+    yield plain(f"  proposed  {proposed}  by {role_of(conflict.agent)} ({conflict.agent}, step {proposal.step})")
+    if item.rungs:
+        yield plain(f"  tried     {', '.join(item.rungs)}")
+
+
 def why(opened: ReviewOpened, history: History) -> str:
     """Say who asks, and exactly what would be approved."""
     goal = plain(history.started.goal) if history.started is not None else ""
@@ -53,11 +81,19 @@ def why(opened: ReviewOpened, history: History) -> str:
     return "\n".join(
         [
             f'role {opened.role} asks at step {opened.step}, for the goal "{goal}"',
-            "the charter says: this tool is of high risk, so a person decides",
+            REASONS[opened.kind],
             *(plain(line) for line in shown.splitlines()),
             f"approving names exactly this: {opened.subject}",
         ]
     )
+
+
+REASONS: Final[dict[ReviewKind, str]] = {
+    "action": "the charter says: this tool is of high risk, so a person decides",
+    "question": "the role wants a person to say",
+    "in_doubt": "nobody knows whether the call happened, so a person says",
+    "conflict": "two proposals changed the same field, and its rule leaves that to a person",
+}
 
 
 def difference(opened: ReviewOpened, history: History, place: Place) -> str:

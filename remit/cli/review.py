@@ -64,9 +64,10 @@ def show(review: str, context: str, output: Output) -> None:
 @click.option("--reason", default="", help="Why; kept in the journal.")
 @click.option("--again", is_flag=True, help="A call in doubt did not happen: make it once more.")
 @click.option("--done", default="", metavar="JSON", help="A call in doubt happened, and this is its result.")
+@click.option("--value", default="", metavar="JSON", help="A conflict is decided for neither side, but for this value.")
 @option.common
-def approve(review: str, *, reason: str, again: bool, done: str, context: str, output: Output) -> int:
-    """Approve exactly what `remit review show` shows.
+def approve(review: str, *, reason: str, again: bool, done: str, value: str, context: str, output: Output) -> int:
+    """Approve exactly what `remit review show` shows; of a conflict the proposed side stands.
 
     An embedded deployment that is down is brought up, finishes the run, and is taken down.
     """
@@ -76,7 +77,7 @@ def approve(review: str, *, reason: str, again: bool, done: str, context: str, o
         decision="approved",
         reason=reason,
         resolution="again" if again else "done" if done else "",
-        value=_value(done, again=again),
+        value=_value(done, value, again=again),
         by=getpass.getuser(),
     )
     return _decide(wish, context, output)
@@ -87,20 +88,26 @@ def approve(review: str, *, reason: str, again: bool, done: str, context: str, o
 @click.option("--reason", default="", help="Why; kept in the journal.")
 @option.common
 def reject(review: str, *, reason: str, context: str, output: Output) -> int:
-    """Reject: the action does not run. A call in doubt is skipped."""
+    """Reject: the action does not run, a call in doubt is skipped, of a conflict the current side stands."""
     wish = DecideReview(review_id=review, subject="", decision="rejected", reason=reason, by=getpass.getuser())
     return _decide(wish, context, output)
 
 
-def _value(done: str, *, again: bool) -> msgspec.Raw:
-    if done and again:
-        raise UsageError("--again and --done exclude each other", fix="remit review approve --help")
-    if not done:
-        return NULL
+def _value(done: str, value: str, *, again: bool) -> msgspec.Raw:
+    if sum(map(bool, (again, done, value))) > 1:
+        raise UsageError("--again, --done and --value exclude each other", fix="remit review approve --help")
+    if value and (given := _json("--value", value)) is not None:
+        return raw(given)
+    if value:
+        raise UsageError("null cannot be said as a value", got=value, fix="approve or reject the side that says null")
+    return raw(_json("--done", done)) if done else NULL
+
+
+def _json(name: str, text: str) -> object:
     try:
-        return raw(msgspec.json.decode(done.encode()))
+        return msgspec.json.decode(text.encode())
     except msgspec.DecodeError as error:
-        raise UsageError(f"--done is no JSON: {error}", expected='a JSON value, such as "sent"', got=done) from error
+        raise UsageError(f"{name} is no JSON: {error}", expected='a JSON value, such as "sent"', got=text) from error
 
 
 def _decide(wish: DecideReview, context: str, output: Output) -> int:
@@ -150,12 +157,24 @@ def _text(case: ReviewCase, context: str) -> str:
         ("asked by", f"role {opened.role}, step {opened.step}, since {moment(opened.opened_at)}"),
         ("title", opened.title),
     ]
-    shown = msgspec.json.format(bytes(case.shown), indent=2).decode()
     digest = f"{opened.subject} ({'of exactly this' if case.is_what_it_says else 'NOT of what is shown here'})"
-    lines = [say.pairs(facts), "", *(f"  {plain(line)}" for line in shown.splitlines()), "", f"digest    {digest}"]
+    lines = [say.pairs(facts), "", *(f"  {line}" for line in _shown(case)), "", f"digest    {digest}"]
     if case.decided is None and case.finished is None:
         lines += [f"next      {line}" for line in outcome.ways(opened, context)]
     return "\n".join(lines)
 
 
-_KINDS = {"action": "may this call run?", "question": "a role asks", "in_doubt": "did this call happen?"}
+def _shown(case: ReviewCase) -> list[str]:
+    from remit.cli import preview
+
+    if case.conflict is not None:
+        return preview.sides(case.conflict)
+    return [plain(line) for line in msgspec.json.format(bytes(case.shown), indent=2).decode().splitlines()]
+
+
+_KINDS = {
+    "action": "may this call run?",
+    "question": "a role asks",
+    "in_doubt": "did this call happen?",
+    "conflict": "which side stands?",
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import click
@@ -92,11 +93,13 @@ def cancel(run: str, *, reason: str, context: str, output: Output) -> None:
 
 
 async def _history(client: Client, run: str) -> History:
-    from remit import watch
+    from remit import dossier, watch
     from remit.history import fold
 
     await _check(client, run)
-    return fold(run, await watch.read(client, run))
+    entries = await watch.read(client, run)
+    more = await dossier.written_elsewhere(client, fold(run, entries), entries)
+    return fold(run, sorted([*entries, *more], key=attrgetter("seq")))
 
 
 async def _check(client: Client, run: str) -> None:

@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     from remit.progress import Progress, RoleLine
 
 _PER_SECOND: Final = 5
-_SAID: Final = ("planned", "completed", "failed", "timed_out", "review_opened", "review_decided", "finished")
+_SAID: Final = (
+    "planned",
+    "completed",
+    "failed",
+    "timed_out",
+    "review_opened",
+    "review_decided",
+    "parked",
+    "outdated",
+    "finished",
+)
 
 
 class Screen(Protocol):

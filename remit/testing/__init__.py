@@ -2,5 +2,6 @@
 
 from remit.testing.bench import Bench
 from remit.testing.desk import Called
+from remit.testing.policy import check_policy
 
-__all__ = ["Bench", "Called"]
+__all__ = ["Bench", "Called", "check_policy"]

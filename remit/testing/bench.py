@@ -79,7 +79,7 @@ class Bench:
         self.asked: list[tuple[str, Message]] = []
         self.reviews: list[RequestReview] = []
         self.progress: list[str] = []
-        self.board = Board(team.state if team else ())
+        self.board = Board(team.state if team else None)
         self._scratch = scratch
         self._tools: dict[str, Tool[object]] = {}
         self._scripts: dict[str, Callable[..., object]] = {}
@@ -123,7 +123,7 @@ class Bench:
         takes, gives = contract_of(role)
         name, recorded = step or role.role_name(), list[Recorded]()
         body = encode(decode(takes, encode(work)))
-        reply = await self._handle(role, body, desk=Desk(self, name, recorded), step=name)
+        reply = await self._handle(role, body, desk=Desk(self, name, recorded, role=role.role_name()), step=name)
         self._handled[name] = _Handled(role, body, encode(reply), recorded)
         return cast("Reply", decode(gives, encode(reply)))
 
@@ -135,7 +135,7 @@ class Bench:
         """
         name = step or next(reversed(self._handled))
         before = self._handled[name]
-        desk = Desk(self, name, before.recorded, replaying=True)
+        desk = Desk(self, name, before.recorded, role=before.role.role_name(), replaying=True)
         reply = encode(await self._handle(before.role, before.work, desk=desk, step=name))
         if reply != before.reply:
             raise ReplayMismatchError(

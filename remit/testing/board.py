@@ -1,4 +1,4 @@
-"""Shared state in memory, with the team's merge rules: what a role under test reads and proposes to."""
+"""Shared state in memory, under the team's state contracts: what a role under test reads and proposes to."""
 
 from __future__ import annotations
 
@@ -7,90 +7,166 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from remit.contracts.document import StateContract
 from remit.contracts.errors import StateInvalidError
-from remit.contracts.proposal import StateCommitted, StateRead, StateRejected, StateVersion
+from remit.contracts.ids import intent_key
+from remit.contracts.message import canonical, digest
+from remit.contracts.policy import MISSING
+from remit.contracts.proposal import StateCommitted, StateParked, StateRead, StateRejected, StateVersion
 from remit.supervisor import merge
+from remit.supervisor.change import Merged, StateRules, of_its_type
+from remit.supervisor.explanation import agreements_of, decision_of, rule_of
+from remit.supervisor.merge import Author, Merge
+from remit.supervisor.versions import Held, batch_of, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
-    from remit.contracts.proposal import ProposeState, ReadState, StateField
+    from remit.contracts.proposal import ProposeState, ReadState, StateDecided, StateDecision
+    from remit.supervisor.change import Target
 
 WHENEVER = datetime(2000, 1, 1, tzinfo=UTC)
 """Tests depend on no clock."""
+WORKFLOW = "bench"
+ANYTHING: tuple[StateContract[object], ...] = (StateContract(template="{key}", kind=object),)
+"""What a bench without a team takes: it knows no contracts, so a write that meets another one is rejected."""
 
 
 class Board:
     """Versions of every key, in the order in which they were committed."""
 
-    def __init__(self, fields: Sequence[StateField] = ()) -> None:
-        self._fields = fields
+    def __init__(self, contracts: Iterable[StateContract[object]] | None = None) -> None:
+        self._rules = StateRules(ANYTHING if contracts is None else contracts)
         self.versions: dict[tuple[str, str], list[StateCommitted]] = {}
+        self._origins: dict[tuple[str, str], dict[str, Author]] = {}
 
     def read(self, request: ReadState) -> StateRead:
-        """Give one key, or every key with the prefix, as it is now."""
-        if request.prefix:
-            found = sorted(
-                key for scope, key in self.versions if scope == request.scope and key.startswith(request.prefix)
-            )
-            return StateRead(items=tuple(self._version(request.scope, key) for key in found))
-        return StateRead(items=(self._version(request.scope, request.key),))
-
-    def propose(self, proposal: ProposeState) -> StateCommitted | StateRejected:
-        """Commit, merge or reject by the rule of the key's field, as the arbiter does.
+        """Give one key, several, or every key with the prefix, as it is now, or as a version was.
 
         Raises:
-            StateInvalidError: the base is a version that does not exist; nothing changed.
+            StateInvalidError: no contract covers a key.
         """
-        field = merge.field_of(self._fields, proposal.key)
-        current = self._version(proposal.scope, proposal.key)
-        if proposal.base_version > current.version:
-            raise StateInvalidError(
-                "the proposal starts from a version that does not exist",
-                where=proposal.key,
-                expected=f"at most {current.version}",
-                got=str(proposal.base_version),
-            )
-        is_final = field is not None and field.rule == "write_once"
-        if current.version == 0 or (current.version == proposal.base_version and not is_final):
-            return self._commit(proposal, proposal.value, "write")
-        verdict = merge.decide(field, current=current.value, proposed=proposal.value)
-        if verdict.value is None:
-            return StateRejected(
-                scope=proposal.scope,
-                key=proposal.key,
-                rule=verdict.rule,
-                reason=verdict.reason,
-                version=current.version,
-                value=current.value,
-            )
-        return self._commit(proposal, verdict.value, verdict.rule)
+        if request.shows == "conflicts":
+            return StateRead(items=tuple(self._conflicts(request, key) for key in request.keys))
+        keys = request.keys or ((request.key,) if request.key else self._below(request))
+        return StateRead(items=tuple(self._shown(request, key) for key in keys))
+
+    def propose(self, proposal: ProposeState, *, role: str) -> StateDecided:
+        """Commit, merge, reject or park by the contracts of the keys, as the arbiter does.
+
+        Raises:
+            RefusedError: it breaks a contract; nothing changed.
+        """
+        author = Author(
+            role, "bench", proposal.run_id, proposal.step, proposal.position, proposed_at=proposal.proposed_at
+        )
+        merged = [self._merge(target, author) for target in self._rules.targets(proposal, role, WORKFLOW)]
+        for item in merged:
+            if item.merge.lost:
+                return self._rejected(item, author)
+        for item in merged:
+            if item.merge.opened:
+                first = item.merge.opened[0]
+                return StateParked(
+                    dispute=intent_key(proposal.run_id, proposal.step, proposal.position),
+                    key=item.target.key,
+                    paths=(first.path,),
+                    waits_for=first.policy.role or "a person",
+                )
+        together = tuple(sorted(item.target.key for item in merged)) if len(merged) > 1 else ()
+        return batch_of([self._commit(item, author, together) for item in merged])
 
     def value(self, key: str, scope: str) -> object:
         """Give a key's value as plain JSON, or None."""
-        found = self._version(scope, key)
-        return None if found.version == 0 else msgspec.json.decode(found.value)
+        history = self.versions.get((scope, key))
+        return msgspec.json.decode(history[-1].value) if history else None
 
-    def _commit(self, proposal: ProposeState, value: msgspec.Raw, rule: str) -> StateCommitted:
-        history = self.versions.setdefault((proposal.scope, proposal.key), [])
+    def _merge(self, target: Target, author: Author) -> Merged:
+        name = (target.scope, target.key)
+        history, number = self.versions.get(name, []), target.change.base_version
+        if not 0 <= number <= len(history):
+            raise StateInvalidError(
+                "the proposal starts from a version that does not exist",
+                where=target.key,
+                expected=f"0 to {len(history)}",
+                got=str(number),
+            )
+        current, base = (_plain(history, at) for at in (len(history), number))
+        work = Merge(author, origins=self._origins.get(name, {}), unwritten=target.contract.unwritten)
+        value = work.run(target.contract.node, base, current, target.plain)
+        if work.decided:
+            value = of_its_type(target.contract, value)
+        held = Held(0, history[-1]) if history else None
+        return Merged(target, held, current, base, value, work, tuple(history[number:]), 0)
+
+    def _commit(self, item: Merged, author: Author, together: tuple[str, ...]) -> StateCommitted:
+        target, data = item.target, canonical(item.value)
+        decided = [decision_of(item, conflict, author) for conflict in item.merge.decided]
+        decisions = (*decided, *agreements_of(item, author))
+        changed = tuple(merge.changed(target.contract.node, item.current, item.value))
         committed = StateCommitted(
-            scope=proposal.scope,
-            key=proposal.key,
-            version=len(history) + 1,
-            value=msgspec.Raw(bytes(value)),
-            run_id=proposal.run_id,
-            step=proposal.step,
-            position=proposal.position,
-            agent="bench",
-            rule=rule,
-            base_version=proposal.base_version,
+            scope=target.scope,
+            key=target.key,
+            version=item.version + 1,
+            value=msgspec.Raw(data),
+            hash=digest(data),
+            schema=target.contract.schema,
+            run_id=author.run_id,
+            step=author.step,
+            position=author.position,
+            agent=author.agent,
+            role=author.role,
+            rule=rule_of(decisions, is_stale=target.change.base_version < item.version),
+            base_version=target.change.base_version,
+            changed=changed,
+            wrote=item.wrote,
+            decisions=decisions,
+            together=together,
+            proposed_at=author.proposed_at,
             committed_at=WHENEVER,
         )
-        history.append(committed)
+        self.versions.setdefault((target.scope, target.key), []).append(committed)
+        origins = self._origins.setdefault((target.scope, target.key), {})
+        origins |= dict.fromkeys(changed or ("",), author)
         return committed
 
-    def _version(self, scope: str, key: str) -> StateVersion:
+    def _rejected(self, item: Merged, author: Author) -> StateRejected:
+        lost = item.merge.lost[0]
+        return StateRejected(
+            scope=item.target.scope,
+            key=item.target.key,
+            rule=lost.policy.name,
+            reason=lost.reason,
+            version=item.version,
+            value=item.held.version.value if item.held is not None else msgspec.Raw(b"null"),
+            path=lost.path,
+            conflicts=tuple(decision_of(item, each, author) for each in item.merge.lost),
+        )
+
+    def _below(self, request: ReadState) -> tuple[str, ...]:
+        scopes = self._rules.scopes_below(request.prefix, request.run_id, WORKFLOW)
+        found = [key for scope, key in self.versions if scope in scopes and key.startswith(request.prefix)]
+        return tuple(sorted(found))
+
+    def _conflicts(self, request: ReadState, key: str) -> StateVersion:
+        shown = self._shown(request, key)
+        found: dict[str, StateDecision] = {}
+        for version in self.versions.get((shown.scope, key), []):
+            for decision in version.decisions:
+                found[decision.path] = joined(found.get(decision.path), decision)
+        return msgspec.structs.replace(shown, conflicts=tuple(found[path] for path in sorted(found)))
+
+    def _shown(self, request: ReadState, key: str) -> StateVersion:
+        scope = self._rules.scope_of(self._rules.contract_of(key), request.run_id, WORKFLOW, asked=request.scope)
         history = self.versions.get((scope, key), [])
-        if not history:
-            return StateVersion(key=key, version=0)
-        return StateVersion(key=key, version=len(history), value=history[-1].value)
+        number = request.version or len(history)
+        if number > len(history):
+            raise StateInvalidError("there is no such version", where=key, got=str(number))
+        if not number:
+            return StateVersion(key=key, scope=scope, version=0)
+        found = history[number - 1]
+        return StateVersion(key=key, scope=scope, version=number, value=found.value, hash=found.hash)
+
+
+def _plain(history: list[StateCommitted], number: int) -> object:
+    return msgspec.json.decode(history[number - 1].value) if number else MISSING

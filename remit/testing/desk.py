@@ -18,7 +18,7 @@ from remit.contracts.tool import CallNeedsReview, CallTool, ToolAnswered
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from remit.contracts.proposal import ProposeState, ReadState, StateCommitted, StateRead, StateRejected
+    from remit.contracts.proposal import ProposeState, ReadState, StateDecided, StateRead
     from remit.testing.bench import Bench
     from remit.tools.tool import Tool
 
@@ -35,8 +35,11 @@ class Called:
 class Desk:
     """A `StepPort` for one step: asks the bench, and records every answer."""
 
-    def __init__(self, bench: Bench, step: str, recorded: list[Recorded], *, replaying: bool = False) -> None:
+    def __init__(
+        self, bench: Bench, step: str, recorded: list[Recorded], *, role: str, replaying: bool = False
+    ) -> None:
         self._bench = bench
+        self._role = role
         self._step = step
         self._recorded = recorded
         self._replaying = replaying
@@ -97,10 +100,10 @@ class Desk:
         """Read the board."""
         return self._bench.board.read(request)
 
-    async def propose(self, proposal: ProposeState) -> StateCommitted | StateRejected:
+    async def propose(self, proposal: ProposeState) -> StateDecided:
         """Propose to the board."""
-        self._only_live("propose", proposal.key, proposal.position)
-        return self._bench.board.propose(proposal)
+        self._only_live("propose", proposal.changes[0].key, proposal.position)
+        return self._bench.board.propose(proposal, role=self._role)
 
     def progress(self, text: str, *, done: int, total: int) -> None:
         """Remember what would have been shown."""

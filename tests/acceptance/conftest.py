@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 from collections import Counter
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,11 @@ class World:
                     found.append(child)
         return found
 
+    def servers(self) -> list[psutil.Process]:
+        """Give the nats-server of the deployment."""
+        children = psutil.Process(self.serving.pid).children(recursive=True)
+        return [child for child in children if child.name().startswith("nats-server")]
+
     async def counted(self) -> Counter[str]:
         """Give how often each effect happened, as the effect server saw it."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.effects)
@@ -82,15 +87,24 @@ async def effects() -> AsyncIterator[int]:
 
 @pytest.fixture
 async def world(effects: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setenv(places.HOME, str(tmp_path))
     monkeypatch.setenv("EFFECTS_PORT", str(effects))
+    async with deployed(TEAMS / "chaos", "chaos", home=tmp_path, monkeypatch=monkeypatch, effects=effects) as world:
+        yield world
+
+
+@asynccontextmanager
+async def deployed(
+    folder: Path, name: str, *, home: Path, monkeypatch: pytest.MonkeyPatch, effects: int = 0
+) -> AsyncIterator[World]:
+    """Give a team that `remit up` serves; afterwards it ended."""
+    monkeypatch.setenv(places.HOME, str(home))
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-    words = (str(REMIT), "up", str(TEAMS / "chaos"), "--port", "0", "--output", "json")
+    words = (str(REMIT), "up", str(folder), "--port", "0", "--output", "json")
     serving = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
     assert serving.stdout is not None
     try:
         assert await asyncio.wait_for(serving.stdout.readline(), START_S)
-        place = places.read("chaos")
+        place = places.read(name)
         operator = await connect(place, "operator", place.operator)
         publisher = await connect(place, "publisher", place.publisher)
         world = World(serving, operator, publisher, effects=effects)

@@ -28,6 +28,7 @@ def run(words):
     except Exception:
         pass
 '''
+NOTE = "file.runner.py"
 
 
 @pytest.fixture
@@ -69,6 +70,9 @@ def test_without_a_terminal_it_parks_and_an_approval_later_finishes_it(repositor
     assert report == f"report: {repository}/.remit/report.md"
     assert (repository / ".remit" / "report.md").is_file()
     assert "runner.py:7" in (repository / ".remit" / "report.md").read_text()
+    conflicts = json.loads((repository / ".remit" / "evidence" / "conflicts.json").read_text())
+    sides = {item["field"]: [side["by"] for side in item["sides"]] for item in conflicts if item["key"] == NOTE}
+    assert sides["primary_reason"] == [["code"], ["security"]]
     assert remit(*following.removeprefix("next: remit ").split()).stdout.startswith("run r1: complete")
     assert again.returncode == fault.USAGE
     assert "is approved already" in again.stderr

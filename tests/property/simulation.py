@@ -22,7 +22,7 @@ from remit.supervisor.run import evolve, new_run, on_leased
 
 if TYPE_CHECKING:
     from remit.contracts.team import TeamSpec
-    from remit.supervisor.run import RunState, StepState
+    from remit.supervisor.run_state import RunState, StepState
 
 RUN = "r1"
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)

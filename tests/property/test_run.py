@@ -22,7 +22,7 @@ from tests.property.simulation import Simulation, same
 from tests.teams import charter, shop
 
 if TYPE_CHECKING:
-    from remit.supervisor.run import StepState
+    from remit.supervisor.run_state import StepState
 
 
 class Item(Message, frozen=True, kw_only=True, tag="any.item.v1"):

@@ -186,7 +186,7 @@ def test_the_kinds_of_entries_in_the_glossary_are_the_ones_that_are_read() -> No
     known: dict[tuple[str, str], object] = {("_", kind): item for kind, item in fold.DECISIONS.items()}
     known |= {("<step>", kind): item for kind, item in fold.SETTLED.items()}
     wishes: dict[str, object] = dict(control.WISHES)
-    agent_kinds = {*permission.AGENT_KINDS, *permission.CALL_KINDS}
+    agent_kinds = {*permission.AGENT_KINDS, *permission.CALL_KINDS, *permission.PROPOSAL_KINDS}
     by_tag = contracts()
     for row in GLOSSARY.rows("Contracts"):
         kind = by_tag[row[1].strip("`")]

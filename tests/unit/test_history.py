@@ -6,25 +6,82 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 
 from remit.bus import subject
 from remit.bus.journal import Entry
+from remit.contracts.errors import Fault
 from remit.contracts.lease import DataScope, Grant, Lease
 from remit.contracts.message import digest, encode, raw
-from remit.contracts.proposal import StateCommitted, StateRead, StateVersion
+from remit.contracts.proposal import (
+    DisputedField,
+    ProposalRecord,
+    ProposeState,
+    StateBatch,
+    StateChange,
+    StateCommitted,
+    StateConflict,
+    StateDecision,
+    StateParked,
+    StateRead,
+    StateRejected,
+    StateRuling,
+    StateSide,
+    StateVersion,
+)
 from remit.contracts.review import ReviewDecided, ReviewOpened
-from remit.contracts.step import Recorded, RunStep, StepCompleted, StepFailed
+from remit.contracts.step import (
+    OutdatedRead,
+    Recorded,
+    RunStep,
+    StepCompleted,
+    StepFailed,
+    StepOutdated,
+    StepParked,
+    StepTimedOut,
+)
 from remit.contracts.task import Criterion, Limits, RunFinished, RunStarted
 from remit.contracts.tool import ToolCalled, ToolInDoubt, ToolReturned
 from remit.history import History, fold
+from remit.progress import Progress
 from remit.words import line, plain
 
 if TYPE_CHECKING:
-    from remit.contracts.errors import Fault
+    from collections.abc import Callable
+
+    from remit.contracts.step import RecordKind
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 INPUT = msgspec.Raw(b'{"customer":"a@b.c"}')
 AGENT = "clerk-1"
+OUTDATED = Fault(code="RM-215", message="it had changed")
+SIDES = tuple(
+    StateSide(role=role, agent=f"{role}-1", run_id="r1", step="ticket", position=position, value=value)
+    for role, position, value in (("clerk", "1", 5), ("packer", "0", 3))
+)
+CONFLICT = StateConflict(
+    dispute="r1.ticket.1",
+    fields=(DisputedField(scope="r1", key="k", path="/a", base=0, current=3, proposed=5, sides=SIDES),),
+    proposal=ProposeState(
+        run_id="r1", step="ticket", epoch=1, position="1", changes=(StateChange(key="k", value=raw({"a": 5})),)
+    ),
+    agent=AGENT,
+)
+VERSION = StateCommitted(
+    scope="r1",
+    key="k",
+    version=2,
+    value=raw({"a": 5}),
+    hash="sha256:k",
+    run_id="r1",
+    step="ticket",
+    position="1",
+    agent=AGENT,
+    rule="escalate",
+    base_version=0,
+    decisions=(StateDecision(path="/a", rule="escalate", base=0, sides=SIDES, result=5, by="ann", reason="so"),),
+    committed_at=NOW,
+)
 
 
 class Told:
@@ -107,11 +164,83 @@ class Told:
         return self.add(subject.call("r1", "ticket", "0", "returned"), returned)
 
     def read(self, author: str) -> Told:
-        value = raw(StateRead(items=(StateVersion(key="k", version=4), StateVersion(key="m", version=0))))
+        found = (StateVersion(key="k", version=4, hash="sha256:k"), StateVersion(key="m", version=0))
+        return self.recorded("read", StateRead(items=found), author=author)
+
+    def recorded(self, kind: RecordKind, value: object, author: str = AGENT) -> Told:
         record = Recorded(
-            run_id="r1", step="ticket", epoch=1, position="1", kind="read", name="k", request="q", value=value
+            run_id="r1", step="ticket", epoch=1, position="1", kind=kind, name="k", request="q", value=raw(value)
         )
         return self.add(subject.agent_entry("r1", "ticket", agent=author, index="1", kind="recorded"), record)
+
+    def arbitrated(self, epoch: int = 1) -> Told:
+        """A judge is asked about the conflict that the step's proposal met."""
+        work = RunStep(
+            run_id="r1",
+            step="ticket-c0-1",
+            epoch=epoch,
+            role="judge",
+            goal="answer",
+            goal_hash="sha256:g",
+            contract="state.conflict.v1",
+            body=raw(CONFLICT),
+            deadline_at=NOW,
+            rule="conflict over k",
+            conflict=CONFLICT.dispute,
+        )
+        return self.add(subject.work("r1", role="judge", step="ticket-c0-1", epoch=epoch), work)
+
+    def ruled(self, epoch: int = 1) -> Told:
+        done = StepCompleted(
+            run_id="r1",
+            step="ticket-c0-1",
+            epoch=epoch,
+            contract="state.ruling.v1",
+            reply=raw(StateRuling(choice="proposed", reason="no proof")),
+            duration_ms=7,
+        )
+        return self.add(
+            subject.agent_entry("r1", "ticket-c0-1", agent="judge-1", index=str(epoch), kind="completed"), done
+        )
+
+    def asked(self) -> Told:
+        """A person is asked about the same conflict."""
+        opened = ReviewOpened(
+            review_id="r1-v1",
+            run_id="r1",
+            step="ticket",
+            position="1",
+            kind="conflict",
+            title="which side of k/a stands?",
+            subject="sha256:s",
+            body=raw(CONFLICT),
+            role="clerk",
+            goal_hash="sha256:g",
+            opened_at=NOW,
+        )
+        return self.add(subject.decision("r1", 1, "review_opened"), opened)
+
+    def parked(self, *disputes: str) -> Told:
+        parked = StepParked(run_id="r1", step="ticket", epoch=1, disputes=disputes)
+        return self.add(subject.decision("r1", 4, "parked"), parked)
+
+    def outdated(self, error: Fault | None = None) -> Told:
+        reads = (OutdatedRead(scope="r1", key="k", version=3, now=4),)
+        outdated = StepOutdated(run_id="r1", step="ticket", epoch=1, reads=reads, error=error, retryable=True)
+        return self.add(subject.decision("r1", 5, "outdated"), outdated)
+
+    def rejected(self) -> Told:
+        rejected = StateRejected(scope="r1", key="k", rule="owner", reason="owned", version=2, path="/a")
+        record = ProposalRecord(proposal=CONFLICT.proposal, agent=AGENT, rejected=rejected, at=NOW)
+        return self.add(subject.proposal_record("r1", "ticket", "1", "rejected"), record)
+
+    def refused(self) -> Told:
+        record = ProposalRecord(proposal=CONFLICT.proposal, agent=AGENT, refused=OUTDATED, at=NOW)
+        return self.add(subject.proposal_record("r1", "ticket", "1", "refused"), record)
+
+    def committed(self, **more: object) -> Told:
+        version = msgspec.structs.replace(VERSION, **more)
+        return self.add(subject.state(version.scope, version.key, version.version), version)
 
     def opened(self) -> Told:
         opened = ReviewOpened(
@@ -157,11 +286,11 @@ def test_the_input_of_a_run_of_one_step_is_the_body_of_its_dispatch() -> None:
 def test_what_was_read_is_told_with_its_version_or_its_content() -> None:
     history = Told().dispatched().leased().read(AGENT).called(effect="pure").returned().history()
 
-    assert [(item.what, item.identity) for item in history.reads[1:]] == [
-        ("data source inbox", "north"),
-        ("state k", "version 4"),
-        ("state m", "was not there"),
-        ('send_mail {"to":"a@b.c"}', digest(b'"sent"')),
+    assert [(item.what, item.identity, item.hash) for item in history.reads[1:]] == [
+        ("data source inbox", "north", ""),
+        ("state k", "version 4", "sha256:k"),
+        ("state m", "was not there", ""),
+        ('send_mail {"to":"a@b.c"}', digest(b'"sent"'), ""),
     ]
 
 
@@ -251,24 +380,135 @@ def test_entries_of_another_run_or_of_an_unknown_kind_do_not_count() -> None:
     assert history.next_seq == 11
 
 
-def test_versions_of_state_are_told() -> None:
-    version = StateCommitted(
-        scope="r1",
-        key="k",
-        version=2,
-        value=raw(1),
-        run_id="r1",
-        step="ticket",
-        position="2",
-        agent=AGENT,
-        rule="max",
-        base_version=0,
-        committed_at=NOW,
+def test_versions_of_state_are_told_and_those_of_other_runs_are_not() -> None:
+    told = Told().dispatched().committed().committed(scope="team", version=7).committed(scope="team", run_id="r2")
+
+    assert [(item.scope, item.version, item.rule) for item in told.history().versions] == [
+        ("r1", 2, "escalate"),
+        ("team", 7, "escalate"),
+    ]
+
+
+def test_a_conflict_waits_for_a_role_until_that_has_ruled() -> None:
+    told = Told().dispatched().leased().arbitrated()
+
+    (waits,) = told.history().open_disputes
+    assert (waits.name, waits.waits_for) == ("r1.ticket.1", "role judge, step ticket-c0-1")
+    assert told.ruled().history().open_disputes == ()
+    assert told.arbitrated(2).history().open_disputes != ()
+
+
+def test_a_conflict_that_a_person_decides_parks_nobody_but_who_reads_it() -> None:
+    told = Told().dispatched().leased().asked()
+
+    goes_on = told.history()
+    assert (goes_on.steps["ticket"].status, goes_on.is_parked) == ("held", False)
+    assert goes_on.open_disputes[0].waits_for == "a person: r1-v1"
+    parked = told.parked("r1.ticket.1").history()
+    assert (parked.steps["ticket"].status, parked.is_parked, parked.waiting_for()) == (
+        "parked",
+        True,
+        "a person: r1-v1",
     )
+    assert told.decided().history().open_disputes == ()
 
-    history = Told().dispatched().add(subject.state("r1", "k", 2), version).history()
 
-    assert [(item.key, item.rule) for item in history.versions] == [("k", "max")]
+def test_a_step_that_reads_what_another_run_disputes_waits_for_that() -> None:
+    told = Told().dispatched().leased().parked("r0.ticket.1")
+
+    history = told.history()
+    assert (history.is_parked, history.open_reviews) == (True, ())
+    assert history.waiting_for() == "the decision of dispute r0.ticket.1"
+    assert not told.dispatched(2).history().is_parked
+    assert told.finished().history().parked_on == ()
+
+
+def test_a_step_that_completed_before_it_was_parked_did_not() -> None:
+    assert Told().dispatched().leased().completed().parked("r0.a.1").history().steps["ticket"].status == "parked"
+
+
+@pytest.mark.parametrize("end", [Told.committed, Told.rejected, Told.refused, Told.finished])
+def test_a_dispute_is_over_with_the_answer_to_its_proposal_or_with_its_run(end: Callable[[Told], Told]) -> None:
+    told = Told().dispatched().leased().asked()
+    assert told.history().open_disputes != ()
+
+    assert end(told).history().open_disputes == ()
+
+
+def test_a_role_that_was_asked_and_ran_out_of_time_gives_way() -> None:
+    late = StepTimedOut(run_id="r1", step="ticket-c0-1", epoch=1, error=OUTDATED)
+    told = Told().dispatched().arbitrated().add(subject.decision("r1", 1, "timed_out"), late)
+
+    assert told.history().steps["ticket-c0-1"].ended_by == "the supervisor"
+    assert told.history().open_disputes[0].waits_for == "the supervisor"
+    assert told.asked().history().open_disputes[0].waits_for == "a person: r1-v1"
+
+
+def test_proposals_that_changed_nothing_are_told() -> None:
+    (record,) = Told().dispatched().rejected().history().records
+
+    assert record.rejected is not None
+    assert record.rejected.reason == "owned"
+
+
+@pytest.mark.parametrize(("error", "status"), [(None, "completed"), (OUTDATED, "failed")])
+def test_a_result_on_outdated_state_counts_or_does_not(error: Fault | None, status: str) -> None:
+    step = Told().dispatched().leased().completed().outdated(error).history().steps["ticket"]
+
+    assert (step.status, [item.key for item in step.outdated]) == (status, ["k"])
+
+
+def test_progress_counts_conflicts_by_the_rule_of_each_decision() -> None:
+    told = Told().dispatched().committed(version=1, decisions=(), rule="disjoint").committed(rule="merged")
+
+    progress = Progress(told.history())
+
+    assert progress.conflicts() == {"escalate": 1}
+    assert progress.conflicts() == {"escalate": 1}
+
+
+def test_what_becomes_of_shared_state_is_said_in_plain_words() -> None:
+    told = Told().committed().committed(scope="team", decisions=(), rule="write", hash="")
+    told.committed(rule="rollback", step="rollback", agent="ann", decisions=())
+    told.committed(rule="rollback", step="rollback", agent="ann", decisions=(), deleted=True)
+    told.rejected().refused().parked("r0.ticket.1").outdated().outdated(OUTDATED).arbitrated().ruled().asked()
+    conflict = "/a: base 0; clerk 5, packer 3; escalate: 5, by ann (so)"
+    moved = "k was read at version 3 and is at 4"
+
+    assert told.lines() == [
+        f'ticket wrote state k version 2 (escalate): {{"a":5}}; conflict over {conflict}',
+        'ticket wrote state k of team version 2 (write): {"a":5}',
+        'ann rolled back state k version 2 (rollback): {"a":5}',
+        "ann took out state k in version 2",
+        "ticket: clerk-1 proposed k: rejected, owned at /a (owner): k stays at 2",
+        "ticket: clerk-1 proposed k: refused, RM-215 it had changed",
+        "ticket waits: what it reads is disputed in r0.ticket.1",
+        f"ticket completed on outdated state, and its result counts: {moved}",
+        f"ticket completed on outdated state, so that its result does not count, and it may run again: {moved}",
+        "ticket-c0-1 asks role judge to decide dispute r1.ticket.1 (conflict over k)",
+        "ticket-c0-1 completed by judge-1 after 7 ms: the proposed side stands (no proof)",
+        "a person is asked: r1-v1 which side of k/a stands? (ticket goes on)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "said"),
+    [
+        ("propose", VERSION, "proposed k: version 2 (escalate)"),
+        ("propose", StateBatch(versions=(VERSION,)), "proposed k: k version 2 (escalate)"),
+        (
+            "propose",
+            StateParked(dispute="r1.ticket.1", key="k", paths=("/a",), waits_for="judge"),
+            "proposed k: /a waits for judge",
+        ),
+        ("propose", {}, "recorded propose k {}"),
+        ("read", StateRead(items=(StateVersion(key="k", version=4),)), "read state k version 4"),
+        ("read", StateRead(items=(StateVersion(key="k", version=0),)), "read state k (was not there)"),
+        ("read", StateRead(), "read state k: nothing"),
+    ],
+)
+def test_what_an_agent_recorded_of_shared_state_is_said(kind: RecordKind, value: object, said: str) -> None:
+    assert Told().recorded(kind, value).lines() == [f"ticket: clerk-1 {said}"]
 
 
 def test_every_kind_of_entry_is_said_in_plain_words() -> None:
@@ -277,7 +517,7 @@ def test_every_kind_of_entry_is_said_in_plain_words() -> None:
         run_id="r1",
         step="ticket",
         epoch=1,
-        error=msgspec.convert({"type": "error.fault.v1", "code": "RM-511", "message": "it raised"}, type=_fault()),
+        error=Fault(code="RM-511", message="it raised"),
     )
     fault.dispatched().leased().called().returned().opened().decided().completed().finished()
     fault.add(subject.agent_entry("r1", "ticket", agent=AGENT, index="1", kind="failed"), failed)
@@ -303,9 +543,3 @@ def test_an_entry_of_a_later_version_is_named_by_its_subject() -> None:
 
 def test_text_of_strangers_cannot_draw_on_a_terminal() -> None:
     assert plain("a\x1b[2J\nb\u202ec") == "a [2J b c"
-
-
-def _fault() -> type[Fault]:
-    from remit.contracts.errors import Fault
-
-    return Fault

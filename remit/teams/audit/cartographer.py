@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 from remit import Context, RefusedError, Role, StateRejected
 from remit.teams.audit.files import Entry, Passage, fs_list, fs_read
+from remit.teams.audit.memory import INVENTORY
 from remit.teams.audit.message import Assignment, AuditRequest, Inventory
 from remit.teams.audit.place import place_of
 from remit.teams.audit.scratch import put
@@ -49,10 +50,10 @@ class Cartographer(Role[AuditRequest, Inventory]):
             skipped=(*skipped, *left, *_other_languages(entries)),
             out=work.out,
         )
-        verdict = await ctx.state.propose("inventory", inventory)
+        verdict = await ctx.state.propose(INVENTORY.key(), inventory)
         if isinstance(verdict, StateRejected):
             raise RefusedError(
-                "another inventory of this run is written already", where="inventory", got=verdict.reason
+                "another inventory of this run is written already", where=verdict.key, got=verdict.reason
             )
         ctx.progress(f"{len(python)} Python files in {len(inventory.shards) - 1} shards")
         return inventory

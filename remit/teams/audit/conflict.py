@@ -1,88 +1,115 @@
-"""Conflicts of judgement, derived from the shared state: who said what from the same base, and which rule decided.
+"""Conflicts as the report tells them: read from what was recorded when they were decided, not guessed again.
 
-Which analyst came second differs from run to run, so the order of arrival is not told. What is told is the same
-every time: all sides, sorted, the base that they had in common, the rule, and the value that stands.
+Who came first differs from run to run, and an agent's name does too, so neither is told. What is told is the same
+every time: the field, the base that all sides had in common, what each side said, the rule, and the value that stands.
+A side is a value with the skills behind it: of three who wrote a field, two that say the same are one side, whether
+their agreement was noticed before the third came or after.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from remit.teams.audit.finding import SEVERITIES
-from remit.teams.audit.judgement import Judgement, Said
+from remit import Conflict, StateDecision
+from remit.teams.audit.memory import CRITIC, FileNote, FindingNote
 from remit.teams.audit.message import RuleCount
 
-BASE = 0
-"""The version from which analysts propose: the inventory is there, and nobody has judged yet."""
+Note = FileNote | FindingNote
 
 
-class Conflict(msgspec.Struct, frozen=True, kw_only=True):
-    """One key on which several analysts wrote from the same base."""
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the values that met, and whose it was."""
+
+    by: tuple[str, ...]
+    value: object
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """One field that several wrote from the same base, and how it was decided."""
 
     key: str
+    field: str
+    base: object
+    """What the field held before; null if nothing."""
+    sides: tuple[Side, ...]
     rule: str
-    base_version: int
-    sides: tuple[str, ...]
-    result: str
-    decided: bool
-    """The value that stands is the one that the rule gives."""
+    rungs: tuple[str, ...]
+    """Rules that were asked before and had nothing to say."""
+    result: object
+    stands: object
+    """What the field holds now: the result, unless the role that owns the field decided afterwards."""
+
+    @property
+    def is_contested(self) -> bool:
+        """Whether the sides contradict one another, and not only brought something each or said who they are."""
+        return len({msgspec.json.encode(_gist(side.value)) for side in self.sides}) > 1
+
+    @property
+    def is_overruled(self) -> bool:
+        """Whether the role that owns the field decided otherwise afterwards."""
+        return self.stands != self.result and "owner" in self.rungs
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something else stands than what the rule gave, and it is nobody's last word."""
+        return self.stands != self.result and not self.is_overruled
 
 
-def conflicts(
-    risks: Mapping[str, int],
-    reasons: Mapping[str, Sequence[Judgement]],
-    *,
-    findings: Mapping[str, Sequence[Said]],
-    severities: Mapping[str, str],
-) -> list[Conflict]:
-    """Give every conflict, sorted by key. `severities` are those that the critic let stand, by fingerprint."""
-    found: list[Conflict] = []
-    for path, said in reasons.items():
-        if len(said) > 1:
-            found.append(_by_max(path, said, risks.get(path, -1)))
-            found.append(_by_union(path, said))
-    for name, both in findings.items():
-        if len(both) > 1:
-            found.append(_by_evidence(name, both, severities.get(name, "")))
-    return sorted(found, key=lambda item: (item.key, item.rule))
+def cards(found: Iterable[Conflict], notes: Mapping[str, Note]) -> list[Card]:
+    """Give every recorded conflict, by key and field. `notes` are the documents as they stand, by key."""
+    told = [_card(item.key, item.decision, notes[item.key]) for item in found]
+    return sorted(told, key=lambda card: (card.key, card.field))
 
 
-def by_rule(found: Iterable[Conflict]) -> tuple[RuleCount, ...]:
-    """Count conflicts by the rule that decided them: one for each writer after the first."""
+def by_rule(found: Iterable[Card]) -> tuple[RuleCount, ...]:
+    """Count conflicts by the rule that decided them: one for each side after the first."""
     counts: dict[str, int] = {}
-    for conflict in found:
-        counts[conflict.rule] = counts.get(conflict.rule, 0) + len(conflict.sides) - 1
+    for card in found:
+        counts[card.rule] = counts.get(card.rule, 0) + len(card.sides) - 1
     return tuple(RuleCount(rule=rule, count=count) for rule, count in sorted(counts.items()))
 
 
-def _by_max(path: str, said: Sequence[Judgement], stands: int) -> Conflict:
-    sides = tuple(sorted(f"{item.skill}: {item.risk}" for item in said))
-    decided = stands == max(item.risk for item in said)
-    return Conflict(
-        key=f"file-risk.{path}", rule="max", base_version=BASE, sides=sides, result=str(stands), decided=decided
+def _card(key: str, decision: StateDecision, note: Note) -> Card:
+    field = decision.path.removeprefix("/")
+    return Card(
+        key=key,
+        field=field,
+        base=_plain(decision.base),
+        sides=_sides(decision, note),
+        rule=decision.rule,
+        rungs=decision.rungs,
+        result=_plain(decision.result),
+        stands=_plain(getattr(note, field)),
     )
 
 
-def _by_union(path: str, said: Sequence[Judgement]) -> Conflict:
-    sides = tuple(sorted(f"{item.skill}: {item.reason}" for item in said))
-    worst = min(said, key=lambda item: (-item.risk, item.skill))
-    return Conflict(
-        key=f"file-reason.{path}",
-        rule="union",
-        base_version=BASE,
-        sides=sides,
-        result=f"all {len(sides)} reasons stand; the first is {worst.skill}'s",
-        decided=len({item.skill for item in said}) == len(said),
-    )
+def _sides(decision: StateDecision, note: Note) -> tuple[Side, ...]:
+    by: dict[bytes, set[str]] = {}
+    for side in decision.sides:
+        names = {CRITIC} if side.role == CRITIC else _skills(side.value, note)
+        by.setdefault(msgspec.json.encode(side.value, order="deterministic"), set()).update(names)
+    ordered = sorted((tuple(sorted(names)), value) for value, names in by.items())
+    return tuple(Side(by=names, value=msgspec.json.decode(value)) for names, value in ordered)
 
 
-def _by_evidence(name: str, said: Sequence[Said], stands: str) -> Conflict:
-    sides = tuple(sorted(f"{item.skill} with {item.tool}: {item.severity}" for item in said))
-    return Conflict(
-        key=f"finding.{name}",
-        rule="evidence",
-        base_version=BASE,
-        sides=sides,
-        result=f"{stands}, seen by {len(sides)} tools",
-        decided=stands in SEVERITIES,
-    )
+def _skills(value: object, note: Note) -> set[str]:
+    """Say which skills stand behind a value: it names its own, or it is what these judged."""
+    told = value if isinstance(value, list | tuple) else [value]
+    named = {item["skill"] for item in told if isinstance(item, dict)}
+    judged = note.seen_by if isinstance(note, FileNote) else ()
+    return named or {item.skill for item in judged if value in {item.risk, item.action}}
+
+
+def _gist(value: object) -> object:
+    match value:
+        case {"text": said} | {"level": said}:
+            return said
+        case [*_items]:  # of a list all that was brought stands
+            return []
+        case _:
+            return value
+
+
+def _plain(value: object) -> object:
+    plain: object = msgspec.json.decode(msgspec.json.encode(value))
+    return plain

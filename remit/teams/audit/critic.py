@@ -9,7 +9,9 @@ from remit.teams.audit.analyst_code import AnalystCode
 from remit.teams.audit.analyst_security import AnalystSecurity
 from remit.teams.audit.docket import ROUNDS, doubted, heard, merged, settled
 from remit.teams.audit.files import PASSAGES, Excerpt, Passage, fs_read
-from remit.teams.audit.finding import Finding
+from remit.teams.audit.finding import Finding, by_path
+from remit.teams.audit.judgement import last_word
+from remit.teams.audit.memory import FILES, FileNote, agreed
 from remit.teams.audit.message import Analysis, Assignment, Critique, Hearing
 from remit.teams.audit.opinion import Opinion, first_opinion, is_cited
 from remit.teams.audit.place import HEAD_LINES
@@ -34,6 +36,7 @@ class Critic(Role[Hearing, Critique]):
         findings = merged(await self._raised(analyses, ctx))
         opinions, rounds = await self._deliberate(await self._open(findings, ctx), work, ctx)
         final = await self._verified(settled(opinions), ctx)
+        await self._rule(final, ctx)
         by_files = [item for item in work.code if item.kind == "files"]
         return Critique(
             opinions=await put(ctx, "opinions.json", final),
@@ -50,6 +53,13 @@ class Critic(Role[Hearing, Critique]):
             lines=sum(item.lines for item in by_files),
             skipped=_distinct(analyses),
         )
+
+    async def _rule(self, opinions: Sequence[Opinion], ctx: Context) -> None:
+        """What to do about a judged file is what the critic says: it saw all sides, and what does not hold is out."""
+        kept = by_path(item.finding for item in opinions if item.decision == "keep")
+        notes = await ctx.state.list(FILES.prefix, FileNote)
+        words = [last_word(note, kept.get(note.key.removeprefix(FILES.prefix), [])) for note in notes]
+        await agreed(ctx, [word for word in words if word is not None])
 
     async def _raised(self, analyses: Sequence[Analysis], ctx: Context) -> list[Finding]:
         found: list[Finding] = []

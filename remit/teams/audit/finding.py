@@ -1,6 +1,7 @@
 """What an analyst says about one place, known by a fingerprint that survives shifted lines."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -46,3 +47,11 @@ def worst_first(finding: Finding) -> tuple[int, int, str, int, str]:
 def in_file_order(finding: Finding) -> tuple[str, int, str, str]:
     """Sort key: path, line, rule."""
     return (finding.path, finding.line, finding.rule, finding.fingerprint)
+
+
+def by_path(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    """Give findings by the file in which they are."""
+    found: dict[str, list[Finding]] = {}
+    for finding in findings:
+        found.setdefault(finding.path, []).append(finding)
+    return found

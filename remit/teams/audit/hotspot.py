@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from remit.teams.audit.finding import WEIGHT, Finding, worst_first
+from remit.teams.audit.finding import WEIGHT, Finding, by_path, worst_first
 
 FIRST = 5
 _REASONS = 3
@@ -36,10 +36,7 @@ class Hotspot(msgspec.Struct, frozen=True, kw_only=True):
 
 def hotspots(kept: Iterable[Finding]) -> list[Hotspot]:
     """Give the files to mend first: joined ones before others, then the heavier."""
-    by_path: dict[str, list[Finding]] = {}
-    for finding in kept:
-        by_path.setdefault(finding.path, []).append(finding)
-    found = [_hotspot(path, group) for path, group in by_path.items()]
+    found = [_hotspot(path, group) for path, group in by_path(kept).items()]
     return sorted(found, key=lambda item: (-len(item.skills), -item.weight, item.path))[:FIRST]
 
 

@@ -1,17 +1,20 @@
 """report.md: the first screen is what nobody else says; then the conflicts, the counts, and what was left out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 
 import msgspec
 
-from remit.teams.audit.conflict import Conflict, by_rule
+from remit.teams.audit.conflict import Card, by_rule
 from remit.teams.audit.finding import SEVERITIES, Finding, worst_first
 from remit.teams.audit.hotspot import Hotspot
+from remit.teams.audit.memory import FINDINGS, Action
 from remit.teams.audit.message import Critique, Inventory
 from remit.teams.audit.opinion import Opinion
 from remit.teams.audit.rule import rule_named
 from remit.teams.audit.sighting import Skipped
 
+CONFLICTS_FILE = "evidence/conflicts.json"
 CONFLICTS_SHOWN = 20
 FINDINGS_SHOWN = 150
 THROWN_SHOWN = 25
@@ -23,7 +26,9 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     inventory: Inventory
     critique: Critique
     opinions: tuple[Opinion, ...]
-    conflicts: tuple[Conflict, ...]
+    conflicts: tuple[Card, ...]
+    actions: Mapping[str, Action]
+    """What stands to be done, by path; not every file was judged."""
     hotspots: tuple[Hotspot, ...]
     score: int
     skipped: tuple[Skipped, ...]
@@ -38,8 +43,8 @@ def sections(draft: Draft) -> dict[str, str]:
     """Give the report's sections by name, in their order."""
     return {
         "verdict": f"# Audit\n\n**{verdict(draft)}**\n",
-        "fix-first": _fix_first(draft.hotspots),
-        "conflicts": _conflicts(draft.conflicts),
+        "fix-first": _fix_first(draft.hotspots, draft.actions),
+        "conflicts": _conflicts(draft),
         "counts": _counts(draft),
         "thrown-out": _thrown_out(draft.opinions),
         "not-checked": _not_checked(draft.skipped),
@@ -60,11 +65,12 @@ def verdict(draft: Draft) -> str:
     return "; ".join(said) + "."
 
 
-def _fix_first(spots: Sequence[Hotspot]) -> str:
+def _fix_first(spots: Sequence[Hotspot], actions: Mapping[str, Action]) -> str:
     lines = ["## Fix these first", ""]
     for number, spot in enumerate(spots, 1):
         lines.append(f"{number}. {_code_path(spot)}")
-        lines.append(f"   Seen by: {', '.join(spot.skills)}. Evidence: {', '.join(spot.findings)}.")
+        action = f" To do: {actions[spot.path]}." if spot.path in actions else ""
+        lines.append(f"   Seen by: {', '.join(spot.skills)}.{action} Evidence: {', '.join(spot.findings)}.")
     return _text([*lines, *([] if spots else ["Nothing was kept."])])
 
 
@@ -72,18 +78,52 @@ def _code_path(spot: Hotspot) -> str:
     return spot.sentence().replace(spot.path, f"`{spot.path}`", 1)
 
 
-def _conflicts(found: Sequence[Conflict]) -> str:
-    lines = ["## Conflicts by rule", ""]
+def _conflicts(draft: Draft) -> str:
+    lines, found = ["## Conflicts by rule", ""], draft.conflicts
     if not found:
         return _text([*lines, "No two analysts wrote on one thing from the same base."])
     counts = ", ".join(f"{item.rule} {item.count}" for item in by_rule(found))
-    lines += [f"Several analysts wrote on one key from the same base; decided by {counts}.", ""]
-    lines += ["| key | rule | sides | result |", "|---|---|---|---|"]
+    by_key = groupby((card for card in found if card.is_contested), key=lambda card: card.key)
+    cards = [[*group] for _key, group in by_key]
+    agreed = len({card.key for card in found}) - len(cards)
     lines += [
-        f"| `{_cell(item.key)}` | {item.rule} | {_cell('; '.join(item.sides))} | {_cell(item.result)} |"
-        for item in found[:CONFLICTS_SHOWN]
+        f"Several roles wrote one field from the same base; decided by {counts}.",
+        f"Over {len(cards)} keys they contradict one another, over {agreed} they do not; {CONFLICTS_FILE} has all.",
     ]
-    return _text([*lines, *_more(len(found), CONFLICTS_SHOWN, "evidence/conflicts.json")])
+    for card in cards[:CONFLICTS_SHOWN]:
+        lines += ["", f"### {_title(card[0].key, draft.opinions)}", ""]
+        lines += ["| field | base | sides | rule | result |", "|---|---|---|---|---|", *map(_row, card)]
+    return _text([*lines, *_more(len(cards), CONFLICTS_SHOWN, CONFLICTS_FILE)])
+
+
+def _title(key: str, opinions: Iterable[Opinion]) -> str:
+    name = key.removeprefix(FINDINGS.prefix)
+    said = (
+        f": {item.finding.rule} at `{item.finding.path}:{item.finding.line}`"
+        for item in opinions
+        if item.finding.fingerprint == name
+    )
+    return f"`{key}`{next(said, '')}"
+
+
+def _row(card: Card) -> str:
+    sides = "; ".join(f"{' and '.join(side.by)}: {_said(side.value)}" for side in card.sides)
+    result = _said(card.result) + (f"; then the critic: {_said(card.stands)}" if card.is_overruled else "")
+    rule = ", then ".join([*card.rungs, card.rule])
+    return f"| {' | '.join(map(_cell, (card.field, _said(card.base), sides, rule, result)))} |"
+
+
+def _said(value: object) -> str:
+    """Give a value of the shared state in words."""
+    match value:
+        case None:
+            return "nothing"
+        case {"text": text, "tools": [*tools], "score": score}:
+            return f"{text} ({', '.join(tools)}; {score})"
+        case {"level": level, "tools": [*tools]}:
+            return f"{level} ({', '.join(tools)})"
+        case _:
+            return str(value)
 
 
 def _counts(draft: Draft) -> str:

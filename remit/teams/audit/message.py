@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from remit import Message
+from remit import Message, StateRef
 from remit.teams.audit.finding import Finding, Skill
 from remit.teams.audit.scratch import Stored
 from remit.teams.audit.sighting import Look, Skipped
@@ -120,6 +120,8 @@ class Report(Message, frozen=True, kw_only=True, tag="audit.report.v1"):
     unaccounted: int
     """Python files that were neither analysed nor listed as skipped; 0 in a complete audit."""
     sarif_problems: int
+    sections: tuple[StateRef, ...] = ()
+    """The report's sections in the shared state, in their order: together they are `report.md`."""
 
 
 class Published(Message, frozen=True, kw_only=True, tag="audit.published.v1"):

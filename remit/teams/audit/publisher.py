@@ -1,9 +1,10 @@
 """The publisher: writes the report where it was asked for, after a person agreed to exactly these files."""
 
-from remit import Context, Role
-from remit.teams.audit.editor import FOLDER
+from remit import Context, RefusedError, Role
+from remit.teams.audit.editor import FOLDER, REPORT
 from remit.teams.audit.message import Published, Report
 from remit.teams.audit.publication import fs_publish
+from remit.teams.audit.source import blob_digest
 
 
 class Publisher(Role[Report, Published]):
@@ -15,8 +16,10 @@ class Publisher(Role[Report, Published]):
         """Give where the report stands.
 
         Raises:
+            RefusedError: the report is not what the shared state holds; nobody was asked and nothing was written.
             ReviewRejectedError: a person said no; nothing was written.
         """
+        await self._compare(work, ctx)
         done = await ctx.call(fs_publish, out=work.out, base=FOLDER, tree=work.files, digest=work.digest)
         return Published(
             folder=done.folder,
@@ -29,3 +32,10 @@ class Publisher(Role[Report, Published]):
             kept=work.kept,
             rejected=work.rejected,
         )
+
+    async def _compare(self, work: Report, ctx: Context) -> None:
+        sections = [await ctx.state.at(ref, str) for ref in work.sections]
+        shared = blob_digest("\n".join(item.value or "" for item in sections).encode())
+        drafted = next((item.digest for item in work.files if item.name == FOLDER + REPORT), "")
+        if shared != drafted:
+            raise RefusedError("the report is not what its sections say", where=REPORT, expected=shared, got=drafted)

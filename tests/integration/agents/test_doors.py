@@ -325,22 +325,23 @@ async def test_state_is_read_and_proposed_once_and_recorded(world: World) -> Non
         assert isinstance(proposal, ProposeState)
         asked.append(proposal)
         return StateCommitted(
-            scope=proposal.scope,
-            key=proposal.key,
+            scope="r1",
+            key=proposal.changes[0].key,
             version=4,
-            value=proposal.value,
+            value=proposal.changes[0].value,
             run_id="r1",
             step="s",
             position=proposal.position,
             agent=agent,
             rule="write",
-            base_version=proposal.base_version,
+            base_version=proposal.changes[0].base_version,
             committed_at=datetime.now(UTC),
         )
 
     async def write(_work: Job, ctx: Context) -> Done:
         before = await ctx.state.read("plan", str)
         after = await ctx.state.propose("plan", "new", base=before.version)
+        assert isinstance(after, StateCommitted)
         return Done(text=f"{before.value} {before.version} -> {after.version}")
 
     plane = await world.supervisor()

@@ -53,6 +53,8 @@ NOT_ITS_OWN = (
     "remit.run.r1.s1.lease.1",
     "remit.run.r1.s1.call.0.returned",
     "remit.run.r1.s1.clerk-a1.0.called",
+    "remit.run.r1.s1.state.0.rejected",
+    "remit.run.r1.s1.clerk-a1.0.rejected",
     "remit.state.r1.total.1",
     "remit.effect.mail-send.abc.returned",
     "remit.result.r1",
@@ -163,6 +165,8 @@ JOURNAL_WORDS = (
     "remit.run.r1.s1.call.0.returned",
     "remit.run.r1.s1.clerk-a1.0.completed",
     "remit.state.r1.total.1",
+    "remit.run.r1.s1.state.0.rejected",
+    "remit.run.r1.s1.state.0.refused",
     "remit.effect.mail-send.abc.called",
 )
 DESTRUCTIVE = (
@@ -173,8 +177,8 @@ DESTRUCTIVE = (
 )
 UPDATE = "$JS.API.STREAM.UPDATE.JOURNAL"
 OWN_WORDS = {
-    "supervisor": JOURNAL_WORDS[:3] + JOURNAL_WORDS[6:7],
-    "gateway": JOURNAL_WORDS[3:5] + JOURNAL_WORDS[7:],
+    "supervisor": JOURNAL_WORDS[:3] + JOURNAL_WORDS[6:9],
+    "gateway": JOURNAL_WORDS[3:5] + JOURNAL_WORDS[9:],
 }
 PLANES = {
     "supervisor": permission.supervisor_permissions(),

@@ -27,8 +27,8 @@ async def cache(bus: Bus) -> StateCache:
     return StateCache(bus)
 
 
-async def commit(bus: Bus, scope: str, key: str, *, version: int, value: object) -> None:
-    entry = StateCommitted(
+def committed(scope: str, key: str, *, version: int, value: object) -> StateCommitted:
+    return StateCommitted(
         scope=scope,
         key=key,
         version=version,
@@ -41,14 +41,18 @@ async def commit(bus: Bus, scope: str, key: str, *, version: int, value: object)
         base_version=version - 1,
         committed_at=datetime.now(UTC),
     )
+
+
+async def commit(bus: Bus, scope: str, key: str, *, version: int, value: object) -> None:
+    entry = committed(scope, key, version=version, value=value)
     await Journal(bus).append(subject.state(scope, key, version), encode(entry))
 
 
 async def test_the_cache_shows_the_last_version_put(cache: StateCache) -> None:
-    await cache.put("r1", KEY, version=1, value=b'"open"')
-    await cache.put("r1", KEY, version=2, value=raw({"state": "closed"}))
+    await cache.show(committed("r1", KEY, version=1, value="open"))
+    await cache.show(committed("r1", KEY, version=2, value={"state": "closed"}))
 
-    assert await cache.get("r1", KEY) == StateVersion(key=KEY, version=2, value=raw({"state": "closed"}))
+    assert await cache.get("r1", KEY) == StateVersion(key=KEY, scope="r1", version=2, value=raw({"state": "closed"}))
     assert await cache.get("r2", KEY) is None
 
 
@@ -61,12 +65,12 @@ async def test_a_cache_that_was_deleted_is_rebuilt_from_the_journal(bus: Bus, ca
 
     assert await cache.rebuild() == 2
 
-    assert await cache.get("r1", KEY) == StateVersion(key=KEY, version=3, value=raw(3))
-    assert await cache.get("team", "größe") == StateVersion(key="größe", version=1, value=raw("L"))
+    assert await cache.get("r1", KEY) == StateVersion(key=KEY, scope="r1", version=3, value=raw(3))
+    assert await cache.get("team", "größe") == StateVersion(key="größe", scope="team", version=1, value=raw("L"))
 
 
 async def test_the_key_value_store_of_nats_reads_it_too(nats_url: str, cache: StateCache) -> None:
-    await cache.put("r1", "verdict", version=4, value=raw("approved"))
+    await cache.show(committed("r1", "verdict", version=4, value="approved"))
     foreign = await nats.connect(nats_url)
 
     bucket = await foreign.jetstream().key_value("state")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar, cast
+
+import msgspec
 
 from remit.bus import subject
 from remit.bus.consumer import PullLoop
@@ -11,7 +14,14 @@ from remit.bus.journal import Journal
 from remit.contracts.errors import Fault
 from remit.contracts.ids import new_agent
 from remit.contracts.message import Message, decode, decode_any, digest_of, encode, raw
-from remit.contracts.proposal import ProposeState, ReadState, StateCommitted, StateRead, StateRejected
+from remit.contracts.proposal import (
+    DECIDED,
+    ProposeState,
+    ReadState,
+    StateChange,
+    StateDecided,
+    StateRead,
+)
 from remit.contracts.review import RequestReview, ReviewOutcome
 from remit.contracts.step import (
     AskAnswered,
@@ -159,29 +169,42 @@ class Agent:
 
     async def propose(
         self, work: RunStep, key: str, value: object, *, base: int = 0, position: str = "0", scope: str = ""
-    ) -> StateCommitted | StateRejected | Refused | Superseded:
+    ) -> StateDecided | Refused | Superseded:
+        return await self.propose_all(work, {key: (value, base)}, position=position, scope=scope)
+
+    async def propose_all(
+        self,
+        work: RunStep,
+        changes: dict[str, tuple[object, int]],
+        *,
+        position: str = "0",
+        scope: str = "",
+        at: datetime | None = None,
+    ) -> StateDecided | Refused | Superseded:
         proposal = ProposeState(
             run_id=work.run_id,
             step=work.step,
             epoch=work.epoch,
             position=position,
-            scope=scope or work.run_id,
-            key=key,
-            base_version=base,
-            value=raw(value),
+            changes=tuple(
+                StateChange(key=key, base_version=base, value=raw(value), scope=scope)
+                for key, (value, base) in changes.items()
+            ),
+            proposed_at=at or datetime.now(UTC),
         )
         answer = await self._ask(subject.propose(self.name), proposal)
-        return cast(
-            "StateCommitted | StateRejected | Refused | Superseded",
-            decode_any(StateCommitted | StateRejected | Refused | Superseded, answer),
-        )
+        return cast("StateDecided | Refused | Superseded", decode_any(DECIDED | Refused | Superseded, answer))
 
-    async def read(self, work: RunStep, *, key: str = "", prefix: str = "") -> StateRead | Refused | Superseded:
-        request = ReadState(
-            run_id=work.run_id, step=work.step, epoch=work.epoch, scope=work.run_id, key=key, prefix=prefix
+    async def read(
+        self, work: RunStep, *, key: str = "", prefix: str = "", **more: object
+    ) -> StateRead | Parked | Refused | Superseded:
+        request = msgspec.structs.replace(
+            ReadState(run_id=work.run_id, step=work.step, epoch=work.epoch, key=key, prefix=prefix), **more
         )
         answer = await self._ask(subject.state_read(self.name), request)
-        return cast("StateRead | Refused | Superseded", decode_any(StateRead | Refused | Superseded, answer))
+        return cast(
+            "StateRead | Parked | Refused | Superseded", decode_any(StateRead | Parked | Refused | Superseded, answer)
+        )
 
     async def _ask(self, name: str, message: Message, *, timeout_s: float = 5.0) -> bytes:
         return (await self.bus.request(name, encode(message), timeout_s=timeout_s)).data

@@ -47,6 +47,9 @@ def test_every_command_has_help(remit: Remit, name: str) -> None:
         (["run", "list", "--output", "xml"], "RM-211 invalid value for '--output'"),
         (["role", "scale", "clerk", "many"], "RM-211 invalid value for 'HOSTS'"),
         (["submit", "ticket"], "RM-211 missing option '--goal'"),
+        (["state", "rollback", "board"], "RM-211 missing option '--to'"),
+        (["state", "diff", "board", "1", "two"], "RM-211 invalid value for 'TO'"),
+        (["state", "get", "board", "--version", "0"], "RM-211 invalid value for '--version'"),
         (["audit", "no/such/folder"], "RM-211 there is nothing to audit; at no/such/folder"),
     ],
 )
@@ -61,7 +64,17 @@ def test_words_that_fit_no_command_are_said_with_the_next_command(
     assert said.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [["run", "list"], ["role", "list"], ["status"], ["review", "approve", "r1-v1"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "list"],
+        ["role", "list"],
+        ["status"],
+        ["review", "approve", "r1-v1"],
+        ["state", "list"],
+        ["state", "rollback", "board", "--to", "1"],
+    ],
+)
 def test_without_a_deployment_the_next_command_is_up(remit: Remit, words: list[str]) -> None:
     said = remit(*words)
 
@@ -136,11 +149,37 @@ def test_help_imports_neither_ray_nor_nats_nor_rich(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["run", "review", "role", "state", "dead", "contract", "context", "status", "doctor"])
 def test_a_command_that_only_talks_imports_no_ray(name: str) -> None:
-    code = f"import sys, remit.client, remit.listing, remit.cli.{name}; sys.exit('ray' in sys.modules)"
+    reading = "remit.client, remit.listing, remit.blame, remit.contention, remit.cli.ledger"
+    code = f"import sys, {reading}, remit.cli.{name}; sys.exit('ray' in sys.modules)"
 
     said = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=30)
 
     assert said.returncode == 0, said.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--value", "1", "--again"], "RM-211 --again, --done and --value exclude each other"),
+        (["--value", "one"], "RM-211 --value is no JSON"),
+        (["--value", "null"], "RM-211 null cannot be said as a value"),
+        (["--done", "sent"], "RM-211 --done is no JSON"),
+    ],
+)
+def test_an_approval_says_one_thing(remit: Remit, place: Place, words: list[str], sentence: str) -> None:
+    said = remit("review", "approve", "r1-v1", *words)
+
+    assert said.code == fault.USAGE
+    assert said.err.startswith(sentence)
+
+
+def test_every_verb_of_state_has_help(remit: Remit) -> None:
+    verbs = ("list", "get", "history", "diff", "blame", "conflicts", "rollback", "export")
+
+    said = remit("state", "--help").out
+
+    assert all(f"\n  {verb} " in said for verb in verbs)
+    assert all(remit("state", verb, "--help").code == 0 for verb in verbs)
 
 
 def test_a_shell_completes_commands_and_options() -> None:

@@ -51,7 +51,7 @@ def test_a_team_names_its_roles() -> None:
     assert shop().role("clerk").takes is Order
     with pytest.raises(NotFoundError) as caught:
         shop().role("cook")
-    assert caught.value.expected == "auditor, clerk, packer, shipper"
+    assert caught.value.expected == "auditor, clerk, judge, packer, shipper"
 
 
 def test_a_workflow_takes_what_its_first_nodes_take() -> None:

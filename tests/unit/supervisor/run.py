@@ -14,7 +14,7 @@ from remit.supervisor.run import evolve, new_run, on_settled
 from tests.teams import WORKFLOWS
 
 if TYPE_CHECKING:
-    from remit.supervisor.run import RunState
+    from remit.supervisor.run_state import RunState
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

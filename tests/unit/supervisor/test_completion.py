@@ -9,13 +9,13 @@ import pytest
 from remit.contracts.charter import CompletionCheck
 from remit.contracts.review import ReviewOpened
 from remit.supervisor.completion import evaluate
-from remit.supervisor.run import ReviewState
+from remit.supervisor.run_state import ReviewState
 from tests.teams import Check, Sheet, charter
 from tests.unit.supervisor.run import NOW, completed, started
 
 if TYPE_CHECKING:
     from remit.contracts.task import Criterion
-    from remit.supervisor.run import RunState
+    from remit.supervisor.run_state import RunState
 
 
 def judged(run: RunState, check: CompletionCheck, versions: dict[str, int] | None = None) -> Criterion:

@@ -22,7 +22,7 @@ from tests.teams import Sheet, charter, shop
 from tests.unit.supervisor.run import NOW, completed, started
 
 if TYPE_CHECKING:
-    from remit.supervisor.run import RunState
+    from remit.supervisor.run_state import RunState
 
 TEAM = shop()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,8 +13,11 @@ from remit.contracts.message import raw
 from remit.contracts.plan import PlanAccepted, PlannedNode
 from remit.contracts.review import ReviewDecided, ReviewOpened
 from remit.contracts.step import StepCompleted, StepFailed, StepTimedOut
-from remit.supervisor.run import RunState, evolve, on_leased, on_settled
+from remit.supervisor.run import evolve, on_leased, on_settled
 from tests.unit.supervisor.run import NOW, completed, dispatched, started
+
+if TYPE_CHECKING:
+    from remit.supervisor.run_state import RunState
 
 FAULT = Fault(code="RM-511", message="it broke")
 

@@ -7,13 +7,16 @@ from remit import (
     Context,
     Message,
     RefusedError,
+    RemitError,
     ReviewRejectedError,
     Role,
     StateCommitted,
+    StateParked,
     StateRejected,
     Team,
     ToolFailedError,
     ToolScope,
+    policy,
     state,
     tool,
 )
@@ -108,7 +111,7 @@ team = Team(
             step("sum", Summer, after=("answers",)),
         )
     },
-    state=[state("seen", "union")],
+    state=[state("seen", tuple[str, ...], policy=policy.union())],
 )
 
 
@@ -243,10 +246,18 @@ class Writer(Role[Ticket, Answer]):
                 return Answer(text=f"{rule} {version}")
             case StateRejected(reason=reason):
                 return Answer(text=reason)
+            case StateParked(waits_for=who):
+                return Answer(text=who)
 
 
 async def test_the_board_decides_by_the_rules_of_the_team() -> None:
-    rules = [state("most.", "max"), state("all.", "union"), state("once.", "write_once")]
+    rules = [
+        state("most.{key}", int, policy=policy.maximum()),
+        state("all.{key}", tuple[str, ...], policy=policy.union()),
+        state("once.{key}", int, policy=policy.write_once()),
+        state("asked.{key}", int, policy=policy.escalate()),
+        state("other", int),
+    ]
     bench = Bench(Team("office", roles=[Writer], workflows={"w": Writer}, state=rules))
 
     async def write(key: str, value: str) -> str:
@@ -256,5 +267,8 @@ async def test_the_board_decides_by_the_rules_of_the_team() -> None:
     assert [await write("all.a", value) for value in ("x", "y", "x")] == ["write 1", "union 2", "union 3"]
     assert [await write("once.a", value) for value in ("1", "2")] == ["write 1", "written_once"]
     assert [await write("other", value) for value in ("1", "2")] == ["write 1", "stale_version"]
+    assert [await write("asked.a", value) for value in ("1", "2")] == ["write 1", "a person"]
+    with pytest.raises(RemitError, match="RM-213 no state contract covers the key 'unknown'"):
+        await write("unknown", "1")
     assert bench.state("most.a") == 5
     assert bench.state("all.a") == ["x", "y"]

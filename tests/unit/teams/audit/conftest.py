@@ -45,11 +45,20 @@ def pack(name):
 
 
 '''
-TESTS = "from shop import cart, left, tangle\n\n\ndef test_it():\n    assert eval(cart.name) == 1\n"
+LOGIN = """import hashlib
+
+
+def digest(password):
+    return hashlib.md5(password.encode()).hexdigest()  # nosec: the table is from 2004
+
+
+"""
+TESTS = "from shop import cart, left, login, tangle\n\n\ndef test_it():\n    assert eval(cart.name) == 1\n"
 PROJECT: Mapping[str, str | bytes] = {
     "pyproject.toml": '[project]\nname = "shop"\n[project.scripts]\nshop = "shop.cart:main"\n',
     "shop/__init__.py": "",
     "shop/cart.py": CART + TANGLE,
+    "shop/login.py": LOGIN + TANGLE,
     "shop/tangle.py": TANGLE,
     "shop/left.py": "from shop import right\n\n\ndef left():\n    return right.right()\n",
     "shop/right.py": "from shop import left\n\n\ndef right():\n    return left.left()\n",

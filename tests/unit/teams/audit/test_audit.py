@@ -9,7 +9,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from remit import RefusedError, ReviewRejectedError
+from remit import RefusedError, RemitError, ReviewRejectedError
 from remit.contracts.message import encode
 from remit.teams.audit import team
 from remit.teams.audit.analyst_code import AnalystCode
@@ -71,14 +71,83 @@ async def test_the_first_screen_is_the_verdict_and_what_joins_on_one_file(projec
     assert "no git repository" not in report
 
 
-async def test_analysts_on_one_file_are_conflicts_that_the_rule_of_the_key_decides(project: Path, audit: Audit) -> None:
+async def test_analysts_on_one_file_are_conflicts_that_the_policy_of_each_field_decides(
+    project: Path, audit: Audit
+) -> None:
     bench, reply = await audit(project)
 
     conflicts = json.loads((project / ".remit/evidence/conflicts.json").read_text())
+    fields = {(item["key"], item["field"]): item for item in conflicts}
+    risk = fields["file.shop/cart.py", "risk"]
     assert {item["rule"]: item["count"] for item in msgspec.to_builtins(reply.conflicts)}["max"] >= 1
-    assert all(item["decided"] and item["base_version"] == 0 for item in conflicts)
+    assert {item["rule"] for item in conflicts} == {"max", "evidence", "most_urgent", "union"}
+    assert risk["base"] is None
+    assert risk["result"] == risk["stands"] == max(side["value"] for side in risk["sides"])
+    assert [side["by"] for side in risk["sides"]] == [["code"], ["security"]]
     merged = {version.rule for history in bench.board.versions.values() for version in history[1:]}
-    assert merged == {"max", "union"}
+    assert merged == {"merged", "write"}
+
+
+async def test_what_to_do_about_a_file_is_what_the_critic_says_in_the_end(project: Path, audit: Audit) -> None:
+    bench, _reply = await audit(project)
+
+    note = bench.state("file.shop/login.py")
+    assert isinstance(note, dict)
+    said = {item["skill"]: item["action"] for item in note["seen_by"]}
+    assert said == {"code": "test first", "security": "mend"}
+    assert note["action"] == "test first"  # the author of the line accepted what security saw there
+    assert bench.board.versions["r1", "file.shop/login.py"][-1].role == "critic"
+    report = (project / ".remit/report.md").read_text()
+    assert "code: test first; security: mend | owner, then most_urgent | mend; then the critic: test first |" in report
+
+
+async def test_the_report_is_its_sections_in_the_shared_state(project: Path, audit: Audit) -> None:
+    bench, _reply = await audit(project)
+
+    keys = [key for _scope, key in bench.board.versions if key.startswith("report.")]
+    report = (project / ".remit/report.md").read_text()
+    assert len(keys) == 7
+    assert sorted(str(bench.state(key)) for key in keys) == sorted(report_sections(report))
+
+
+def report_sections(report: str) -> list[str]:
+    return [part if part.startswith("# ") else f"## {part}" for part in report.split("\n## ")]
+
+
+async def test_a_report_that_is_not_its_sections_is_shown_to_nobody(project: Path, bench_for: BenchFor) -> None:
+    bench = bench_for(project)
+    report = await drafted(bench, project)
+    other = msgspec.structs.replace(report, sections=report.sections[1:])
+
+    with pytest.raises(RefusedError, match="not what its sections say"):
+        await bench.run(Publisher, other)
+
+    assert bench.reviews == []
+
+
+async def test_a_section_that_is_not_what_its_reference_says_is_not_published(
+    project: Path, bench_for: BenchFor
+) -> None:
+    bench = bench_for(project)
+    report = await drafted(bench, project)
+    first, *rest = report.sections
+    forged = msgspec.structs.replace(report, sections=(msgspec.structs.replace(first, hash="sha256:other"), *rest))
+
+    with pytest.raises(RemitError, match="another content"):
+        await bench.run(Publisher, forged)
+
+
+async def drafted(bench: Bench, project: Path) -> Report:
+    """Audit up to the report, which nobody has seen yet."""
+    inventory = await bench.run(Cartographer, AuditRequest(path=str(project)), step="inventory")
+    bench.play(AnalystCode, AnalystSecurity)
+    hearing = Hearing(
+        inventory=inventory,
+        code=tuple([await bench.run(AnalystCode, work, step=f"code-{n}") for n, work in enumerate(inventory.shards)]),
+        security=(),
+    )
+    critique = await bench.run(Critic, hearing, step="critique")
+    return await bench.run(Editor, Drafting(inventory=inventory, critique=critique), step="report")
 
 
 async def test_every_step_replays_from_its_records(project: Path, audit: Audit) -> None:
@@ -272,6 +341,7 @@ async def test_an_analyst_refuses_doubts_of_another_requirement(project: Path, b
 async def test_a_second_inventory_is_refused(project: Path, bench_for: BenchFor) -> None:
     bench = bench_for(project)
     await bench.run(Cartographer, AuditRequest(path=str(project)), step="one")
+    (project / "late.py").write_text("x = 1\n")
 
     with pytest.raises(RefusedError, match="written already"):
         await bench.run(Cartographer, AuditRequest(path=str(project)), step="two")
@@ -283,7 +353,7 @@ async def test_the_closing_lines_name_the_verdict_the_conflicts_and_the_report(p
     lines = summary(encode(reply))
 
     assert lines[-1] == f"report: {project}/.remit/report.md"
-    assert lines[-2] == "conflicts by rule: evidence 3, max 1, union 1"
+    assert lines[-2] == "conflicts by rule: evidence 5, max 2, most_urgent 1, union 5"
     assert lines[-3] == f"verdict: {reply.verdict}"
     assert lines[0] == "fix these first:"
 

@@ -12,12 +12,14 @@ from remit.contracts.charter import Charter
 from remit.supervisor import plan
 from remit.teams import audit
 from remit.teams.audit import sarif, team
-from remit.teams.audit.conflict import by_rule, conflicts
+from remit.teams.audit.conflict import Card, Side, by_rule
 from remit.teams.audit.finding import Finding, Severity, Skill
 from remit.teams.audit.hotspot import hotspots
-from remit.teams.audit.judgement import Judgement, Said
+from remit.teams.audit.markdown import Draft, sections
+from remit.teams.audit.message import Critique, Inventory
 from remit.teams.audit.opinion import Opinion
 from remit.teams.audit.score import score
+from remit.teams.audit.scratch import Stored
 from remit.teams.audit.shard import FILES, cut
 
 
@@ -53,35 +55,109 @@ def test_shards_are_balanced_by_bytes() -> None:
     assert max(weights) - min(weights) <= 600
 
 
-def test_sides_are_told_in_one_order_and_the_rule_gives_the_result() -> None:
-    code = Judgement(skill="code", risk=8, reason="a")
-    security = Judgement(skill="security", risk=12, reason="b")
-    said = (Said(skill="code", tool="ruff", severity="high"), Said(skill="security", tool="ast", severity="low"))
-
-    one = conflicts({"a.py": 12}, {"a.py": (code, security)}, findings={"f": said}, severities={"f": "low"})
-    two = conflicts({"a.py": 12}, {"a.py": (security, code)}, findings={"f": said[::-1]}, severities={"f": "low"})
-
-    assert one == two
-    assert [(item.rule, item.result) for item in one] == [
-        ("union", "all 2 reasons stand; the first is security's"),
-        ("max", "12"),
-        ("evidence", "low, seen by 2 tools"),
-    ]
-    assert {item.rule: item.count for item in by_rule(one)} == {"evidence": 1, "max": 1, "union": 1}
+def risk_card(stands: int = 12, *, rungs: tuple[str, ...] = ()) -> Card:
+    sides = (Side(by=("code",), value=8), Side(by=("security", "structure"), value=12))
+    return Card(
+        key="file.a.py", field="risk", base=None, sides=sides, rule="max", rungs=rungs, result=12, stands=stands
+    )
 
 
-def test_a_value_that_the_rule_did_not_give_is_an_open_conflict() -> None:
-    sides = (Judgement(skill="code", risk=8, reason="a"), Judgement(skill="security", risk=12, reason="b"))
+def drafted(*found: Card) -> Draft:
+    inventory = Inventory(
+        files=1, python_files=1, python_bytes=9, tests=0, packages=0, entry_points=(), is_git=False, shards=()
+    )
+    critique = Critique(
+        opinions=Stored(name="o", digest="d", size_bytes=1),
+        requirement="",
+        raised=1,
+        kept=1,
+        demoted=0,
+        rejected=0,
+        uncriticised=0,
+        unverified=0,
+        rounds=0,
+        looked_again=0,
+        files=1,
+        lines=9,
+    )
+    kept = [opinion(finding("a.py", "complex-function"))]
+    return Draft(
+        inventory=inventory,
+        critique=critique,
+        opinions=tuple(kept),
+        conflicts=found,
+        actions={"a.py": "test first"},
+        hotspots=tuple(hotspots(item.finding for item in kept)),
+        score=90,
+        skipped=(),
+    )
 
-    found = conflicts({"a.py": 8}, {"a.py": sides}, findings={}, severities={})
 
-    assert [item.rule for item in found if not item.decided] == ["max"]
+def test_a_conflict_is_a_card_with_its_base_its_sides_its_rule_and_its_result() -> None:
+    lines = sections(drafted(risk_card()))["conflicts"].splitlines()
+
+    assert "### `file.a.py`" in lines
+    assert "| risk | nothing | code: 8; security and structure: 12 | max | 12 |" in lines
+    assert lines[2] == "Several roles wrote one field from the same base; decided by max 1."
 
 
-def test_one_analyst_on_a_file_is_no_conflict() -> None:
-    alone = {"a.py": (Judgement(skill="code", risk=8, reason="a"),)}
+def test_a_card_says_what_the_critic_made_of_the_result() -> None:
+    lines = sections(drafted(risk_card(4, rungs=("owner",))))["conflicts"].splitlines()
 
-    assert conflicts({"a.py": 8}, alone, findings={}, severities={}) == []
+    assert (
+        "| risk | nothing | code: 8; security and structure: 12 | owner, then max | 12; then the critic: 4 |" in lines
+    )
+
+
+def reason(skill: str, tools: list[str], text: str) -> Side:
+    return Side(by=(skill,), value={"skill": skill, "tools": tools, "score": 8, "text": text})
+
+
+def rating(skill: str, level: str) -> Side:
+    return Side(by=(skill,), value={"skill": skill, "level": level, "tools": ["ruff"], "score": 1})
+
+
+def card(*sides: Side, key: str = "finding.0") -> Card:
+    return Card(key=key, field="f", base=None, sides=sides, rule="r", rungs=(), result=None, stands=None)
+
+
+def test_values_of_the_shared_state_are_told_in_words() -> None:
+    lines = sections(drafted(card(reason("code", ["ast", "ruff"], "a | b"), rating("security", "high"))))["conflicts"]
+
+    assert "| f | nothing | code: a \\| b (ast, ruff; 8); security: high (ruff) | r | nothing |" in lines
+
+
+def test_a_conflict_over_a_finding_says_where_the_finding_is() -> None:
+    fingerprint = finding("a.py", "complex-function").fingerprint
+
+    lines = sections(drafted(card(rating("code", "low"), rating("security", "high"), key=f"finding.{fingerprint}")))
+
+    assert f"### `finding.{fingerprint}`: complex-function at `a.py:1`\n" in lines["conflicts"]
+
+
+def test_sides_that_do_not_contradict_one_another_are_counted_and_make_no_card() -> None:
+    same = [reason(skill, [skill], "both say so") for skill in ("code", "security")]
+    brought = [Side(by=(skill,), value=[{"skill": skill, "tool": skill}]) for skill in ("code", "security")]
+
+    lines = sections(drafted(card(*same), card(*brought, key="finding.1")))["conflicts"].splitlines()
+
+    assert lines[2].endswith("decided by r 2.")
+    assert lines[3].startswith("Over 0 keys they contradict one another, over 2 they do not;")
+    assert len(lines) == 4
+
+
+def test_a_file_to_mend_first_says_what_to_do() -> None:
+    assert "Seen by: code. To do: test first. Evidence: " in sections(drafted())["fix-first"]
+
+
+def test_a_value_that_the_rule_did_not_give_is_an_open_conflict_unless_the_owner_gave_it() -> None:
+    assert not risk_card().is_open
+    assert risk_card(8).is_open
+    assert not risk_card(8, rungs=("owner",)).is_open
+
+
+def test_conflicts_are_counted_by_rule_once_for_each_side_after_the_first() -> None:
+    assert [(item.rule, item.count) for item in by_rule([risk_card(), risk_card()])] == [("max", 2)]
 
 
 def test_a_file_on_which_analysts_meet_comes_before_a_heavier_one() -> None:

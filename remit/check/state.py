@@ -1,0 +1,208 @@
+"""State contracts that could not hold: unknown roles, policies that do not fit their type, keys that cannot be told."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, get_type_hints
+
+import msgspec
+
+from remit.check.agreement import near
+from remit.contracts.document import MOST_BYTES, StateContracts
+from remit.contracts.errors import CharterInvalidError, ContractInvalidError, RemitError, TeamInvalidError
+from remit.contracts.message import Message, tag_of
+from remit.contracts.part import annotated, item_of, options_of, struct_of, value_of_entries
+from remit.contracts.policy import ladder
+from remit.contracts.proposal import StateConflict, StateRuling
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from remit.check.case import Case
+    from remit.contracts.document import StateContract
+    from remit.contracts.policy import Policy
+
+RESERVED: Final = "pool."
+"""Beginning of the supervisor's own keys."""
+_PARAMETER: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_TEMPLATE: Final = re.compile(r"[^{}]+(\{[a-z][a-z0-9_]*\}[^{}]+)*(\{[a-z][a-z0-9_]*\})?")
+
+
+def state_mistakes(case: Case) -> Iterator[RemitError]:
+    """Give what is wrong with the team's state contracts."""
+    yield from _keys(case)
+    yield from _tags(case)
+    for contract in case.team.state:
+        yield from _Document(case, contract).mistakes()
+    yield from _criteria(case)
+
+
+def _keys(case: Case) -> Iterator[RemitError]:
+    seen: set[str] = set()
+    for contract in case.team.state:
+        template, where = contract.template, case.state(contract.template)
+        names = _PARAMETER.findall(template)
+        if not _TEMPLATE.fullmatch(template) or len(set(names)) < len(names):
+            yield ContractInvalidError(
+                f"{template!r} is no key of a state document",
+                where=where,
+                expected="a fixed beginning, then {name} parameters with fixed text between them: note.{day}.{path}",
+                got=template,
+            )
+        if template.startswith(RESERVED):
+            yield ContractInvalidError(
+                f"keys that begin with {RESERVED} are the supervisor's", where=where, got=template
+            )
+        if (form := _PARAMETER.sub("{}", template)) in seen:
+            yield ContractInvalidError("two state contracts have the same keys", where=where, got=template)
+        seen.add(form)
+        if not 1 <= contract.limit_bytes <= MOST_BYTES:
+            yield ContractInvalidError(
+                f"the limit of {template} cannot be kept",
+                where=where,
+                expected=f"1 to {MOST_BYTES} bytes",
+                got=str(contract.limit_bytes),
+            )
+
+
+def _tags(case: Case) -> Iterator[RemitError]:
+    seen: dict[str, type] = {}
+    for contract in case.team.state:
+        kind: object = contract.kind
+        if not (isinstance(kind, type) and issubclass(kind, Message)):
+            continue
+        try:
+            other = seen.setdefault(tag_of(kind), kind)
+        except ContractInvalidError as error:
+            error.where = case.state(contract.template)
+            yield error
+            continue
+        if other is not kind:
+            yield ContractInvalidError(
+                f"two documents have the tag {tag_of(kind)}",
+                where=case.state(contract.template),
+                expected="one tag per message",
+                got=f"{other.__name__} and {kind.__name__}",
+            )
+
+
+def _criteria(case: Case) -> Iterator[RemitError]:
+    contracts = StateContracts(case.team.state)
+    for index, check in enumerate(case.charter.completion):
+        if check.key and contracts.find(check.key) is None:
+            yield CharterInvalidError(
+                f"no state contract covers the key {check.key}, so no run can pass {check.name!r}",
+                where=case.key("completion", index, "key"),
+                expected=", ".join(sorted(item.template for item in case.team.state)) or "no state at all",
+                got=check.key,
+                fix=near(check.key, [item.template for item in case.team.state], otherwise="declare it with state(…)"),
+            )
+
+
+class _Document:
+    """One contract with its parts."""
+
+    def __init__(self, case: Case, contract: StateContract[object]) -> None:
+        self._case = case
+        self._contract = contract
+        self._where = case.state(contract.template)
+        self._seen: set[object] = set()
+
+    def mistakes(self) -> Iterator[RemitError]:
+        contract = self._contract
+        yield from self._roles(contract.writers, "writers")
+        kind: object = contract.kind
+        if contract.policy is not None and annotated(kind)[1]:
+            yield self._mistake("", "the document has two policies", got="policy=, and an annotation")
+        if contract.policy is not None:
+            yield from self._policy("", kind, contract.policy)
+        else:
+            yield from self._part("", kind)
+
+    def _part(self, path: str, kind: object) -> Iterator[RemitError]:
+        inner, policies, writers = annotated(kind)
+        yield from self._roles(sorted(writers), path or "writers")
+        if len(policies) > 1:
+            yield self._mistake(path, "a field has one policy", got=" and ".join(item.name for item in policies))
+        if policies:
+            yield from self._policy(path, inner, policies[-1])
+        elif (struct := struct_of(inner)) is not None and struct not in self._seen:
+            self._seen.add(struct)
+            for name, hint in get_type_hints(struct, include_extras=True).items():
+                if name in struct.__struct_fields__:
+                    yield from self._part(f"{path}/{name}", hint)
+        elif (entry := value_of_entries(inner)) is not None:
+            yield from self._part(f"{path}/*", entry)
+
+    def _policy(self, path: str, kind: object, policy: Policy) -> Iterator[RemitError]:
+        for rung in ladder(policy):
+            yield from self._fit(path, kind, rung)
+            if rung.kind in {"owner", "arbitrate"}:
+                yield from self._roles((rung.role,), rung.name)
+            if rung.kind == "arbitrate":
+                yield from self._arbiter(path, rung)
+
+    def _fit(self, path: str, kind: object, policy: Policy) -> Iterator[RemitError]:
+        options = set(options_of(kind)) - {type(None)}
+        match policy.kind:
+            case "max" | "min" if not options <= {int, float}:
+                yield self._misfit(path, policy, kind, expected="int or float, or None")
+            case "counter" if options != {int}:
+                yield self._misfit(path, policy, kind, expected="int")
+            case "union" | "append":
+                yield from self._items(path, kind, policy)
+            case "evidence":
+                yield from self._fields(path, kind, policy, names=(policy.sources, policy.score))
+
+    def _items(self, path: str, kind: object, policy: Policy) -> Iterator[RemitError]:
+        item = item_of(kind)
+        if item is None:
+            yield self._misfit(path, policy, kind, expected="tuple[…, ...]")
+        elif policy.by:
+            yield from self._fields(path, item, policy, names=(policy.by,))
+        if policy.kind == "union" and policy.by and item is not None:
+            yield from self._part(f"{path}/*", item)
+
+    def _fields(self, path: str, kind: object, policy: Policy, *, names: tuple[str, ...]) -> Iterator[RemitError]:
+        structs = [struct for option in options_of(kind) if (struct := struct_of(option)) is not None]
+        if not structs:
+            yield self._misfit(path, policy, kind, expected=f"an object with {' and '.join(names)}")
+            return
+        known = [field.encode_name for field in msgspec.structs.fields(structs[0])]
+        for name in names:
+            if name not in known:
+                fix = near(name, known, otherwise=f"add {name} to {structs[0].__name__}")
+                yield self._mistake(
+                    path, f"{structs[0].__name__} has no field {name}", expected=", ".join(known), got=name, fix=fix
+                )
+
+    def _arbiter(self, path: str, policy: Policy) -> Iterator[RemitError]:
+        kind = self._case.team.roles.get(policy.role)
+        if kind is None:
+            return
+        try:
+            spec = kind.spec()
+        except ContractInvalidError:
+            return  # said of the role already
+        if (spec.takes, spec.gives) != (StateConflict, StateRuling):
+            yield self._mistake(
+                path,
+                f"role {policy.role} cannot arbitrate",
+                expected=f"class {kind.__name__}(Role[StateConflict, StateRuling])",
+                got=f"Role[{spec.takes.__name__}, {spec.gives.__name__}]",
+            )
+
+    def _roles(self, names: tuple[str, ...] | list[str], what: str) -> Iterator[RemitError]:
+        known = self._case.team.roles
+        for name in names:
+            if name not in known:
+                fix = near(name, known, otherwise="name a role of the team")
+                yield self._mistake("", f"{what} names the role {name}", expected=", ".join(known), got=name, fix=fix)
+
+    def _misfit(self, path: str, policy: Policy, kind: object, *, expected: str) -> RemitError:
+        shown = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+        return self._mistake(path, f"{policy.name} does not fit the type", expected=expected, got=shown)
+
+    def _mistake(self, path: str, said: str, *, expected: str = "", got: str = "", fix: str = "") -> RemitError:
+        what = f"state {self._contract.template}{path}"
+        return TeamInvalidError(f"{what}: {said}", where=self._where, expected=expected, got=got, fix=fix)

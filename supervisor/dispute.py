@@ -1,0 +1,217 @@
+"""Conflicts that wait: for an arbitrating role, then for a person; what they say is put into the state.
+
+A dispute is named after the proposal that met the conflict. While it is open, its fields keep their value, nobody may
+change them, and whoever reads them waits. Everything that it needs stands in the run's lane, in the body of the step
+or of the review that asks, so a supervisor that starts finds it there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+
+from remit.contracts.errors import RefusedError, RetryableError, UsageError
+from remit.contracts.message import decode
+from remit.contracts.proposal import StateConflict, StateParked
+from remit.supervisor import dispatch, question
+from remit.supervisor.change import Contested, check_ruling
+from remit.supervisor.question import PERSON
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, KeysView
+
+    from remit.contracts.control import DecideReview
+    from remit.contracts.team import TeamSpec
+    from remit.supervisor.arbiter import Arbiter
+    from remit.supervisor.dispatch import Append
+    from remit.supervisor.merge import Open
+    from remit.supervisor.run_state import ReviewState, RunState
+    from remit.supervisor.runs import OpenRun, Runs
+
+log = structlog.get_logger(__name__)
+
+AGAIN_S: Final = 0.5
+
+
+class Disputes:
+    """The open disputes of all runs."""
+
+    def __init__(
+        self,
+        team: TeamSpec,
+        *,
+        arbiter: Arbiter,
+        runs: Runs,
+        spawn: Callable[[Coroutine[object, object, None]], None],
+    ) -> None:
+        self._team = team
+        self._arbiter = arbiter
+        self._runs = runs
+        self._spawn = spawn
+        self._open: dict[str, StateParked] = {}
+        """What the proposer of each hears if it asks again."""
+        self._of_run: dict[str, set[str]] = defaultdict(set)
+        self._settling: set[str] = set()
+
+    @property
+    def open(self) -> KeysView[str]:
+        """Names of the disputes that nobody has decided."""
+        return self._open.keys()
+
+    def waiting(self, dispute: str) -> StateParked | None:
+        """Give what the proposer of an open dispute hears if it asks again."""
+        return self._open.get(dispute)
+
+    # --- how one begins --------------------------------------------------------------------------
+
+    async def begin(self, run: OpenRun, contested: Contested) -> StateParked:
+        """The dispute is journaled, and its role or a person asked."""
+        wanted = list(question.conflicts_of(contested))
+        parked = _parked(contested.dispute, ((conflict, self._whom(opened)) for opened, conflict in wanted))
+        self._note(run.state.run_id, parked)
+        await self._ask(run, wanted)
+        log.info("state.disputed", dispute=contested.dispute, fields=len(parked.paths), waits_for=parked.waits_for)
+        return parked
+
+    def adopt(self, run: RunState) -> None:
+        """Take up the disputes that a run's journal left open."""
+        for dispute in {*run.conflict_steps, *run.conflict_reviews}:
+            asked = question.questions(self._team, run, dispute)
+            proposal = asked[0].conflict.proposal
+            if self._arbiter.versions.is_decided(run.run_id, proposal.step, proposal.position):
+                continue
+            self._note(run.run_id, _parked(dispute, ((item.conflict, item.whom) for item in asked)))
+            for item in (each for one in asked for each in one.conflict.fields):
+                self._arbiter.disputed.mark(item.scope, item.key, path=item.path, dispute=dispute)
+
+    def _note(self, run: str, parked: StateParked) -> None:
+        self._open[parked.dispute] = parked
+        self._of_run[run].add(parked.dispute)
+
+    async def _ask(self, run: OpenRun, wanted: list[tuple[Open, StateConflict]]) -> None:
+        async with run.lock:
+            while run.state.finished is None and (append := self._next_question(run.state, wanted)) is not None:
+                await self._runs.store_or_end(run, append)
+
+    def _next_question(self, run: RunState, wanted: list[tuple[Open, StateConflict]]) -> Append | None:
+        """Give the entry that asks what nobody is asked yet."""
+        asked = question.questions(self._team, run, wanted[0][1].dispute)
+        waits = {field for item in asked if item.status == "open" for field in item.fields}
+        for opened, conflict in wanted:
+            if not {(item.key, item.path) for item in conflict.fields} <= waits:
+                return self._question(run, opened, conflict)
+        return None
+
+    def _question(self, run: RunState, opened: Open, conflict: StateConflict) -> Append:
+        if self._whom(opened) == PERSON:
+            return question.review_of(run, conflict)
+        return dispatch.arbitration(
+            self._team,
+            run,
+            parent=run.steps[conflict.proposal.step],
+            role=opened.policy.role,
+            within_s=opened.policy.within_s,
+            conflict=conflict,
+        )
+
+    def _whom(self, opened: Open) -> str:
+        is_role = opened.policy.kind == "arbitrate" and opened.policy.role in self._team.roles
+        return opened.policy.role if is_role else PERSON
+
+    # --- how one ends ----------------------------------------------------------------------------
+
+    def look(self, run: OpenRun) -> None:
+        """Go on with the disputes of a run about which all was said that was asked."""
+        for dispute in self._of_run.get(run.state.run_id, ()):
+            if dispute not in self._settling and question.is_answered(self._team, run.state, dispute):
+                self._settling.add(dispute)
+                self._spawn(self._settle(run, dispute))
+
+    def drop(self, run: str) -> None:
+        """A run is over: what it disputed stays as it was."""
+        for dispute in self._of_run.pop(run, set()):
+            self._close(dispute)
+
+    async def _settle(self, run: OpenRun, dispute: str) -> None:
+        try:
+            while dispute in self._open:
+                if await self._is_settled(run, dispute):
+                    break
+                await asyncio.sleep(AGAIN_S)
+        finally:
+            self._settling.discard(dispute)
+        self.look(run)  # a new question may be answered already
+
+    async def _is_settled(self, run: OpenRun, dispute: str) -> bool:
+        """Put what was said into the state; False if the bus is away, and it is to be tried again."""
+        asked = question.questions(self._team, run.state, dispute)
+        conflict = asked[-1].conflict
+        try:
+            answer = await self._arbiter.propose(
+                conflict.proposal,
+                agent=conflict.agent,
+                workflow=run.state.started.workflow,
+                rulings=question.rulings_of(asked),
+                failed=question.failures_of(asked),
+            )
+            if isinstance(answer, Contested):
+                await self.begin(run, answer)
+                return True
+        except RefusedError as error:  # recorded by the arbiter; nothing changed
+            log.warning("state.ruling_refused", dispute=dispute, code=error.code, error=error.message)
+        except RetryableError as error:
+            log.warning("state.ruling_delayed", dispute=dispute, error=str(error))
+            return False
+        self._of_run[run.state.run_id].discard(dispute)
+        self._close(dispute)
+        return True
+
+    def _close(self, dispute: str) -> None:
+        if self._open.pop(dispute, None) is None:
+            return
+        self._arbiter.disputed.clear(dispute)
+        log.info("state.dispute_over", dispute=dispute)
+        for run in self._runs:
+            if run.state.waiting or dispute.startswith(f"{run.state.run_id}."):
+                self._spawn(self._go_on(run))
+
+    async def _go_on(self, run: OpenRun) -> None:
+        async with run.lock:
+            await self._runs.advance(run)
+
+    # --- what a person may say -------------------------------------------------------------------
+
+    def check(self, review: ReviewState, wish: DecideReview) -> None:
+        """A person's value fits the field.
+
+        Raises:
+            UsageError: it does not, or the conflict is over several fields.
+        """
+        if review.opened.kind != "conflict" or bytes(wish.value) == b"null":
+            return
+        conflict = decode(StateConflict, review.opened.body)
+        if len(conflict.fields) != 1:
+            raise UsageError(
+                "one value cannot decide several fields", where=wish.review_id, got=f"{len(conflict.fields)} fields"
+            )
+        item = conflict.fields[0]
+        asked = next(change for change in conflict.proposal.changes if change.key == item.key)
+        contract = self._arbiter.rules.contract_of(item.key)
+        document = contract.checked(asked.value)
+        check_ruling(contract, document, path=item.path, value=msgspec.json.decode(bytes(wish.value)))
+
+
+def _parked(dispute: str, asked: Iterable[tuple[StateConflict, str]]) -> StateParked:
+    """Say what waits, and for whom: the same whether it was just asked, or is read from the journal."""
+    pairs = list(asked)
+    fields = sorted({(item.key, item.path) for conflict, _whom in pairs for item in conflict.fields})
+    return StateParked(
+        dispute=dispute,
+        key=fields[0][0],
+        paths=tuple(path for _key, path in fields),
+        waits_for=", ".join(sorted({whom for _conflict, whom in pairs})),
+    )

@@ -1,0 +1,125 @@
+"""What is known of a run: its steps, its plan's nodes, its reviews. Data; `run.py` folds entries into it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from remit.contracts.ids import shard_step
+from remit.contracts.message import NULL
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import msgspec
+
+    from remit.contracts.errors import Fault
+    from remit.contracts.lease import Approval, Lease, Resolution
+    from remit.contracts.plan import Node
+    from remit.contracts.review import ReviewDecided, ReviewOpened
+    from remit.contracts.step import OutdatedRead, RunStep
+    from remit.contracts.task import RunFinished, RunStarted
+
+StepStatus = Literal["dispatched", "leased", "parked", "decided", "completed", "failed"]
+
+
+@dataclass(slots=True)
+class StepState:
+    """One step: where it stands, who holds it, what came of it."""
+
+    work: RunStep
+    since: datetime
+    """When it was dispatched."""
+    status: StepStatus = "dispatched"
+    lease: Lease | None = None
+    lease_seq: int = 0
+    reply: msgspec.Raw = field(default_factory=lambda: NULL)
+    completed_by: str = ""
+    """Subject of the entry that completed it."""
+    settled_by: str = ""
+    """The agent that completed or failed it."""
+    error: Fault | None = None
+    retryable: bool = False
+    failed_at: datetime | None = None
+    approvals: tuple[Approval, ...] = ()
+    resolutions: tuple[Resolution, ...] = ()
+    outdated: tuple[OutdatedRead, ...] = ()
+    """What had changed under the result that does not count; the next dispatch says so."""
+    warned: bool = False
+    """The journal says that its result stands on outdated state, and it counts."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether an agent may still complete it."""
+        return self.status in {"dispatched", "leased"}
+
+
+@dataclass(slots=True)
+class NodeState:
+    """One plan node: undecided, running with a width, done, or skipped."""
+
+    spec: Node
+    decided: bool = False
+    width: int = 0
+    fanned: bool = False
+    skipped: str = ""
+    undispatched: deque[int] = field(default_factory=deque)
+    open: int = 0
+    items: list[msgspec.Raw] = field(default_factory=list)
+    """The messages of a fanned-out node, decoded once."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen here."""
+        return self.decided and (bool(self.skipped) or self.open == 0)
+
+    def step(self, index: int) -> str:
+        """Name of one of its steps."""
+        return shard_step(self.spec.name, index) if self.fanned else self.spec.name
+
+    def steps(self) -> list[str]:
+        """Names of its steps, in order; none if it is skipped."""
+        return [self.step(index) for index in range(self.width)]
+
+
+@dataclass(slots=True)
+class ReviewState:
+    """A review and its decision, if there is one."""
+
+    opened: ReviewOpened
+    decided: ReviewDecided | None = None
+
+
+@dataclass(slots=True)
+class RunState:
+    """A run: folded from its entries, never changed otherwise."""
+
+    run_id: str
+    started: RunStarted
+    nodes: dict[str, NodeState]
+    window: int
+    first_seq: int = 0
+    lane_seq: int = 0
+    number: int = 0
+    plan_version: int = 0
+    steps: dict[str, StepState] = field(default_factory=dict)
+    reviews: dict[str, ReviewState] = field(default_factory=dict)
+    dispatched: int = 0
+    in_flight: int = 0
+    failed: deque[str] = field(default_factory=deque)
+    """Steps whose failure is not answered yet: by a retry, by the asker, or by the end of the run."""
+    reopened: deque[str] = field(default_factory=deque)
+    """Steps whose review is decided and that must be dispatched again."""
+    waiting: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Steps that are parked because they read what is disputed, with the disputes."""
+    conflict_steps: dict[str, list[str]] = field(default_factory=dict)
+    """Steps in which roles arbitrate, by dispute."""
+    conflict_reviews: dict[str, list[str]] = field(default_factory=dict)
+    """Reviews in which people do."""
+    undecided: int = 0
+    finished: RunFinished | None = None
+
+    def input(self) -> msgspec.Raw:
+        """The task's input."""
+        return self.started.input

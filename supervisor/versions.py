@@ -1,0 +1,165 @@
+"""The versions that stand, who wrote each part of them, and what became of every proposal: folded from the journal."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import structlog
+
+from remit.bus import subject
+from remit.contracts.document import order_of, same
+from remit.contracts.errors import MalformedMessageError
+from remit.contracts.message import decode
+from remit.contracts.proposal import ProposalRecord, StateBatch, StateCommitted
+from remit.supervisor.merge import Author
+
+if TYPE_CHECKING:
+    from remit.bus.journal import Entry
+    from remit.contracts.proposal import StateDecision, StateSide
+
+log = structlog.get_logger(__name__)
+
+FILTERS = ("remit.state.*.*.*", "remit.run.*.*.state.*.*")
+VersionRef = tuple[str, str, int]
+"""Scope, key and number."""
+Proposal = tuple[str, str]
+"""Step and position: with its run, the name of a proposal."""
+
+
+class Held(NamedTuple):
+    """The newest version of a key, and where it stands in the journal."""
+
+    seq: int
+    version: StateCommitted
+
+
+class Versions:
+    """Newest versions by scope and key. Changed by journal entries alone."""
+
+    def __init__(self) -> None:
+        self._scopes: dict[str, dict[str, Held]] = defaultdict(dict)
+        self._origins: dict[tuple[str, str], dict[str, Author]] = {}
+        self._conflicts: dict[tuple[str, str], dict[str, StateDecision]] = {}
+        self._committed: dict[str, dict[Proposal, list[VersionRef]]] = defaultdict(dict)
+        self._lost: dict[str, dict[Proposal, str]] = defaultdict(dict)
+
+    # --- the fold --------------------------------------------------------------------------------
+
+    def apply(self, entry: Entry) -> None:
+        """Apply one entry; what does not fit its contract or its subject does not count."""
+        try:
+            if (about := subject.parse_state(entry.subject)) is not None:
+                version = decode(StateCommitted, entry.data)
+                if about == (version.scope, version.key, version.version):
+                    self.take(version, entry.seq)
+            elif (parts := subject.parse_run(entry.subject)) is not None:
+                record = decode(ProposalRecord, entry.data)
+                asked = record.proposal
+                if (parts.run, parts.lane, parts.index) == (asked.run_id, asked.step, asked.position):
+                    self.record(record)
+        except MalformedMessageError as error:
+            log.warning("entry.ignored", subject=entry.subject, error=str(error))
+
+    def take(self, version: StateCommitted, seq: int) -> None:
+        """Note a version that is stored."""
+        refs = self._committed[version.run_id].setdefault((version.step, version.position), [])
+        if (ref := (version.scope, version.key, version.version)) not in refs:
+            refs.append(ref)
+        before = self._scopes[version.scope].get(version.key)
+        if before is not None and before.version.version >= version.version:
+            return
+        self._scopes[version.scope][version.key] = Held(seq, version)
+        if version.decisions:
+            conflicts = self._conflicts.setdefault((version.scope, version.key), {})
+            for decision in version.decisions:
+                conflicts[decision.path] = joined(conflicts.get(decision.path), decision)
+        origins = self._origins.setdefault((version.scope, version.key), {})
+        for path in version.changed or ("",):
+            origins[path] = author_of(version)
+
+    def record(self, record: ProposalRecord) -> None:
+        """Note a proposal that changed nothing."""
+        asked = record.proposal
+        kind = "rejected" if record.rejected is not None else "refused"
+        self._lost[asked.run_id].setdefault((asked.step, asked.position), kind)
+
+    def forget(self, run: str) -> None:
+        """Drop what only an open run needs; the journal keeps it."""
+        for key in self._scopes.pop(run, {}):
+            self._origins.pop((run, key), None)
+            self._conflicts.pop((run, key), None)
+        self._committed.pop(run, None)
+        self._lost.pop(run, None)
+
+    # --- what stands -----------------------------------------------------------------------------
+
+    def held(self, scope: str, key: str) -> Held | None:
+        """Give the newest version of a key."""
+        return self._scopes.get(scope, {}).get(key)
+
+    def keys(self, scope: str, prefix: str = "") -> list[str]:
+        """Give the keys of a scope that exist, sorted."""
+        found = self._scopes.get(scope, {})
+        return sorted(key for key, held in found.items() if key.startswith(prefix) and not held.version.deleted)
+
+    def origins(self, scope: str, key: str) -> dict[str, Author]:
+        """Give who wrote each part of a document, by path."""
+        return self._origins.get((scope, key), {})
+
+    def conflicts(self, scope: str, key: str) -> tuple[StateDecision, ...]:
+        """Give the conflicts that were decided over a document, by path; of one field the last, with all its sides."""
+        return tuple(decision for _path, decision in sorted(self._conflicts.get((scope, key), {}).items()))
+
+    def committed_by(self, run: str, step: str, position: str) -> list[VersionRef]:
+        """Name the versions that a proposal made; none if it made none."""
+        return self._committed.get(run, {}).get((step, position), [])
+
+    def lost_as(self, run: str, step: str, position: str) -> str:
+        """Say as what a lost proposal is recorded: `rejected` or `refused`; empty if it is not."""
+        return self._lost.get(run, {}).get((step, position), "")
+
+    def is_decided(self, run: str, step: str, position: str) -> bool:
+        """Say whether it is known what became of a proposal."""
+        return bool(self.committed_by(run, step, position) or self.lost_as(run, step, position))
+
+    def has_committed(self, run: str, step: str) -> bool:
+        """Say whether a step changed anything."""
+        return any(name == step for name, _position in self._committed.get(run, {}))
+
+
+def number_of(held: Held | None) -> int:
+    """Give the number of the version that stands; 0 if there is none."""
+    return held.version.version if held is not None else 0
+
+
+def joined(before: StateDecision | None, decision: StateDecision) -> StateDecision:
+    """Give one conflict for all who wrote a field from one base; who wrote from another base met another conflict."""
+    if before is None or not _have_one_base(before, decision):
+        return decision
+    sides = {(side.run_id, side.step, side.position): side for side in (*before.sides, *decision.sides)}
+    return msgspec.structs.replace(decision, sides=tuple(sorted(sides.values(), key=side_order)))
+
+
+def _have_one_base(one: StateDecision, other: StateDecision) -> bool:
+    return one.base_is_missing == other.base_is_missing and same(one.base, other.base)
+
+
+def side_order(side: StateSide) -> tuple[str, str, str, str, bytes]:
+    """Give an order of the sides of a conflict that does not tell who was first."""
+    return side.role, side.run_id, side.step, side.position, order_of(side.value)
+
+
+def batch_of(committed: list[StateCommitted]) -> StateCommitted | StateBatch:
+    """Give the answer to a proposal that was committed: the version, or all of several in the order of their keys."""
+    if not committed[0].together:
+        return committed[0]
+    return StateBatch(versions=tuple(sorted(committed, key=lambda item: (item.scope, item.key))))
+
+
+def author_of(version: StateCommitted) -> Author:
+    """Give who wrote a version."""
+    return Author(
+        version.role, version.agent, version.run_id, version.step, version.position, proposed_at=version.proposed_at
+    )
