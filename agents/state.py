@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+RECORD_BYTES: Final = 32 * 1024
+"""Of a read; all records of a step go to its next holder in one message."""
 UPDATES: Final = 8
 """How often `update` starts again from the newest value."""
 _NULL_HASH: Final = digest(b"null")
@@ -180,8 +182,10 @@ class StateView:
         )
 
     async def _newest(self, lost: StateRejected, kind: type[T]) -> T | None:
-        if lost.value_ref is None:
-            value: T | None = decode_any(kind, lost.value)
+        if not lost.exists:
+            return None
+        if lost.value_ref is None and bytes(lost.value) != b"null":
+            value: T = decode_any(kind, lost.value)
             return value
         return (await self.read(lost.key, kind, version=lost.version)).value
 
@@ -281,9 +285,10 @@ def _versioned(item: StateVersion, kind: type[T]) -> Versioned[T]:
 
 def _without_values(read: StateRead) -> bytes:
     """Give a read as it is recorded: of what is too large for an entry, the versions and hashes alone."""
-    if len(body := encode(read)) <= INLINE_LIMIT_BYTES:
+    if len(body := encode(read)) <= RECORD_BYTES:
         return body
-    return encode(StateRead(items=tuple(msgspec.structs.replace(item, value=NULL) for item in read.items)))
+    items = tuple(msgspec.structs.replace(item, value=NULL) for item in read.items)
+    return encode(msgspec.structs.replace(read, items=items))
 
 
 def _recordable(answer: StateDecided) -> bytes:
@@ -297,7 +302,7 @@ def _recordable(answer: StateDecided) -> bytes:
         case StateCommitted():
             return encode(_named(answer))
         case StateRejected():
-            return encode(msgspec.structs.replace(answer, conflicts=()))
+            return encode(msgspec.structs.replace(answer, value=NULL, conflicts=()))
         case _:
             return body
 

@@ -164,6 +164,8 @@ class Bus:
         """Hand a message to the socket; waits only when the socket is far behind.
 
         Raises:
+            MalformedMessageError: the subject or a header cannot be written, or the subject is too long; nothing was
+                sent.
             TooLargeError: the message is above the server's limit; nothing was sent.
             BusUnavailableError: the connection is closed, or the buffer of an outage is full; nothing was sent.
         """

@@ -33,6 +33,9 @@ log = structlog.get_logger(__name__)
 
 _HEADER_NAME = re.compile(r"[!-9;-~]+")
 _DRAIN_EVERY_BYTES: Final = 256 * 1024
+_SUBJECTS_BYTES: Final = 3500
+"""What the subjects of one command may take. nats-server's line has 4,096 bytes unless it is told otherwise, verb and
+sizes included; it closes the connection of who exceeds it, and nats-py does not come back from that."""
 _STATUS_AT, _STATUS_LENGTH = 9, 3
 
 
@@ -89,6 +92,26 @@ def _is_subject(text: str) -> bool:
     return bool(text) and " " not in text and text.isprintable()  # line ends are not printable
 
 
+def _fits(text: str) -> bool:
+    return len(text.encode()) <= _SUBJECTS_BYTES
+
+
+def _check_subject(subject: str, other: str) -> None:
+    text = subject + other
+    if not subject or not _is_subject(text):
+        raise MalformedMessageError("this is no subject", got=repr(subject[:128]))
+    if not _fits(text):
+        raise MalformedMessageError(
+            "the subject is too long", where=subject[:128], expected=f"at most {_SUBJECTS_BYTES} bytes, reply included"
+        )
+
+
+def _answerable(word: bytes) -> str:
+    """Give the reply that somebody chose; none where no answer could be sent, for who answers must not fail at it."""
+    reply = word.decode("utf-8", "ignore")
+    return reply if reply.encode() == word and _is_subject(reply) and _fits(reply) else ""
+
+
 class WireClient(Client):
     """A nats-py client that calls handlers synchronously and publishes without waiting."""
 
@@ -103,12 +126,12 @@ class WireClient(Client):
         """Hand a message to the socket; it leaves within this turn of the loop, or after the reconnect.
 
         Raises:
-            MalformedMessageError: the subject or a header cannot be written; nothing was sent.
+            MalformedMessageError: the subject or a header cannot be written, or subject and reply are too long for
+                the server's line; nothing was sent.
             TooLargeError: the message is above the server's limit; nothing was sent.
             BusUnavailableError: the connection is closed, or its buffer is full; nothing was sent.
         """
-        if not subject or not _is_subject(subject + reply):
-            raise MalformedMessageError("this is no subject", got=repr(subject[:128]))
+        _check_subject(subject, reply)
         block = header_block(headers) if headers else b""
         size = len(block) + len(body)
         if size > self._max_payload:
@@ -130,9 +153,12 @@ class WireClient(Client):
             log.debug("bus.drain_failed", error=str(error))
 
     def listen(self, subject: str, handler: Callable[[Incoming], None], *, queue: str = "") -> int:
-        """Call the handler with every message on a subject, across reconnects; give the id for `unlisten`."""
-        if not _is_subject(subject):
-            raise MalformedMessageError("this is no subject", got=repr(subject[:128]))
+        """Call the handler with every message on a subject, across reconnects; give the id for `unlisten`.
+
+        Raises:
+            MalformedMessageError: the subject cannot be written, or is too long; nobody listens.
+        """
+        _check_subject(subject, queue)
         self._sid += 1
         sid = self._sid
         self._subs[sid] = NatsSubscription(self, sid, subject, queue=queue)
@@ -199,7 +225,7 @@ class WireClient(Client):
         if handler is None:
             return
         has_reply = len(words) == (6 if words[0] == b"HMSG" else 5)
-        message = Incoming(words[1].decode(), body, words[3].decode() if has_reply else "", headers)
+        message = Incoming(words[1].decode(), body, _answerable(words[3]) if has_reply else "", headers)
         try:
             handler(message)
         except Exception:  # a handler's bug must not end the reading of every other subscription

@@ -129,13 +129,18 @@ class StateCommitted(Message, frozen=True, kw_only=True, tag="state.committed.v1
     base_version: int
     changed: tuple[str, ...] = ()
     """JSON Pointers of the parts that differ from the version before."""
+    request: str = ""
+    """Digest of the proposal: the same position may not propose something else later."""
     wrote: tuple[str, ...] = ()
     """JSON Pointers of the parts that its proposer changed from its base, whatever came of it."""
     decisions: tuple[StateDecision, ...] = ()
+    decisions_omitted: int = 0
     restores: int = 0
     """Of a rollback: the version whose value stands again."""
     together: tuple[str, ...] = ()
-    """Keys that were committed with this one, in one batch."""
+    """Keys that were committed with this one, in one batch, itself included."""
+    together_in: tuple[str, ...] = ()
+    """The scope of each of them."""
     proposed_at: datetime = NO_TIME
     committed_at: datetime
 
@@ -161,6 +166,8 @@ class StateRejected(Message, frozen=True, kw_only=True, tag="state.rejected.v1")
     version: int
     value: msgspec.Raw = NULL
     value_ref: BlobRef | None = None
+    exists: bool = True
+    """The key has a value, which may be null."""
     path: str = ""
     """The field that it lost on; the first of several."""
     conflicts: tuple[StateDecision, ...] = ()
@@ -225,6 +232,7 @@ class ProposalRecord(Message, frozen=True, kw_only=True, tag="state.record.v1"):
 
     proposal: ProposeState
     agent: str
+    request: str = ""
     rejected: StateRejected | None = None
     refused: Fault | None = None
     at: datetime
@@ -265,6 +273,8 @@ class StateVersion(Message, frozen=True, kw_only=True, tag="state.version.v1"):
     hash: str = ""
     scope: str = ""
     deleted: bool = False
+    is_old: bool = False
+    """The reader asked for exactly this version."""
     conflicts: tuple[StateDecision, ...] = ()
 
 
@@ -272,3 +282,6 @@ class StateRead(Message, frozen=True, kw_only=True, tag="state.was_read.v1"):
     """The answer to a read, at one point in time."""
 
     items: tuple[StateVersion, ...] = ()
+    is_listing: bool = False
+    """All keys with this prefix were asked for."""
+    prefix: str = ""

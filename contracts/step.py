@@ -71,13 +71,14 @@ class StepParked(Message, frozen=True, kw_only=True, tag="step.waits.v1"):
     disputes: tuple[str, ...]
 
 
-class StepOutdated(Message, frozen=True, kw_only=True, tag="step.outdated.v1"):
-    """The step completed on state that had changed meanwhile; with an error, its result does not count."""
+class StepChecked(Message, frozen=True, kw_only=True, tag="step.checked.v1"):
+    """The result of a step was held against the state that it read; with an error, it does not count."""
 
     run_id: str
     step: str
     epoch: int
-    reads: tuple[OutdatedRead, ...]
+    reads: tuple[OutdatedRead, ...] = ()
+    """What had changed meanwhile; at most 50 of it."""
     error: Fault | None = None
     retryable: bool = False
     """Nothing that it did would be done twice, so it may run again."""

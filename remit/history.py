@@ -18,9 +18,9 @@ from remit.contracts.step import (
     OutdatedRead,
     Recorded,
     RunStep,
+    StepChecked,
     StepCompleted,
     StepFailed,
-    StepOutdated,
     StepParked,
     StepTimedOut,
 )
@@ -184,7 +184,7 @@ class History:
                 self._on_recorded(author, message)
             case StepCompleted() | StepFailed() | StepTimedOut():
                 self._on_ended(author, message)
-            case StepParked() | StepOutdated():
+            case StepParked() | StepChecked():
                 self._on_state_moved(message)
 
     def _on_started(self, started: RunStarted) -> None:
@@ -256,7 +256,7 @@ class History:
         if step.work.conflict:
             self.disputes.ended(step.work, has_ruled=ended.status == "completed")
 
-    def _on_state_moved(self, message: StepParked | StepOutdated) -> None:
+    def _on_state_moved(self, message: StepParked | StepChecked) -> None:
         """The supervisor outweighs what it had not heard: a step that completed before it was parked did not."""
         step = self.steps.get(message.step)
         if step is None or step.work.epoch != message.epoch:

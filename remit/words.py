@@ -30,9 +30,9 @@ from remit.contracts.step import (
     OutdatedRead,
     Recorded,
     RunStep,
+    StepChecked,
     StepCompleted,
     StepFailed,
-    StepOutdated,
     StepParked,
     StepTimedOut,
 )
@@ -61,7 +61,7 @@ MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
     "failed": StepFailed,
     "timed_out": StepTimedOut,
     "parked": StepParked,
-    "outdated": StepOutdated,
+    "checked": StepChecked,
     "rejected": ProposalRecord,
     "refused": ProposalRecord,
     "review_opened": ReviewOpened,
@@ -219,8 +219,10 @@ def _parked(entry: StepParked, _author: str) -> str:
     return f"{entry.step} waits: what it reads is disputed in {', '.join(entry.disputes)}"
 
 
-def _outdated(entry: StepOutdated, _author: str) -> str:
+def _checked(entry: StepChecked, _author: str) -> str:
     reads = ", ".join(map(outdated, entry.reads))
+    if not entry.reads:
+        return f"{entry.step} completed on state that still stands"
     if entry.error is None:
         return f"{entry.step} completed on outdated state, and its result counts: {reads}"
     again = "and it may run again" if entry.retryable else "and it cannot run again"
@@ -346,7 +348,7 @@ _SAY: Final[dict[type[msgspec.Struct], object]] = {
     StepFailed: _failed,
     StepTimedOut: _timed_out,
     StepParked: _parked,
-    StepOutdated: _outdated,
+    StepChecked: _checked,
     ProposalRecord: _record,
     ReviewOpened: _opened,
     ReviewDecided: _decided,

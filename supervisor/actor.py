@@ -12,6 +12,7 @@ import structlog
 
 from remit.bus.connection import Bus
 from remit.bus.identity import Authority, Credentials
+from remit.contracts.errors import BusUnavailableError
 from remit.contracts.proposal import TEAM_SCOPE
 from remit.supervisor.pool import Pools, PoolSpec, wishes
 from remit.supervisor.service import Supervisor
@@ -85,7 +86,11 @@ class SupervisorActor:
 
 
 async def _connect(url: str, name: str, credentials: Path) -> Bus:
-    return await Bus.connect(url, name=name, credentials=Credentials.read(credentials))
+    # Deaf for ever it would still look alive: Ray restarts only a process that has ended.
+    closed = BusUnavailableError("the connection to NATS is closed for good", where=name)
+    return await Bus.connect(
+        url, name=name, credentials=Credentials.read(credentials), on_closed=lambda: _end_process(closed)
+    )
 
 
 def _end_on_bug(task: asyncio.Task[None]) -> None:

@@ -8,8 +8,7 @@ arbiter that fell behind another one learns it from the server, reads on, and de
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -34,12 +33,12 @@ from remit.contracts.proposal import (
     StateRejected,
 )
 from remit.supervisor import merge
-from remit.supervisor.change import Contested, Merged, StateRules, Target, of_its_type
+from remit.supervisor.change import Contested, Merged, StateRules, Target, of_its_type, request_of
 from remit.supervisor.disputed_fields import DisputedFields
 from remit.supervisor.explanation import agreements_of, decision_of, raw_of, rule_of
 from remit.supervisor.merge import Author, Merge
 from remit.supervisor.state_journal import Answer, StateJournal
-from remit.supervisor.versions import Held, batch_of, number_of
+from remit.supervisor.versions import SIDES_LIMIT, Held, batch_of, number_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -49,8 +48,8 @@ if TYPE_CHECKING:
     from remit.contracts.document import StateContract
     from remit.supervisor.merge import Lost, Ruling
 
-SIDES_LIMIT = 50
-"""Versions since the base that are looked at for who else wrote; the rest is counted."""
+CONFLICTS_TOLD = 100
+"""Of one proposal; the rest is counted."""
 
 NO_RULINGS: Mapping[str, Mapping[str, Ruling]] = {}
 NO_FAILURES: Mapping[str, Mapping[str, int]] = {}
@@ -71,7 +70,7 @@ class Arbiter:
         self.stored = StateJournal(bus, journal, on_commit=on_commit)
         self.versions, self.archive = self.stored.versions, self.stored.archive
         self.disputed = DisputedFields()
-        self._locks: dict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)  # guards one key's next version
+        self._locks: dict[tuple[str, str], _KeyLock] = {}
 
     def apply(self, entry: Entry) -> None:
         """Apply one committed version, or a proposal that changed nothing."""
@@ -97,10 +96,13 @@ class Arbiter:
         workflow: str,
         rulings: Mapping[str, Mapping[str, Ruling]] = NO_RULINGS,
         failed: Mapping[str, Mapping[str, int]] = NO_FAILURES,
-    ) -> Answer | Contested:
+        still: Callable[[], bool] = lambda: True,
+    ) -> Answer | Contested | None:
         """Commit, merge, reject or contest a proposal; the same proposal asked again has the same answer.
 
         `rulings` and `failed` are, by key and path, what was said about its conflicts, and how many roles said nothing.
+
+        None if, when its turn comes, it is not `still` to be decided: its step is not held any more, or its run over.
 
         Raises:
             RefusedError: it breaks a contract, comes from a role that may not write, or a policy failed; nothing
@@ -114,13 +116,19 @@ class Arbiter:
         )
         try:
             targets = self.rules.targets(proposal, author.role, workflow)
-            return await self._settle(proposal, author, targets, rulings=rulings, failed=failed)
+            return await self._settle(proposal, author, targets, rulings=rulings, failed=failed, still=still)
         except RefusedError as error:
-            if not self.versions.is_decided(proposal.run_id, proposal.step, proposal.position):
-                await self.stored.record(
-                    ProposalRecord(proposal=proposal, agent=agent, refused=error.fault(), at=_now())
-                )
+            await self.refuse(proposal, agent, error)
             raise
+
+    async def refuse(self, proposal: ProposeState, agent: str, error: RefusedError) -> None:
+        """Record a refusal, unless it is decided already what became of the proposal; raises BusUnavailableError."""
+        if not self.versions.is_decided(proposal.run_id, proposal.step, proposal.position):
+            record = ProposalRecord(
+                proposal=proposal, agent=agent, request=request_of(proposal), refused=error.fault(), at=_now()
+            )
+            with suppress(TooLargeError):  # a proposal as large as a message; it is refused all the same
+                await self.stored.record(record)
 
     async def _settle(
         self,
@@ -130,11 +138,15 @@ class Arbiter:
         *,
         rulings: Mapping[str, Mapping[str, Ruling]],
         failed: Mapping[str, Mapping[str, int]],
-    ) -> Answer | Contested:
-        async with self.locked((target.scope, target.key) for target in targets):
+        still: Callable[[], bool],
+    ) -> Answer | Contested | None:
+        request = request_of(proposal)
+        async with self.locked(*((target.scope, target.key) for target in targets)):
             while True:
-                if (known := await self.stored.answer(proposal.run_id, proposal.step, proposal.position)) is not None:
+                if (known := await self.stored.answer(proposal, request)) is not None:
                     return known
+                if not still():
+                    return None
                 merged = [
                     await self._merge(
                         target, author, rulings=rulings.get(target.key, {}), failed=failed.get(target.key, {})
@@ -193,7 +205,7 @@ class Arbiter:
     async def _known_up_to(self, target: Target, base_version: int) -> Held | None:
         held = self.versions.held(target.scope, target.key)
         if base_version > number_of(held):  # somebody knows more than we do, or makes it up: the journal knows
-            await self.stored.catch_up(target.scope, target.key)
+            await self.stored.catch_up((target.scope, target.key))
             held = self.versions.held(target.scope, target.key)
         if not 0 <= base_version <= number_of(held):
             raise StateInvalidError(
@@ -213,21 +225,22 @@ class Arbiter:
             return current
         return await self.archive.plain(target.contract, await self.archive.version(target.scope, target.key, number))
 
-    async def _since(self, target: Target, held: Held | None) -> tuple[tuple[StateCommitted, ...], int]:
+    async def _since(self, target: Target, held: Held | None) -> tuple[tuple[tuple[StateCommitted, object], ...], int]:
         """Give the versions after the base, the newest last, and how many older ones were not looked at."""
         newest, base = number_of(held), target.change.base_version
         first = max(base + 1, newest - SIDES_LIMIT + 1)
-        found = [await self.archive.version(target.scope, target.key, number) for number in range(first, newest)]
-        if held is not None and newest > base:
-            found.append(held.version)
+        found: list[tuple[StateCommitted, object]] = []
+        for number in range(first, newest + 1):
+            version = await self.archive.version(target.scope, target.key, number)
+            found.append((version, await self.archive.plain(target.contract, version)))
         return tuple(found), first - base - 1
 
     # --- writing ---------------------------------------------------------------------------------
 
     async def _commit(self, proposal: ProposeState, author: Author, merged: Sequence[Merged]) -> Answer | None:
-        together = tuple(sorted(item.target.key for item in merged)) if len(merged) > 1 else ()
-        made = [await self._version(item, author, epoch=proposal.epoch, together=together) for item in merged]
-        stored = await self.stored.append([version for version, _data in made], [item.held for item in merged])
+        names = sorted((item.target.scope, item.target.key) for item in merged) if len(merged) > 1 else []
+        made = [await self._version(item, author, proposal=proposal, together=names) for item in merged]
+        stored = await self.stored.append([version for version, _data in made])
         if stored is None:
             return None
         for (version, data), seq, item in zip(made, stored, merged, strict=True):
@@ -236,19 +249,12 @@ class Arbiter:
         return batch_of([version for version, _data in made])
 
     async def _version(
-        self, item: Merged, author: Author, *, epoch: int, together: tuple[str, ...]
+        self, item: Merged, author: Author, *, proposal: ProposeState, together: list[tuple[str, str]]
     ) -> tuple[StateCommitted, bytes]:
-        target, data = item.target, canonical(item.value)
-        if len(data) > target.contract.limit_bytes:
-            raise TooLargeError(
-                f"the merged value is too large for {target.contract.template}",
-                where=target.key,
-                expected=f"at most {target.contract.limit_bytes} bytes",
-                got=str(len(data)),
-            )
+        target, data = item.target, _bounded(item.target, canonical(item.value))
         value, ref = await self.archive.stored(data)
-        decided = [decision_of(item, conflict, author) for conflict in item.merge.decided]
-        decisions = (*decided, *agreements_of(item, author))
+        decided = [decision_of(item, conflict, author) for conflict in item.merge.decided[:CONFLICTS_TOLD]]
+        decisions = (*decided, *agreements_of(item, author))[:CONFLICTS_TOLD]
         version = StateCommitted(
             scope=target.scope,
             key=target.key,
@@ -259,7 +265,8 @@ class Arbiter:
             schema=target.contract.schema,
             run_id=author.run_id,
             step=author.step,
-            epoch=epoch,
+            epoch=proposal.epoch,
+            request=request_of(proposal),
             position=author.position,
             agent=author.agent,
             role=author.role,
@@ -268,7 +275,9 @@ class Arbiter:
             changed=tuple(merge.changed(target.contract.node, item.current, item.value)),
             wrote=item.wrote,
             decisions=decisions,
-            together=together,
+            decisions_omitted=max(len(item.merge.decided) - CONFLICTS_TOLD, 0),
+            together=tuple(key for _scope, key in together),
+            together_in=tuple(scope for scope, _key in together),
             proposed_at=author.proposed_at,
             committed_at=_now(),
         )
@@ -286,33 +295,68 @@ class Arbiter:
             version=item.version,
             value=raw_of(item.current) if ref is None else NULL,
             value_ref=ref,
+            exists=item.current is not MISSING,
             path=lost.path,
-            conflicts=tuple(decision_of(item, each, author) for each in item.merge.lost or [lost]),
+            conflicts=tuple(decision_of(item, each, author) for each in (item.merge.lost or [lost])[:CONFLICTS_TOLD]),
         )
         # Fenced on the key: an arbiter that fell behind another one must not reject by what it knew.
         seq = item.held.seq if item.held is not None else 0
         fence = Fence(subject.state_filter(item.target.scope, item.target.key), seq)
-        record = ProposalRecord(proposal=proposal, agent=author.agent, rejected=rejected, at=_now())
+        record = ProposalRecord(
+            proposal=proposal, agent=author.agent, request=request_of(proposal), rejected=rejected, at=_now()
+        )
         if await self.stored.record(record, fence=fence):
             return rejected
-        await self.stored.catch_up(item.target.scope, item.target.key)
+        await self.stored.catch_up((item.target.scope, item.target.key))
         return None
 
     # --- housekeeping ----------------------------------------------------------------------------
 
     def forget(self, run: str) -> None:
         """Drop a finished run's values from memory; the journal keeps them."""
-        for key in self.versions.keys(run):
-            self._locks.pop((run, key), None)
         self.versions.forget(run)
 
     @asynccontextmanager
-    async def locked(self, names: Iterable[tuple[str, str]]) -> AsyncIterator[None]:
+    async def locked(self, *names: tuple[str, str]) -> AsyncIterator[None]:
         """Hold several keys, always taken in one order: two who want both never wait for each other."""
-        async with AsyncExitStack() as stack:
-            for name in sorted(set(names)):
-                await stack.enter_async_context(self._locks[name])
-            yield
+        try:
+            async with AsyncExitStack() as stack:
+                for name in sorted(set(names)):
+                    await stack.enter_async_context(self._locks.setdefault(name, _KeyLock()).held())
+                yield
+        finally:
+            for name in set(names):
+                if (lock := self._locks.get(name)) is not None and not lock.users:
+                    del self._locks[name]
+
+
+def _bounded(target: Target, data: bytes) -> bytes:
+    if len(data) > target.contract.limit_bytes:
+        raise TooLargeError(
+            f"the merged value is too large for {target.contract.template}",
+            where=target.key,
+            expected=f"at most {target.contract.limit_bytes} bytes",
+            got=str(len(data)),
+        )
+    return data
+
+
+class _KeyLock:
+    """Guards one key's next version; it is kept while somebody holds it or waits for it."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        self._lock = asyncio.Lock()  # guards what the class says
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Hold it meanwhile."""
+        self.users += 1
+        try:
+            async with self._lock:
+                yield
+        finally:
+            self.users -= 1
 
 
 def _now() -> datetime:

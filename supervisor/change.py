@@ -11,7 +11,7 @@ import msgspec
 from remit.bus import subject
 from remit.contracts.document import StateContract, StateContracts, scope_of
 from remit.contracts.errors import GrantDeniedError, MalformedMessageError, StateInvalidError, UsageError
-from remit.contracts.message import convert
+from remit.contracts.message import convert, digest, digest_of
 from remit.supervisor import merge
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class Merged:
     base: object
     value: object
     merge: Merge
-    since: tuple[StateCommitted, ...]
-    """The versions after the base, as far as they were looked at."""
+    since: tuple[tuple[StateCommitted, object], ...]
+    """The versions after the base with their documents, as far as they were looked at."""
     omitted: int
 
     @cached_property
@@ -67,6 +67,11 @@ class Merged:
     def version(self) -> int:
         """The version that stands."""
         return self.held.version.version if self.held is not None else 0
+
+
+def request_of(proposal: ProposeState) -> str:
+    """Give the digest of what a proposal asks: each key, its base, and the bytes of its value."""
+    return digest_of([[item.key, item.base_version, digest(bytes(item.value))] for item in proposal.changes])
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,24 @@ class StateRules:
         if not found:
             self._contracts.of(prefix)
         return found
+
+    def is_readable(self, key: str) -> bool:
+        """Say whether a contract of the team covers a key; the supervisor's own are not for roles."""
+        return (found := self._contracts.find(key)) is not None and found is not POOLS
+
+    def scopes_or_none(self, prefix: str, run: str, workflow: str) -> set[str]:
+        """As `scopes_below`; none if no contract has such keys."""
+        try:
+            return self.scopes_below(prefix, run, workflow)
+        except StateInvalidError:
+            return set()
+
+    def scope_or_none(self, key: str, run: str, workflow: str) -> str | None:
+        """Give the scope in which a run sees a key; None if no contract covers it."""
+        try:
+            return scope_of(self.contract_of(key), run_id=run, workflow=workflow)
+        except StateInvalidError:
+            return None
 
     def targets(self, proposal: ProposeState, role: str, workflow: str) -> tuple[Target, ...]:
         """Give the keys of a proposal with their contracts and decoded values.

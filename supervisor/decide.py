@@ -27,7 +27,7 @@ from remit.contracts.task import RunFinished
 from remit.supervisor import plan as plans
 from remit.supervisor.completion import evaluate
 from remit.supervisor.dispatch import Append, again, ends_at, work
-from remit.supervisor.run import is_ready, items_of
+from remit.supervisor.run import is_ready, is_waiting, items_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -157,7 +157,9 @@ def _go_on(run: RunState, now: datetime, disputes: Collection[str]) -> Append | 
     """Dispatch a step again that waited for disputes which are over."""
     for name, waits in run.waiting.items():
         step = run.steps[name]
-        if not any(dispute in disputes for dispute in waits) and _has_room(run, step):
+        if any(dispute in disputes for dispute in waits) or is_waiting(run, name):
+            continue  # for a dispute, or for a person who was asked by another branch
+        if _has_room(run, step):
             return again(run, step, f"dispute {waits[0]} is over") if _has_steps(run) else _out_of_steps(run, now)
     return None
 

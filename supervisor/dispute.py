@@ -11,14 +11,13 @@ import asyncio
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 import structlog
 
-from remit.contracts.errors import RefusedError, RetryableError, UsageError
+from remit.contracts.errors import RefusedError, ReplayMismatchError, RetryableError, StateInvalidError, UsageError
 from remit.contracts.message import decode
 from remit.contracts.proposal import StateConflict, StateParked
 from remit.supervisor import dispatch, question
-from remit.supervisor.change import Contested, check_ruling
+from remit.supervisor.change import Contested, check_ruling, request_of
 from remit.supervisor.question import PERSON
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 AGAIN_S: Final = 0.5
+DISPUTES_OF_A_RUN: Final = 100
 
 
 class Disputes:
@@ -55,6 +55,7 @@ class Disputes:
         self._open: dict[str, StateParked] = {}
         """What the proposer of each hears if it asks again."""
         self._of_run: dict[str, set[str]] = defaultdict(set)
+        self._requests: dict[str, str] = {}
         self._settling: set[str] = set()
 
     @property
@@ -62,18 +63,43 @@ class Disputes:
         """Names of the disputes that nobody has decided."""
         return self._open.keys()
 
-    def waiting(self, dispute: str) -> StateParked | None:
-        """Give what the proposer of an open dispute hears if it asks again."""
-        return self._open.get(dispute)
+    def waiting(self, dispute: str, request: str) -> StateParked | None:
+        """Give what the proposer of an open dispute hears if it asks again.
+
+        Raises:
+            ReplayMismatchError: it asks for something else now.
+        """
+        if (parked := self._open.get(dispute)) is not None and (before := self._requests[dispute]) != request:
+            raise ReplayMismatchError(
+                "another proposal stands at this position", where=dispute, expected=before, got=request
+            )
+        return parked
 
     # --- how one begins --------------------------------------------------------------------------
 
-    async def begin(self, run: OpenRun, contested: Contested) -> StateParked:
-        """The dispute is journaled, and its role or a person asked."""
+    async def begin(self, run: OpenRun, contested: Contested) -> StateParked | None:
+        """The dispute is journaled, and its role or a person asked; None if the run is over.
+
+        Raises:
+            RefusedError: the run disputes too much already, or the conflict is too large to be put to anybody; the
+                refusal is recorded, and nothing waits.
+        """
         wanted = list(question.conflicts_of(contested))
+        try:
+            if len(self._of_run.get(run.state.run_id, ())) >= DISPUTES_OF_A_RUN:
+                raise StateInvalidError(
+                    "the run disputes too much already", expected=f"at most {DISPUTES_OF_A_RUN} open disputes"
+                )
+            is_asked = await self._ask(run, wanted)
+        except RefusedError as error:
+            self._arbiter.disputed.clear(contested.dispute)
+            await self._arbiter.refuse(contested.proposal, contested.author.agent, error)
+            raise
+        if not is_asked:
+            self._arbiter.disputed.clear(contested.dispute)
+            return None
         parked = _parked(contested.dispute, ((conflict, self._whom(opened)) for opened, conflict in wanted))
-        self._note(run.state.run_id, parked)
-        await self._ask(run, wanted)
+        self._note(run.state.run_id, parked, request_of(contested.proposal))
         log.info("state.disputed", dispute=contested.dispute, fields=len(parked.paths), waits_for=parked.waits_for)
         return parked
 
@@ -84,18 +110,22 @@ class Disputes:
             proposal = asked[0].conflict.proposal
             if self._arbiter.versions.is_decided(run.run_id, proposal.step, proposal.position):
                 continue
-            self._note(run.run_id, _parked(dispute, ((item.conflict, item.whom) for item in asked)))
+            parked = _parked(dispute, ((item.conflict, item.whom) for item in asked))
+            self._note(run.run_id, parked, request_of(proposal))
             for item in (each for one in asked for each in one.conflict.fields):
                 self._arbiter.disputed.mark(item.scope, item.key, path=item.path, dispute=dispute)
 
-    def _note(self, run: str, parked: StateParked) -> None:
+    def _note(self, run: str, parked: StateParked, request: str) -> None:
         self._open[parked.dispute] = parked
+        self._requests[parked.dispute] = request
         self._of_run[run].add(parked.dispute)
 
-    async def _ask(self, run: OpenRun, wanted: list[tuple[Open, StateConflict]]) -> None:
+    async def _ask(self, run: OpenRun, wanted: list[tuple[Open, StateConflict]]) -> bool:
+        """Every question stands in the run's lane; False if the run is over. Raises TooLargeError."""
         async with run.lock:
             while run.state.finished is None and (append := self._next_question(run.state, wanted)) is not None:
-                await self._runs.store_or_end(run, append)
+                await self._runs.store(run, append)
+            return run.state.finished is None
 
     def _next_question(self, run: RunState, wanted: list[tuple[Open, StateConflict]]) -> Append | None:
         """Give the entry that asks what nobody is asked yet."""
@@ -157,9 +187,9 @@ class Disputes:
                 workflow=run.state.started.workflow,
                 rulings=question.rulings_of(asked),
                 failed=question.failures_of(asked),
+                still=lambda: run.state.finished is None,
             )
-            if isinstance(answer, Contested):
-                await self.begin(run, answer)
+            if isinstance(answer, Contested) and await self.begin(run, answer) is not None:
                 return True
         except RefusedError as error:  # recorded by the arbiter; nothing changed
             log.warning("state.ruling_refused", dispute=dispute, code=error.code, error=error.message)
@@ -173,6 +203,7 @@ class Disputes:
     def _close(self, dispute: str) -> None:
         if self._open.pop(dispute, None) is None:
             return
+        del self._requests[dispute]
         self._arbiter.disputed.clear(dispute)
         log.info("state.dispute_over", dispute=dispute)
         for run in self._runs:
@@ -202,7 +233,7 @@ class Disputes:
         asked = next(change for change in conflict.proposal.changes if change.key == item.key)
         contract = self._arbiter.rules.contract_of(item.key)
         document = contract.checked(asked.value)
-        check_ruling(contract, document, path=item.path, value=msgspec.json.decode(bytes(wish.value)))
+        check_ruling(contract, document, path=item.path, value=decode(object, wish.value))
 
 
 def _parked(dispute: str, asked: Iterable[tuple[StateConflict, str]]) -> StateParked:

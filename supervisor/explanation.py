@@ -59,12 +59,20 @@ def agreements_of(item: Merged, author: Author) -> list[StateDecision]:
     decided = {conflict.path for conflict in item.merge.decided}
     found: list[StateDecision] = []
     for path in item.wrote:
-        before = [each for version in item.since for each in version.decisions if each.path == path]
+        before = [each for version, _document in item.since for each in version.decisions if each.path == path]
         if before and path not in decided:
             wished = merge.value_at(item.target.plain, path)
             mine = _side(author, _as_stored(wished, is_set=before[-1].rule in {"union", "append"}))
             sides = sorted([*before[-1].sides, mine], key=side_order)
-            found.append(msgspec.structs.replace(before[-1], sides=tuple(sides)))
+            stands = merge.value_at(item.value, path)
+            found.append(
+                msgspec.structs.replace(
+                    before[-1],
+                    sides=tuple(sides),
+                    result=shown(stands),
+                    result_is_missing=stands is MISSING,
+                )
+            )
     return found
 
 
@@ -72,7 +80,7 @@ def sides_of(item: Merged, conflict: Decided | Lost | Open, *, author: Author) -
     """Give all who wrote a field from the base on and what they wished; the order does not tell who was first."""
     path, is_set = conflict.path, conflict.policy.kind in {"union", "append"}
     sides = [_side(author, _as_stored(conflict.three.proposed, is_set=is_set))]
-    for version in item.since:
+    for version, document in item.since:
         if (ruled := next((each for each in version.decisions if each.path == path and each.by), None)) is not None:
             sides.append(_ruler(ruled, version))  # what stands is theirs, whatever was proposed
             continue
@@ -82,7 +90,7 @@ def sides_of(item: Merged, conflict: Decided | Lost | Open, *, author: Author) -
         if own:
             sides.append(own[0])
         elif any(overlap(path, wrote) for wrote in version.wrote or version.changed):
-            sides.append(_side(author_of(version), _as_stored(_wished(item, version, path), is_set=is_set)))
+            sides.append(_side(author_of(version), _as_stored(merge.value_at(document, path), is_set=is_set)))
     return tuple(sorted(sides, key=side_order))
 
 
@@ -98,15 +106,11 @@ def _ruler(ruled: StateDecision, version: StateCommitted) -> StateSide:
     )
 
 
-def _wished(item: Merged, version: StateCommitted, path: str) -> object:
-    if version.value_ref is not None or version.deleted:
-        return merge.value_at(item.current, path) if version.version == item.version else MISSING
-    return merge.value_at(msgspec.json.decode(version.value), path)
-
-
 def _as_stored(value: object, *, is_set: bool) -> object:
     """A list whose order means nothing is told in one order: what a side proposed, or what was stored of it."""
-    return sorted(value, key=order_of) if is_set and isinstance(value, list) else value
+    if not is_set or not isinstance(value, list):
+        return value
+    return [item for _spelled, item in sorted({order_of(item): item for item in value}.items())]
 
 
 def _side(author: Author, value: object) -> StateSide:

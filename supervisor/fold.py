@@ -16,7 +16,7 @@ from remit.contracts.lease import Lease
 from remit.contracts.message import decode, decode_any
 from remit.contracts.plan import PlanAccepted
 from remit.contracts.review import ReviewDecided, ReviewOpened
-from remit.contracts.step import RunStep, StepCompleted, StepFailed, StepOutdated, StepParked, StepTimedOut
+from remit.contracts.step import RunStep, StepChecked, StepCompleted, StepFailed, StepParked, StepTimedOut
 from remit.contracts.task import RunFinished, RunStarted
 from remit.supervisor.run import evolve, fits, new_run, on_leased, on_settled
 
@@ -34,7 +34,7 @@ DECISIONS: dict[str, type[msgspec.Struct]] = {
     "planned": PlanAccepted,
     "timed_out": StepTimedOut,
     "parked": StepParked,
-    "outdated": StepOutdated,
+    "checked": StepChecked,
     "review_opened": ReviewOpened,
     "review_decided": ReviewDecided,
     "finished": RunFinished,

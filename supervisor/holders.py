@@ -22,7 +22,7 @@ from remit.contracts.step import (
     Superseded,
 )
 from remit.supervisor import dispatch
-from remit.supervisor.change import Contested
+from remit.supervisor.change import Contested, request_of
 from remit.supervisor.dispatch import Append
 from remit.supervisor.plan import field_at
 from remit.supervisor.reader import Reader
@@ -256,9 +256,10 @@ class Holders:
             return Refused(error=error.fault())
 
     def _disputes_before(self, run: OpenRun, request: ReadState, places: list[Place]) -> tuple[str, ...]:
-        """What the arbitrating step itself decides does not hold it up."""
-        own = run.state.steps[request.step].work.conflict
-        return tuple(sorted(self._reader.disputes(request, places) - {own}))
+        """An arbitrating step reads what stands: two that waited for each other would wait for ever."""
+        if run.state.steps[request.step].work.conflict:
+            return ()
+        return tuple(sorted(self._reader.disputes(request, places)))
 
     async def _park(
         self, run: OpenRun, agent: str, request: ReadState, *, waits: tuple[str, ...]
@@ -279,15 +280,22 @@ class Holders:
         if run is None:
             return _NOT_HELD
         dispute = intent_key(proposal.run_id, proposal.step, proposal.position)
-        if (waiting := self._disputes.waiting(dispute)) is not None:
-            return waiting
         try:
-            answer = await self._arbiter.propose(proposal, agent=agent, workflow=run.state.started.workflow)
+            if (waiting := self._disputes.waiting(dispute, request_of(proposal))) is not None:
+                return waiting
+            answer = await self._arbiter.propose(
+                proposal,
+                agent=agent,
+                workflow=run.state.started.workflow,
+                still=lambda: self._holding(agent, proposal.run_id, step=proposal.step, epoch=proposal.epoch) is run,
+            )
+            if isinstance(answer, Contested):
+                return await self._disputes.begin(run, answer) or _NOT_HELD
         except RefusedError as error:
             return Refused(error=error.fault())
         if isinstance(answer, Fault):
             return Refused(error=answer)
-        return await self._disputes.begin(run, answer) if isinstance(answer, Contested) else answer
+        return answer or _NOT_HELD
 
 
 _NOT_HELD = Superseded(reason="the step is not held by this agent")

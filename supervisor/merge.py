@@ -129,8 +129,8 @@ class Merge:
     """One proposal against what stands, and what came of it."""
 
     proposer: Author
-    origins: Mapping[str, Author] = field(default_factory=dict)
-    """Who wrote each part that stands."""
+    origins: Mapping[str, Mapping[str, Author]] = field(default_factory=dict)
+    """Who says what stands of each part, by path and role."""
     unwritten: Mapping[str, object] = field(default_factory=dict)
     """What fields hold that nobody wrote yet, by path, where it is not the default of their type."""
     rulings: Mapping[str, Ruling] = field(default_factory=dict)
@@ -230,8 +230,7 @@ class Merge:
 
     def _owned(self, policy: Policy, path: str, three: Three) -> object:
         is_owner = self.proposer.role == policy.role
-        stands = self.origins.get(path)
-        is_owned = stands is not None and stands.role == policy.role
+        is_owned = policy.role in self.origins.get(path, {})
         if is_owned and not is_owner and not three.agree:
             if three.has_moved:
                 return self._decide(policy, path, three, result=three.current)
@@ -321,8 +320,8 @@ class Merge:
         return three.current
 
     def _last(self, path: str, three: Three) -> object:
-        stands = self.origins.get(path)
-        return three.proposed if stands is None or _moment(self.proposer) > _moment(stands) else three.current
+        stands = [moment(author) for author in self.origins.get(path, {}).values()]
+        return three.proposed if not stands or moment(self.proposer) > max(stands) else three.current
 
 
 _WHOLE: Final = Leaf(Policy(kind="reject", name="reject"))
@@ -337,5 +336,5 @@ def _empty(three: Three) -> object:
     return []
 
 
-def _moment(author: Author) -> tuple[datetime, str, str, str]:
+def moment(author: Author) -> tuple[datetime, str, str, str]:
     return author.proposed_at, author.run_id, author.step, author.position

@@ -45,8 +45,10 @@ class Overwrites:
             BusUnavailableError: nothing is known to be stored.
         """
         author = Author("", by, scope, rule, position, datetime.now(UTC))
-        async with self._arbiter.locked((scope, key) for key in changes):
+        async with self._arbiter.locked(*((scope, key) for key in changes)):
             while True:
+                if refs := self._arbiter.versions.committed_by(scope, rule, position):
+                    return tuple([await self._arbiter.archive.version(*ref) for ref in refs])  # an earlier try landed
                 for key in changes:
                     if self._arbiter.disputed.over(scope, key):
                         raise ConflictError(f"a conflict over {key} waits for its decision", fix="remit review list")
@@ -62,8 +64,7 @@ class Overwrites:
                     await self._overwritten(scope, key, value, author=author, restores=restores)
                     for key, value in changes.items()
                 ]
-                held = [self._arbiter.versions.held(scope, key) for key in changes]
-                stored = await self._arbiter.stored.append(made, held)
+                stored = await self._arbiter.stored.append(made)
                 if stored is not None:
                     for version, seq in zip(made, stored, strict=True):
                         self._arbiter.stored.take(version, seq)
@@ -91,6 +92,7 @@ class Overwrites:
             agent=author.agent,
             rule=author.step,
             restores=restores,
+            proposed_at=author.proposed_at,
             base_version=number_of(held),
             changed=tuple(merge.changed(contract.node, current, plain)),
             committed_at=datetime.now(UTC),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
 
 from remit.contracts.errors import StateInvalidError
 from remit.contracts.proposal import StateRead, StateVersion
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 MOST_WAIT_S: Final = 1.5
 """A reader that waits is answered by then, and asks again: the way back to it does not last for ever."""
-KEYS_LIMIT: Final = 5_000
+KEYS_LIMIT: Final = 2_000
+READ_LIMIT_BYTES: Final = 3 * 1024 * 1024
 
 
 class Place(NamedTuple):
@@ -37,9 +39,14 @@ class Reader:
         Raises:
             StateInvalidError: no contract covers a key, or it is outside what the run may touch.
         """
-        if not request.key and not request.keys:
-            return self._below(request, workflow)
-        return [self._place(request, key, workflow) for key in request.keys or (request.key,)]
+        keys = request.keys or ((request.key,) if request.key else ())
+        if (request.version or request.newer_than >= 0) and len(keys) != 1:
+            raise StateInvalidError("a version is one of exactly one key", where="$.key", got=f"{len(keys)} keys")
+        if len(set(keys)) < len(keys) or max(len(keys), len(request.fields)) > KEYS_LIMIT:
+            raise StateInvalidError(
+                "this reads too much at once", expected=f"at most {KEYS_LIMIT} different keys", got=str(len(keys))
+            )
+        return [self._place(request, key, workflow) for key in keys] if keys else self._below(request, workflow)
 
     def _place(self, request: ReadState, key: str, workflow: str) -> Place:
         contract = self._arbiter.rules.contract_of(key)
@@ -56,7 +63,12 @@ class Reader:
             )
         wanted = [request.scope] if request.scope else sorted(scopes)
         return sorted(
-            (Place(scope, key) for scope in wanted for key in self._arbiter.versions.keys(scope, request.prefix)),
+            (
+                Place(scope, key)
+                for scope in wanted
+                for key in self._arbiter.versions.keys(scope, request.prefix)
+                if self._arbiter.rules.is_readable(key)
+            ),
             key=lambda place: (place.key, place.scope),
         )
 
@@ -73,14 +85,13 @@ class Reader:
             StateInvalidError: there is no such version, or more keys than one answer holds.
             BusUnavailableError: a value could not be read.
         """
-        if len(places) > KEYS_LIMIT:
-            raise StateInvalidError("this reads too many keys", expected=f"at most {KEYS_LIMIT}", got=str(len(places)))
+        self._check_size(places)
         if request.shows != "values":
             return StateRead(items=tuple(self._named(place, request.shows) for place in places))
         if request.version:
             place = places[0]
             version = await self._arbiter.archive.version(place.scope, place.key, request.version)
-            return StateRead(items=(await self._shown(place, version),))
+            return StateRead(items=(msgspec.structs.replace(await self._shown(place, version), is_old=True),))
         if request.newer_than >= 0:
             await self._wait(places[0], request)
         held = [self._arbiter.versions.held(*place) for place in places]  # one point: nothing is awaited on the way
@@ -88,7 +99,20 @@ class Reader:
             await self._shown(place, item.version if item is not None else None)
             for place, item in zip(places, held, strict=True)
         ]
-        return StateRead(items=tuple(items))
+        is_listing = not request.key and not request.keys
+        return StateRead(items=tuple(items), is_listing=is_listing, prefix=request.prefix if is_listing else "")
+
+    def _check_size(self, places: list[Place]) -> None:
+        """One answer holds so much; that is known before anything is loaded."""
+        versions = [held.version for place in places if (held := self._arbiter.versions.held(*place)) is not None]
+        size = sum(item.value_ref.size_bytes if item.value_ref else len(bytes(item.value)) for item in versions)
+        if len(places) > KEYS_LIMIT or (size > READ_LIMIT_BYTES and len(places) > 1):
+            raise StateInvalidError(
+                "this reads too much at once",
+                expected=f"at most {KEYS_LIMIT} keys and {READ_LIMIT_BYTES} bytes",
+                got=f"{len(places)} keys, {size} bytes",
+                fix="read fewer keys at once",
+            )
 
     def _named(self, place: Place, shows: str) -> StateVersion:
         held = self._arbiter.versions.held(*place)
@@ -100,11 +124,7 @@ class Reader:
         held = self._arbiter.versions.held(*place)
         if held is not None and held.version.version > request.newer_than:
             return
-        try:
-            async with asyncio.timeout(min(max(request.wait_s, 0.0), MOST_WAIT_S)):
-                await self._arbiter.stored.changes(*place).wait()
-        except TimeoutError:
-            return
+        await self._arbiter.stored.change(*place, within_s=min(max(request.wait_s, 0.0), MOST_WAIT_S))
 
     async def _shown(self, place: Place, version: StateCommitted | None) -> StateVersion:
         if version is None:

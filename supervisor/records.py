@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,7 +10,7 @@ import structlog
 
 from remit.bus import subject
 from remit.contracts.errors import MalformedMessageError
-from remit.contracts.ids import GENERATION, base_position
+from remit.contracts.ids import GENERATION, base_position, is_position
 from remit.contracts.lease import Lease, Resolution
 from remit.contracts.message import decode, digest_of
 from remit.contracts.proposal import StateRead
@@ -18,11 +19,8 @@ from remit.contracts.tool import ToolCalled, ToolReturned
 from remit.supervisor.decide import may_retry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from remit.bus.journal import Entry, Journal
     from remit.bus.subject import RunSubject
-    from remit.contracts.proposal import StateVersion
     from remit.contracts.team import TeamSpec
     from remit.supervisor.run_state import RunState, StepState
 
@@ -72,7 +70,7 @@ class StepRecords:
             case author, "recorded" if self._holder is not None and author == self._holder.agent:
                 record = decode(Recorded, entry.data)
                 is_its_own = (record.run_id, record.step, record.epoch) == (parts.run, parts.lane, self._holder.epoch)
-                if is_its_own and record.kind in {"step", "read", "propose"}:
+                if is_its_own and is_position(record.position) and record.kind in {"step", "read", "propose"}:
                     self._recorded.setdefault(record.position, record)
 
     def _on_returned(self, returned: ToolReturned) -> None:
@@ -100,11 +98,14 @@ class StepRecords:
         again = set(self._tried_again())
         return tuple(item for position, item in self._recorded.items() if position not in again)
 
-    def reads(self, generation: int) -> Iterator[StateVersion]:
+    def reads(self, generation: int) -> list[StateRead]:
         """Give what the step read of the shared state since its result was last found outdated."""
+        found: list[StateRead] = []
         for record in self._recorded.values():
-            if record.kind == "read" and _generation(record.position) == generation:
-                yield from decode(StateRead, record.value).items
+            if record.kind == "read" and record.error is None and _generation(record.position) == generation:
+                with suppress(MalformedMessageError):  # its agent wrote it, and it may be anything
+                    found.append(decode(StateRead, record.value))
+        return found
 
     def changed_the_world(self) -> bool:
         """Say whether the step called a tool that is more than a look."""
@@ -124,7 +125,8 @@ class StepRecords:
         return [
             position
             for position, item in self._recorded.items()
-            if item.error is not None
+            if item.kind == "call"
+            and item.error is not None
             and self._called[position].effect != "at_most_once"
             and not any(_follows(other, position) for other in self._recorded)
         ]

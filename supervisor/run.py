@@ -17,7 +17,7 @@ from remit.contracts.lease import Approval, Lease, Resolution
 from remit.contracts.message import NULL, decode
 from remit.contracts.plan import TASK, PlanAccepted
 from remit.contracts.review import ReviewDecided, ReviewOpened
-from remit.contracts.step import RunStep, StepCompleted, StepFailed, StepOutdated, StepParked, StepTimedOut
+from remit.contracts.step import RunStep, StepChecked, StepCompleted, StepFailed, StepParked, StepTimedOut
 from remit.contracts.task import RunFinished, RunStarted
 from remit.supervisor.run_state import NodeState, ReviewState, RunState, StepState
 
@@ -37,7 +37,7 @@ LaneEntry = (
     | ReviewDecided
     | StepTimedOut
     | StepParked
-    | StepOutdated
+    | StepChecked
     | RunFinished
 )
 StepEntry = StepCompleted | StepFailed
@@ -69,14 +69,14 @@ def evolve(run: RunState, seq: int, entry: LaneEntry, *, at: datetime) -> None:
 
 
 def _on_held_up(
-    run: RunState, entry: StepTimedOut | StepParked | StepOutdated | ReviewOpened | ReviewDecided, at: datetime
+    run: RunState, entry: StepTimedOut | StepParked | StepChecked | ReviewOpened | ReviewDecided, at: datetime
 ) -> None:
     match entry:
         case StepTimedOut():
             _on_timed_out(run, entry, at)
         case StepParked():
             _on_parked(run, entry)
-        case StepOutdated():
+        case StepChecked():
             _on_outdated(run, entry, at)
         case ReviewOpened():
             _on_opened(run, entry)
@@ -230,12 +230,12 @@ def _on_timed_out(run: RunState, entry: StepTimedOut, at: datetime) -> None:
     _on_failure(run, entry.step, entry.error, retryable=entry.retryable, at=at)
 
 
-def _on_outdated(run: RunState, entry: StepOutdated, at: datetime) -> None:
+def _on_outdated(run: RunState, entry: StepChecked, at: datetime) -> None:
     step = run.steps[entry.step]
     if step.work.epoch != entry.epoch or step.status != "completed":
         return
     if entry.error is None:
-        step.warned = True
+        step.is_accepted = True
         return
     _take_back(run, step)
     _on_failure(run, entry.step, entry.error, retryable=entry.retryable, at=at)
@@ -290,12 +290,13 @@ def _on_decided(run: RunState, entry: ReviewDecided) -> None:
     if opened.kind == "in_doubt":
         decision = (entry.resolution or "again") if entry.decision == "approved" else "skip"
         step.resolutions += (Resolution(position=opened.position, decision=decision, value=entry.value),)
-    if step.status == "parked" and not _is_waiting(run, opened.step):
+    if step.status == "parked" and not is_waiting(run, opened.step):
         step.status = "decided"
         run.reopened.append(opened.step)
 
 
-def _is_waiting(run: RunState, step: str) -> bool:
+def is_waiting(run: RunState, step: str) -> bool:
+    """Say whether a person has not decided yet what a step asked."""
     return any(
         item.opened.step == step and item.decided is None and item.opened.kind != "conflict"
         for item in run.reviews.values()
@@ -332,15 +333,6 @@ def items_of(run: RunState, node: Node) -> list[msgspec.Raw]:
         return decode(list[msgspec.Raw], reply.get(node.each, b"[]"))
     except MalformedMessageError:
         return []
-
-
-def is_settled_with(run: RunState, step: StepState) -> bool:
-    """Say whether the run went on from a completed step: a node behind it is decided, or the run is over."""
-    if run.finished is not None or step.work.parent is not None:
-        return True
-    name = node_of(step.work.step)
-    behind = [node for node in run.nodes.values() if name in node.spec.after]
-    return any(node.decided for node in behind)
 
 
 def is_ready(run: RunState, node: NodeState) -> bool:

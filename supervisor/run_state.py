@@ -46,8 +46,8 @@ class StepState:
     resolutions: tuple[Resolution, ...] = ()
     outdated: tuple[OutdatedRead, ...] = ()
     """What had changed under the result that does not count; the next dispatch says so."""
-    warned: bool = False
-    """The journal says that its result stands on outdated state, and it counts."""
+    is_accepted: bool = False
+    """Its result was held against the state that it read, and it counts."""
 
     @property
     def is_held(self) -> bool:

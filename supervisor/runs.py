@@ -25,7 +25,7 @@ from remit.supervisor import admission, decide
 from remit.supervisor.fold import Fold, settle, started_by
 from remit.supervisor.freshness import FreshnessCheck
 from remit.supervisor.records import is_answered
-from remit.supervisor.run import evolve, is_settled_with, new_run, on_leased
+from remit.supervisor.run import evolve, new_run, on_leased
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -66,7 +66,7 @@ class DisputeBook(Protocol):
 class OpenRun:
     """A run's state, the lock that orders its changes, and who waits for its children."""
 
-    __slots__ = ("askers", "lock", "looked_at", "state", "waking")
+    __slots__ = ("askers", "lock", "state", "waking")
 
     def __init__(self, state: RunState) -> None:
         self.state = state
@@ -75,8 +75,6 @@ class OpenRun:
         """Reply subject of whoever asked for a child step."""
         self.waking: set[tuple[str, int]] = set()
         """Failed steps, with their epoch, whose retry has its timer."""
-        self.looked_at: set[tuple[str, int]] = set()
-        """Completed steps, with their epoch, whose reads were held against the state that stands."""
 
 
 class Runs:
@@ -249,22 +247,18 @@ class Runs:
         """A result is accepted only if what it stands on still stands, where its edge asks for that."""
         for node in run.state.nodes.values():
             if node.spec.fresh != "ignore":
-                for name in node.steps():
+                for name in (name for name in node.steps() if name in run.state.steps):
                     await self._hold_step_against_state(run, name)
 
     async def _hold_step_against_state(self, run: OpenRun, name: str) -> None:
-        while (step := run.state.steps.get(name)) is not None and step.status == "completed":
-            if (name, step.work.epoch) in run.looked_at or is_settled_with(run.state, step):
-                return
-            append = await self._outdated(run, name)
-            if append is None or await self.store(run, append):
-                run.looked_at.add((name, step.work.epoch))
+        while (append := await self._checked(run, name)) is not None:
+            await self.store_or_end(run, append)
 
-    async def _outdated(self, run: OpenRun, name: str) -> Append | None:
+    async def _checked(self, run: OpenRun, name: str) -> Append | None:
         """Give what the freshness check says; waits until the bus can be read."""
         while True:
             try:
-                return await self._freshness.outdated(run.state, name)
+                return await self._freshness.check(run.state, name)
             except BusUnavailableError as error:
                 log.warning("run.read_failed", run_id=run.state.run_id, error=str(error))
                 await asyncio.sleep(RELOAD_PAUSE_S)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from remit.bus.connection import Bus, Subscription
     from remit.bus.delivery import Delivery
+    from remit.bus.journal import Entry
     from remit.bus.wire import Incoming
     from remit.contracts.team import TeamSpec
     from remit.supervisor.run_state import StepState
@@ -116,13 +117,15 @@ class Supervisor:
         """Fold the journal: every open run stands where its journal ends."""
         started = asyncio.get_running_loop().time()
         runs = fold.Fold(self._team)
-        await self._journal.fold(versions.FILTERS, 1, self.arbiter.apply)
         await self._journal.fold(fold.FILTERS, 1, runs.apply)
+        await self._journal.fold(versions.FILTERS, 1, lambda entry: self._apply_state(entry, runs))
         for state in runs.runs.values():
             self.runs.adopt(state)
             self.disputes.adopt(state)
         for name in runs.finished:
             self.arbiter.forget(name)
+        for version in self.arbiter.versions.all():
+            self._cache.note(version)
         for stranger in runs.strangers.values():
             await self.runs.strand(stranger)
         log.info(
@@ -131,6 +134,11 @@ class Supervisor:
             finished_runs=len(runs.finished),
             duration_ms=int((asyncio.get_running_loop().time() - started) * 1000),
         )
+
+    def _apply_state(self, entry: Entry, runs: fold.Fold) -> None:
+        """The state of runs that are over is in the journal, and nobody asks for it."""
+        if versions.run_of(entry.subject) not in runs.finished:
+            self.arbiter.apply(entry)
 
     async def serve(self, pools: Pools) -> None:
         """Answer tasks, agents and operators, and go on with every open run."""

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from remit.bus import subject
-from remit.bus.journal import Draft
-from remit.contracts.errors import AlreadyStoredError, BusUnavailableError, Fault, FencedOutError
+from remit.bus.journal import Draft, Entry
+from remit.contracts.errors import (
+    AlreadyStoredError,
+    BusUnavailableError,
+    Fault,
+    FencedOutError,
+    ReplayMismatchError,
+)
 from remit.contracts.message import decode, encode, raw
 from remit.contracts.proposal import ProposalRecord, StateBatch, StateCommitted, StateRejected
 from remit.supervisor.archive import Archive
-from remit.supervisor.versions import Held, Versions, batch_of
+from remit.supervisor.versions import Versions, batch_of, together_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,8 +27,10 @@ if TYPE_CHECKING:
     from remit.bus.connection import Bus
     from remit.bus.journal import Fence, Journal
     from remit.contracts.blob import BlobRef
-    from remit.contracts.proposal import StateChange
+    from remit.contracts.proposal import ProposeState, StateChange
 
+VersionName = tuple[str, str]
+"""Scope and key."""
 Answer = StateCommitted | StateBatch | StateRejected | Fault
 """What became of a proposal; a fault is a refusal, said again as it was said first."""
 
@@ -35,19 +43,30 @@ class StateJournal:
         self.archive = Archive(bus, journal)
         self._journal = journal
         self._on_commit = on_commit
-        self._changed: dict[tuple[str, str], asyncio.Event] = {}
+        self._waiters: dict[VersionName, set[asyncio.Future[None]]] = {}
 
-    async def answer(self, run: str, step: str, position: str) -> Answer | None:
-        """Give what became of a proposal, or None if it is not decided; raises BusUnavailableError."""
+    async def answer(self, proposal: ProposeState, request: str) -> Answer | None:
+        """Give what became of a proposal, or None if it is not decided.
+
+        Raises:
+            ReplayMismatchError: something else was proposed at this position before.
+            BusUnavailableError: the journal could not be read.
+        """
+        run, step, position = proposal.run_id, proposal.step, proposal.position
+        if not self.versions.is_decided(run, step, position):
+            return None
+        if (before := self.versions.request_of(run, step, position)) not in {"", request}:
+            raise ReplayMismatchError(
+                "another proposal stands at this position", where=position, expected=before, got=request
+            )
         if refs := self.versions.committed_by(run, step, position):
             return batch_of([await self.archive.version(*ref) for ref in refs])
-        if not (kind := self.versions.lost_as(run, step, position)):
-            return None
+        kind = self.versions.lost_as(run, step, position)
         entry = await self._journal.get(subject.proposal_record(run, step, position, kind))
         record = decode(ProposalRecord, entry.data) if entry is not None else None
         return (record.rejected or record.refused) if record is not None else None
 
-    async def append(self, versions: Sequence[StateCommitted], held: Sequence[Held | None]) -> tuple[int, ...] | None:
+    async def append(self, versions: Sequence[StateCommitted]) -> tuple[int, ...] | None:
         """Append all or none; None if the journal knows more by now than we did."""
         drafts = [
             Draft(subject=subject.state(item.scope, item.key, item.version), body=encode(item)) for item in versions
@@ -57,17 +76,29 @@ class StateJournal:
                 return (await self._journal.append(drafts[0].subject, drafts[0].body),)
             return await self._journal.append_batch(drafts)
         except (AlreadyStoredError, FencedOutError, BusUnavailableError):
-            for version, before in zip(versions, held, strict=True):
-                await self.catch_up(version.scope, version.key, after=before.seq if before is not None else 0)
+            await self.catch_up(*((item.scope, item.key) for item in versions))
             return None
 
-    async def catch_up(self, scope: str, key: str, *, after: int = 0) -> None:
-        """Apply the versions of a key that were stored behind a place in the journal."""
-        if not after and (held := self.versions.held(scope, key)) is not None:
-            after = held.seq
-        async for entry in self._journal.read(subject.state_filter(scope, key), start_seq=after + 1):
+    async def catch_up(self, *names: VersionName) -> None:
+        """Apply what was stored of some documents since, and of those committed with them: all of it at one point.
+
+        Raises:
+            BusUnavailableError: the journal could not be read; nothing is applied.
+        """
+        todo, seen, found = [*names], set[VersionName](), list[Entry]()
+        while todo:
+            if (name := todo.pop()) in seen:
+                continue
+            seen.add(name)
+            held = self.versions.held(*name)
+            start = held.seq + 1 if held is not None else 1
+            async for entry in self._journal.read(subject.state_filter(*name), start_seq=start):
+                found.append(entry)
+                todo += together_with(entry)
+        for entry in sorted(found, key=lambda entry: entry.seq):
             self.versions.apply(entry)
-            self._wake(scope, key)
+        for name in seen:
+            self._wake(*name)
 
     async def record(self, record: ProposalRecord, *, fence: Fence | None = None) -> bool:
         """Keep a proposal that changed nothing; False if the journal knows more by now than we did."""
@@ -102,9 +133,17 @@ class StateJournal:
 
     # --- who waits -------------------------------------------------------------------------------
 
-    def changes(self, scope: str, key: str) -> asyncio.Event:
-        """Give what is set when the key has its next version."""
-        return self._changed.setdefault((scope, key), asyncio.Event())
+    async def change(self, scope: str, key: str, *, within_s: float) -> None:
+        """Return when the key has its next version, or after this time."""
+        waiters = self._waiters.setdefault((scope, key), set())
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiters.add(waiter)
+        try:
+            await asyncio.wait((waiter,), timeout=within_s)
+        finally:
+            waiters.discard(waiter)
+            if not waiters:
+                self._waiters.pop((scope, key), None)
 
     def take(self, version: StateCommitted, seq: int) -> None:
         """Note a version that is stored, and tell who waits for it."""
@@ -113,5 +152,6 @@ class StateJournal:
         self._on_commit(version)
 
     def _wake(self, scope: str, key: str) -> None:
-        if (waiting := self._changed.pop((scope, key), None)) is not None:
-            waiting.set()
+        for waiter in self._waiters.get((scope, key), ()):
+            if not waiter.done():
+                waiter.set_result(None)

@@ -13,15 +13,19 @@ from remit.contracts.document import order_of, same
 from remit.contracts.errors import MalformedMessageError
 from remit.contracts.message import decode
 from remit.contracts.proposal import ProposalRecord, StateBatch, StateCommitted
-from remit.supervisor.merge import Author
+from remit.supervisor.merge import Author, moment
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from remit.bus.journal import Entry
     from remit.contracts.proposal import StateDecision, StateSide
 
 log = structlog.get_logger(__name__)
 
 FILTERS = ("remit.state.*.*.*", "remit.run.*.*.state.*.*")
+SIDES_LIMIT = 50
+"""Of one conflict; the rest is counted."""
 VersionRef = tuple[str, str, int]
 """Scope, key and number."""
 Proposal = tuple[str, str]
@@ -40,9 +44,10 @@ class Versions:
 
     def __init__(self) -> None:
         self._scopes: dict[str, dict[str, Held]] = defaultdict(dict)
-        self._origins: dict[tuple[str, str], dict[str, Author]] = {}
+        self._origins: dict[tuple[str, str], dict[str, dict[str, Author]]] = {}
         self._conflicts: dict[tuple[str, str], dict[str, StateDecision]] = {}
         self._committed: dict[str, dict[Proposal, list[VersionRef]]] = defaultdict(dict)
+        self._requests: dict[str, dict[Proposal, str]] = defaultdict(dict)
         self._lost: dict[str, dict[Proposal, str]] = defaultdict(dict)
 
     # --- the fold --------------------------------------------------------------------------------
@@ -67,6 +72,7 @@ class Versions:
         refs = self._committed[version.run_id].setdefault((version.step, version.position), [])
         if (ref := (version.scope, version.key, version.version)) not in refs:
             refs.append(ref)
+        self._requests[version.run_id].setdefault((version.step, version.position), version.request)
         before = self._scopes[version.scope].get(version.key)
         if before is not None and before.version.version >= version.version:
             return
@@ -75,13 +81,26 @@ class Versions:
             conflicts = self._conflicts.setdefault((version.scope, version.key), {})
             for decision in version.decisions:
                 conflicts[decision.path] = joined(conflicts.get(decision.path), decision)
-        origins = self._origins.setdefault((version.scope, version.key), {})
-        for path in version.changed or ("",):
-            origins[path] = author_of(version)
+        self._note_authors(version)
+
+    def _note_authors(self, version: StateCommitted) -> None:
+        """A part belongs to who changed it, and to all who say the same of it."""
+        name, author = (version.scope, version.key), author_of(version)
+        origins = {} if version.deleted else self._origins.setdefault(name, {})
+        self._origins[name] = origins
+        for path in version.changed:
+            for below in [item for item in origins if item.startswith(f"{path}/")]:
+                del origins[below]
+            origins[path] = {author.role: author}
+        lost = {item.path for item in version.decisions if not _is_among_winners(version, item)}
+        for path in set(version.wrote) - set(version.changed) - lost:
+            agreed = origins.setdefault(path, {})
+            agreed[author.role] = max(author, agreed.get(author.role, author), key=moment)
 
     def record(self, record: ProposalRecord) -> None:
         """Note a proposal that changed nothing."""
         asked = record.proposal
+        self._requests[asked.run_id].setdefault((asked.step, asked.position), record.request)
         kind = "rejected" if record.rejected is not None else "refused"
         self._lost[asked.run_id].setdefault((asked.step, asked.position), kind)
 
@@ -92,6 +111,7 @@ class Versions:
             self._conflicts.pop((run, key), None)
         self._committed.pop(run, None)
         self._lost.pop(run, None)
+        self._requests.pop(run, None)
 
     # --- what stands -----------------------------------------------------------------------------
 
@@ -104,8 +124,12 @@ class Versions:
         found = self._scopes.get(scope, {})
         return sorted(key for key, held in found.items() if key.startswith(prefix) and not held.version.deleted)
 
-    def origins(self, scope: str, key: str) -> dict[str, Author]:
-        """Give who wrote each part of a document, by path."""
+    def all(self) -> list[StateCommitted]:
+        """Give the newest version of every key."""
+        return [held.version for scope in self._scopes.values() for held in scope.values()]
+
+    def origins(self, scope: str, key: str) -> Mapping[str, Mapping[str, Author]]:
+        """Give who wrote each part of a document, by path: of each role the last who says what stands."""
         return self._origins.get((scope, key), {})
 
     def conflicts(self, scope: str, key: str) -> tuple[StateDecision, ...]:
@@ -115,6 +139,10 @@ class Versions:
     def committed_by(self, run: str, step: str, position: str) -> list[VersionRef]:
         """Name the versions that a proposal made; none if it made none."""
         return self._committed.get(run, {}).get((step, position), [])
+
+    def request_of(self, run: str, step: str, position: str) -> str:
+        """Give the digest of what was proposed; empty if it is not known."""
+        return self._requests.get(run, {}).get((step, position), "")
 
     def lost_as(self, run: str, step: str, position: str) -> str:
         """Say as what a lost proposal is recorded: `rejected` or `refused`; empty if it is not."""
@@ -129,6 +157,14 @@ class Versions:
         return any(name == step for name, _position in self._committed.get(run, {}))
 
 
+def run_of(name: str) -> str:
+    """Give the run in the subject of a version or of a lost proposal; for another scope, the scope."""
+    if (about := subject.parse_state(name)) is not None:
+        return about.scope
+    parts = subject.parse_run(name)
+    return parts.run if parts is not None else ""
+
+
 def number_of(held: Held | None) -> int:
     """Give the number of the version that stands; 0 if there is none."""
     return held.version.version if held is not None else 0
@@ -139,7 +175,25 @@ def joined(before: StateDecision | None, decision: StateDecision) -> StateDecisi
     if before is None or not _have_one_base(before, decision):
         return decision
     sides = {(side.run_id, side.step, side.position): side for side in (*before.sides, *decision.sides)}
-    return msgspec.structs.replace(decision, sides=tuple(sorted(sides.values(), key=side_order)))
+    told = sorted(sides.values(), key=side_order)
+    omitted = max(before.sides_omitted, decision.sides_omitted) + max(len(told) - SIDES_LIMIT, 0)
+    return msgspec.structs.replace(decision, sides=tuple(told[:SIDES_LIMIT]), sides_omitted=omitted)
+
+
+def together_with(entry: Entry) -> list[tuple[str, str]]:
+    """Name the documents that were committed with one; none if the entry does not count."""
+    try:
+        version = decode(StateCommitted, entry.data)
+    except MalformedMessageError:
+        return []
+    return [*zip(version.together_in, version.together, strict=False)]
+
+
+def _is_among_winners(version: StateCommitted, decision: StateDecision) -> bool:
+    """Say whether what a version's proposer wished of a field is what was decided."""
+    name = (version.run_id, version.step, version.position)
+    own = [side for side in decision.sides if (side.run_id, side.step, side.position) == name]
+    return bool(own) and same(own[0].value, decision.result)
 
 
 def _have_one_base(one: StateDecision, other: StateDecision) -> bool:

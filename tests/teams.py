@@ -120,6 +120,8 @@ STATE: tuple[StateContract[object], ...] = (
     StateContract(template="of.{what}", kind=int, scope="workflow"),
     StateContract(template="doc.{what}", kind=Note),
     StateContract(template="large", kind=str, limit_bytes=MOST_BYTES),
+    StateContract(template="essay", kind=str, policy=policy.escalate(), scope="team"),
+    StateContract(template="last.{name}", kind=str, policy=policy.last_writer()),
     StateContract(template="audited", kind=int, writers=("auditor",)),
 )
 DONE = CompletionCheck(name="every step is done", check="steps_completed")

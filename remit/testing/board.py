@@ -17,7 +17,7 @@ from remit.supervisor import merge
 from remit.supervisor.change import Merged, StateRules, of_its_type
 from remit.supervisor.explanation import agreements_of, decision_of, rule_of
 from remit.supervisor.merge import Author, Merge
-from remit.supervisor.versions import Held, batch_of, joined
+from remit.supervisor.versions import Held, Versions, batch_of, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +38,7 @@ class Board:
     def __init__(self, contracts: Iterable[StateContract[object]] | None = None) -> None:
         self._rules = StateRules(ANYTHING if contracts is None else contracts)
         self.versions: dict[tuple[str, str], list[StateCommitted]] = {}
-        self._origins: dict[tuple[str, str], dict[str, Author]] = {}
+        self._known = Versions()
 
     def read(self, request: ReadState) -> StateRead:
         """Give one key, several, or every key with the prefix, as it is now, or as a version was.
@@ -92,12 +92,21 @@ class Board:
                 got=str(number),
             )
         current, base = (_plain(history, at) for at in (len(history), number))
-        work = Merge(author, origins=self._origins.get(name, {}), unwritten=target.contract.unwritten)
+        work = Merge(author, origins=self._known.origins(*name), unwritten=target.contract.unwritten)
         value = work.run(target.contract.node, base, current, target.plain)
         if work.decided:
             value = of_its_type(target.contract, value)
         held = Held(0, history[-1]) if history else None
-        return Merged(target, held, current, base, value, work, tuple(history[number:]), 0)
+        return Merged(
+            target,
+            held,
+            current,
+            base,
+            value,
+            work,
+            tuple((version, msgspec.json.decode(version.value)) for version in history[number:]),
+            0,
+        )
 
     def _commit(self, item: Merged, author: Author, together: tuple[str, ...]) -> StateCommitted:
         target, data = item.target, canonical(item.value)
@@ -126,8 +135,7 @@ class Board:
             committed_at=WHENEVER,
         )
         self.versions.setdefault((target.scope, target.key), []).append(committed)
-        origins = self._origins.setdefault((target.scope, target.key), {})
-        origins |= dict.fromkeys(changed or ("",), author)
+        self._known.take(committed, committed.version)
         return committed
 
     def _rejected(self, item: Merged, author: Author) -> StateRejected:
@@ -139,6 +147,7 @@ class Board:
             reason=lost.reason,
             version=item.version,
             value=item.held.version.value if item.held is not None else msgspec.Raw(b"null"),
+            exists=item.current is not MISSING,
             path=lost.path,
             conflicts=tuple(decision_of(item, each, author) for each in item.merge.lost),
         )

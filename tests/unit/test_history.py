@@ -34,9 +34,9 @@ from remit.contracts.step import (
     OutdatedRead,
     Recorded,
     RunStep,
+    StepChecked,
     StepCompleted,
     StepFailed,
-    StepOutdated,
     StepParked,
     StepTimedOut,
 )
@@ -226,8 +226,8 @@ class Told:
 
     def outdated(self, error: Fault | None = None) -> Told:
         reads = (OutdatedRead(scope="r1", key="k", version=3, now=4),)
-        outdated = StepOutdated(run_id="r1", step="ticket", epoch=1, reads=reads, error=error, retryable=True)
-        return self.add(subject.decision("r1", 5, "outdated"), outdated)
+        outdated = StepChecked(run_id="r1", step="ticket", epoch=1, reads=reads, error=error, retryable=True)
+        return self.add(subject.decision("r1", 5, "checked"), outdated)
 
     def rejected(self) -> Told:
         rejected = StateRejected(scope="r1", key="k", rule="owner", reason="owned", version=2, path="/a")

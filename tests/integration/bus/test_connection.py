@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
 from structlog.testing import capture_logs
 
+from remit.bus import permission
 from remit.bus.connection import Bus, Incoming
 from remit.contracts.errors import (
     AnswerTimeoutError,
@@ -21,7 +23,28 @@ from remit.contracts.errors import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from remit.bus.embedded import EmbeddedServer
+    from remit.bus.permission import Permissions
     from tests.conftest import NatsServer
+
+LONGEST = 3500
+BUG_EXIT = 70
+OVERLONG_LINE = b"PUB " + b"a" * 300_000 + b" 0\r\n\r\n"
+SUPERVISOR_CUT_OFF = """
+import asyncio, sys
+from pathlib import Path
+from remit.supervisor.actor import _connect
+from tests.integration.bus.test_connection import OVERLONG_LINE
+
+async def main(url, name, credentials):
+    bus = await _connect(url, name, Path(credentials))
+    bus._wire._enqueue(OVERLONG_LINE)
+    await asyncio.Event().wait()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
 
 
 async def answer_with(bus: Bus, subject: str, prefix: bytes = b"") -> None:
@@ -107,6 +130,79 @@ async def test_a_message_above_the_limit_is_refused_before_it_is_sent(bus: Bus) 
 async def test_a_subject_cannot_carry_a_second_command(bus: Bus) -> None:
     with pytest.raises(MalformedMessageError):
         await bus.publish("a\r\nPUB b 1\r\nx", b"")
+
+
+async def test_the_longest_subject_and_reply_reach_the_server(bus: Bus) -> None:
+    got: list[tuple[int, int]] = []
+    half = "é" * (LONGEST // 4)
+    await bus.subscribe("a" * LONGEST, lambda message: got.append((len(message.subject), len(message.reply))))
+    await bus.subscribe(half, lambda message: got.append((len(message.subject), len(message.reply))))
+
+    await bus.publish("a" * LONGEST, b"x", headers={"A": "b"})
+    await bus.publish(half, b"x" * 100_000, headers={"A": "b" * 100_000}, reply=half)
+    await bus.flush()
+
+    assert got == [(LONGEST, 0), (len(half), len(half))]
+
+
+async def test_a_subject_above_the_server_s_line_is_refused_and_the_connection_stands(bus: Bus) -> None:
+    await answer_with(bus, "echo")
+    too_long = "a" * (LONGEST + 1)
+
+    with pytest.raises(MalformedMessageError) as caught:
+        await bus.publish(too_long, b"")
+    with pytest.raises(MalformedMessageError):
+        await bus.publish("echo", b"", reply="a" * LONGEST)
+    with pytest.raises(MalformedMessageError):
+        await bus.request(too_long)
+    with pytest.raises(MalformedMessageError):
+        await bus.fetch_batch(too_long, b"")
+    with pytest.raises(MalformedMessageError):
+        await bus.subscribe(too_long, lambda _: None)
+
+    assert (caught.value.code, bus._replies.waiting) == ("RM-201", 0)
+    assert len(str(caught.value)) < 500
+    assert (await bus.request("echo", b"still here")).data == b"still here"
+
+
+async def test_a_line_that_is_too_long_ends_the_connection_for_good_and_its_owner_hears_it(
+    nats_server: NatsServer,
+) -> None:
+    """The control: what the limit on subjects prevents."""
+    closed = asyncio.Event()
+    bus = await Bus.connect(nats_server.url, name="long", on_closed=closed.set)
+
+    with capture_logs() as logs:
+        bus._wire._enqueue(OVERLONG_LINE)
+        await asyncio.wait_for(closed.wait(), 10)
+
+    assert "bus.connection_closed" in [line["event"] for line in logs]
+    with pytest.raises(BusUnavailableError):
+        await bus.publish("a", b"")
+
+
+@pytest.mark.parametrize(
+    ("name", "permissions"),
+    [
+        ("supervisor", permission.supervisor_permissions()),
+        ("supervisor-answer", permission.supervisor_answer_permissions()),
+    ],
+)
+async def test_a_supervisor_whose_connection_ended_for_good_ends_its_process(
+    embedded_server: EmbeddedServer, tmp_path: Path, name: str, permissions: Permissions
+) -> None:
+    credentials = tmp_path / "user.creds"
+    embedded_server.authority.issue(name, permissions=permissions).write(credentials)
+
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", SUPERVISOR_CUT_OFF, embedded_server.url, name, credentials),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await asyncio.wait_for(process.communicate(), 60)
+
+    assert process.returncode == BUG_EXIT, said.decode()
+    assert "supervisor.ended" in said.decode()
 
 
 async def test_a_flush_that_was_given_up_hurts_nobody(bus: Bus) -> None:

@@ -8,7 +8,7 @@ from remit.bus import subject
 from remit.bus.journal import Journal
 from remit.contracts.message import decode, encode, raw
 from remit.contracts.proposal import StateRead, StateRef
-from remit.contracts.step import OutdatedRead, Recorded, StepOutdated
+from remit.contracts.step import OutdatedRead, Recorded, StepChecked
 from tests.integration.supervisor.world import crash
 from tests.teams import Check, Order, Sheet, shop
 
@@ -103,10 +103,10 @@ async def test_an_edge_that_warns_lets_the_result_count_and_says_so(world: World
 
     await auditor.complete(check, Check(ok=True))
     finished = await world.outcome(check.run_id)
-    entry = await world.appears(f"remit.run.{check.run_id}._.*.outdated")
+    entry = await world.appears(f"remit.run.{check.run_id}._.*.checked")
 
     assert finished.outcome == "complete"
-    said = decode(StepOutdated, entry.data)
+    said = decode(StepChecked, entry.data)
     assert said.error is None
     assert [(item.key, item.version, item.now) for item in said.reads] == [("shared.a", 0, 1)]
 

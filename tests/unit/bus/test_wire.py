@@ -94,6 +94,32 @@ async def test_a_subject_that_would_break_the_protocol_is_not_sent(subject: str)
         client.send(subject, b"")
 
 
+@pytest.mark.parametrize(("subject", "reply"), [("a" * 3501, ""), ("a", "b" * 3500), ("é" * 1751, "")])
+async def test_a_subject_too_long_for_the_server_s_line_is_not_sent(subject: str, reply: str) -> None:
+    client = WireClient()
+
+    with pytest.raises(MalformedMessageError, match="too long"):
+        client.send(subject, b"", reply=reply)
+
+    assert client._pending_data_size == 0
+
+
+async def test_nobody_listens_on_a_subject_too_long_for_the_server_s_line() -> None:
+    client = WireClient()
+
+    with pytest.raises(MalformedMessageError, match="too long"):
+        client.listen("a" * 3501, lambda _: None)
+
+    assert not client.handlers
+
+
+@pytest.mark.parametrize("reply", [b"a" * 3501, b"a\x01b", b"a\xffb"])
+def test_a_reply_that_nobody_could_answer_is_none(reply: bytes) -> None:
+    message = received([b"MSG a 1 " + reply + b" 1\r\nx\r\n"])
+
+    assert message == [Incoming("a", b"x")]
+
+
 async def test_a_bug_in_one_handler_does_not_stop_the_reading() -> None:
     client, got = WireClient(), list[bytes]()
 

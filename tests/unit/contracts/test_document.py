@@ -194,7 +194,7 @@ def test_names_are_in_order_however_they_came() -> None:
         (paper() + b"1", "RM-201", "$"),
         (b'{"type":"paper.paper.v3","title":"\xff"}', "RM-201", "byte 34"),
         (b'{"type":"paper.paper.v3","title":"t","anything":NaN}', "RM-201", "$"),
-        (b'{"type":"paper.paper.v3","title":"t","anything":1e999}', "RM-201", "$"),
+        (b'{"type":"paper.paper.v3","title":"t","anything":1e999}', "RM-201", "$[...]"),
         (b'{"type":"paper.paper.v3","title":"t","anything":"\\ud800"}', "RM-201", "$"),
         (b"null", "RM-201", "$"),
         (b"[]", "RM-201", "$"),
@@ -238,7 +238,7 @@ def test_a_document_above_its_limit_is_refused_before_it_is_read() -> None:
     contract = StateContract(template="small", kind=str, limit_bytes=10)
 
     assert contract.checked(b'"12345678"') == "12345678"
-    assert isinstance(refusal(contract, b'"123456789'), TooLargeError)
+    assert isinstance(refusal(contract, b'"1234567890'), TooLargeError)
 
 
 def test_a_document_nested_too_deep_is_refused() -> None:

@@ -20,6 +20,12 @@ def by(role: str, minute: int = 0) -> Author:
     return Author(role, f"{role}-1", "r1", f"s-{role}", "0", proposed_at=NOON + timedelta(minutes=minute))
 
 
+def owned(*who: object) -> dict[str, Author]:
+    """Give who says what stands, by role."""
+    author = by(*who)  # type: ignore[arg-type]  # as `by` takes them
+    return {author.role: author}
+
+
 def first(_base: object, one: object, _other: object) -> object:
     return one
 
@@ -279,7 +285,7 @@ def test_an_entry_is_taken_out_by_anybody_while_nobody_wrote_what_is_not_theirs(
 )
 def test_what_stands_for_good_is_not_taken_out_with_its_entry(rule: Policy, reason: str) -> None:
     before = {"a": {"it": ["x"]}}
-    work = Merge(by("clerk"), origins={"/a/it": by("boss")})
+    work = Merge(by("clerk"), origins={"/a/it": owned("boss")})
 
     work.run(Entries(Fields({"it": Leaf(rule)})), before, before, {})
 
@@ -302,7 +308,7 @@ def test_what_stands_for_good_is_not_taken_out_with_its_entry(rule: Policy, reas
 def test_an_owners_word_stands_and_others_meet_under_the_next_rung(
     wrote: str, proposes: str, current: int, result: int, rule: str
 ) -> None:
-    work = Merge(by(proposes), origins={"": by(wrote)})
+    work = Merge(by(proposes), origins={"": owned(wrote)})
 
     assert work.run(Leaf(OWNED), 1, current, 3) == result
     (decided,) = work.decided
@@ -310,7 +316,7 @@ def test_an_owners_word_stands_and_others_meet_under_the_next_rung(
 
 
 def test_who_saw_an_owners_word_cannot_write_against_it() -> None:
-    work = Merge(by("clerk"), origins={"": by("boss")})
+    work = Merge(by("clerk"), origins={"": owned("boss")})
 
     assert work.run(Leaf(OWNED), 1, 1, 3) == 1
     assert [item.reason for item in work.lost] == ["owned"]
@@ -318,7 +324,7 @@ def test_who_saw_an_owners_word_cannot_write_against_it() -> None:
 
 @pytest.mark.parametrize(("wrote", "proposed", "result"), [(1, 2, 3), (2, 1, 2), (1, 1, 2)])
 def test_the_last_writer_is_the_last_by_the_writers_own_clocks(wrote: int, proposed: int, result: int) -> None:
-    work = Merge(by("clerk", proposed), origins={"": by("packer", wrote)})
+    work = Merge(by("clerk", proposed), origins={"": owned("packer", wrote)})
 
     assert work.run(Leaf(policy.last_writer()), 1, 2, 3) == result
 
