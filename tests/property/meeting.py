@@ -15,7 +15,7 @@ from remit.contracts.message import canonical, encode, raw
 from remit.contracts.policy import MISSING, UNDECIDED, Policy
 from remit.contracts.proposal import ProposeState, StateBatch, StateChange, StateCommitted
 from remit.supervisor.explanation import decision_of
-from remit.supervisor.merge import Author
+from remit.supervisor.merge import Author, Decided, Lost, Open
 from remit.testing.board import WORKFLOW, Board
 from tests.property.contracts import JSON
 
@@ -33,7 +33,7 @@ class Said:
     """What one of several wishes, knowing the base alone."""
 
     number: int
-    value: dict[str, object]
+    value: object
     role: str = "clerk"
     minute: int = 0
 
@@ -75,7 +75,8 @@ def _conflicts(board: Board, proposal: ProposeState, role: str) -> list[object]:
     (target,) = board._rules.targets(proposal, role, WORKFLOW)
     author = Author(role, "bench", RUN, proposal.step, proposal.position, proposed_at=proposal.proposed_at)
     item = board._merge(target, author)
-    return [decision_of(item, each, author) for each in (*item.merge.decided, *item.merge.opened, *item.merge.lost)]
+    named: list[Decided | Lost | Open] = [*item.merge.decided, *item.merge.opened, *item.merge.lost]
+    return [decision_of(item, each, author) for each in named]
 
 
 def _proposal(said: Said, version: int) -> ProposeState:

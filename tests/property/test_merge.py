@@ -267,7 +267,8 @@ def test_a_union_loses_nothing_but_what_one_side_took_out(base: list[object], da
 
     result = msgspec.json.decode(met(entries_of(policy.union()), document(base), said).stands)["value"]
 
-    was, one, other = ({*map(order_of, items)} for items in (base, *(item.value["value"] for item in said)))
+    items = [base, *(cast("dict[str, list[object]]", item.value)["value"] for item in said)]
+    was, one, other = ({*map(order_of, each)} for each in items)
     assert {*map(order_of, result)} == (one & other) | ((one | other) - was)
     assert len({*map(order_of, result)}) == len(result)
 

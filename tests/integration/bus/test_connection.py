@@ -199,7 +199,12 @@ async def test_a_supervisor_whose_connection_ended_for_good_ends_its_process(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    said, _ = await asyncio.wait_for(process.communicate(), 60)
+    try:
+        said, _ = await asyncio.wait_for(process.communicate(), 60)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
     assert process.returncode == BUG_EXIT, said.decode()
     assert "supervisor.ended" in said.decode()

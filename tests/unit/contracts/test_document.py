@@ -52,7 +52,7 @@ class Pair(msgspec.Struct, array_like=True):
 
 
 PAPER = StateContract(template="paper.{path}", kind=Paper)
-COMPLETE = {
+COMPLETE: dict[str, object] = {
     "anything": None,
     "first": {"replies": [], "text": "", "type": "paper.line.v1", "weight": 0},
     "lines": [],
