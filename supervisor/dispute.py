@@ -15,9 +15,11 @@ import structlog
 
 from remit.contracts.errors import RefusedError, ReplayMismatchError, RetryableError, StateInvalidError, UsageError
 from remit.contracts.message import decode
+from remit.contracts.policy import MISSING
 from remit.contracts.proposal import StateConflict, StateParked
 from remit.supervisor import dispatch, question
 from remit.supervisor.change import Contested, check_ruling, request_of
+from remit.supervisor.merge import value_at
 from remit.supervisor.question import PERSON
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from remit.supervisor.arbiter import Arbiter
     from remit.supervisor.dispatch import Append
     from remit.supervisor.merge import Open
+    from remit.supervisor.question import Question
     from remit.supervisor.run_state import ReviewState, RunState
     from remit.supervisor.runs import OpenRun, Runs
 
@@ -178,7 +181,7 @@ class Disputes:
 
     async def _is_settled(self, run: OpenRun, dispute: str) -> bool:
         """Put what was said into the state; False if the bus is away, and it is to be tried again."""
-        asked = question.questions(self._team, run.state, dispute)
+        asked = [self._sound(item) for item in question.questions(self._team, run.state, dispute)]
         conflict = asked[-1].conflict
         try:
             answer = await self._arbiter.propose(
@@ -214,6 +217,18 @@ class Disputes:
         async with run.lock:
             await self._runs.advance(run)
 
+    def _sound(self, asked: Question) -> Question:
+        """A role that gives a value which does not fit its field has given no answer."""
+        if asked.whom == PERSON:
+            return asked
+        try:
+            for (key, path), ruling in asked.rulings.items():
+                self._check_value(asked.conflict, key, path=path, value=ruling.value)
+        except RefusedError as error:
+            log.warning("state.ruling_refused", dispute=asked.conflict.dispute, code=error.code, error=error.message)
+            return asked._replace(status="lost", rulings={})
+        return asked
+
     # --- what a person may say -------------------------------------------------------------------
 
     def check(self, review: ReviewState, wish: DecideReview) -> None:
@@ -230,10 +245,14 @@ class Disputes:
                 "one value cannot decide several fields", where=wish.review_id, got=f"{len(conflict.fields)} fields"
             )
         item = conflict.fields[0]
-        asked = next(change for change in conflict.proposal.changes if change.key == item.key)
-        contract = self._arbiter.rules.contract_of(item.key)
-        document = contract.checked(asked.value)
-        check_ruling(contract, document, path=item.path, value=decode(object, wish.value))
+        self._check_value(conflict, item.key, path=item.path, value=decode(object, wish.value))
+
+    def _check_value(self, conflict: StateConflict, key: str, *, path: str, value: object) -> None:
+        proposed = next(change for change in conflict.proposal.changes if change.key == key)
+        contract = self._arbiter.rules.contract_of(key)
+        document = contract.checked(proposed.value)
+        if value is not MISSING and value_at(document, path) is not MISSING:  # an item of a list has no place to try it
+            check_ruling(contract, document, path=path, value=value)
 
 
 def _parked(dispute: str, asked: Iterable[tuple[StateConflict, str]]) -> StateParked:

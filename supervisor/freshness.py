@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from remit.contracts.proposal import StateRead
     from remit.supervisor.arbiter import Arbiter
     from remit.supervisor.run_state import RunState, StepState
+    from remit.supervisor.versions import Held
 
 _REF_TAG: Final = tag_of(StateRef)
 READS_TOLD: Final = 50
@@ -47,47 +48,34 @@ class FreshnessCheck:
         records = StepRecords()
         if step.lease is not None:  # who never held the step read nothing
             await records.read(self._journal, run, name)
-        own = await self._changed(run, name, _reads(records.reads(step.work.generation)))
-        named = await self._changed(run, name, ((ref.key, ref.version) for ref in _named(step)))
-        listed = self._listed(run, records.reads(step.work.generation))
+        reads = records.reads(step.work.generation)
+        own = self._changed(run, name, _newest(reads)) + self._appeared(run, name, reads)
+        named = self._changed(run, name, [(ref.key, ref.version) for ref in _named(step)])
         # What its message names stays as old as it is, however often the step runs.
         may_repeat = not named and not self._would_repeat(run, name, records)
-        return _entry(run, step, (*own, *listed, *named)[:READS_TOLD], wanted=wanted, may_repeat=may_repeat)
+        return _entry(run, step, (*own, *named)[:READS_TOLD], wanted=wanted, may_repeat=may_repeat)
 
-    async def _changed(self, run: RunState, step: str, reads: Iterable[tuple[str, int]]) -> list[OutdatedRead]:
+    def _changed(self, run: RunState, step: str, reads: Iterable[tuple[str, int]]) -> list[OutdatedRead]:
+        """Keys that others changed after they were read; what the step itself made last was merged with the rest."""
         found: list[OutdatedRead] = []
         for key, version in sorted(set(reads)):
             scope = self._arbiter.rules.scope_or_none(key, run.run_id, run.started.workflow)
             held = self._arbiter.versions.held(scope, key) if scope is not None else None
-            if scope is None or held is None or not 0 <= version < held.version.version:
-                continue
-            now = held.version.version
-            if await self._is_foreign((run.run_id, step), scope, key, numbers=range(version + 1, now + 1)):
-                found.append(OutdatedRead(scope=scope, key=key, version=version, now=now))
+            if held is not None and 0 <= version < held.version.version and not _is_own(run, step, held):
+                found.append(OutdatedRead(scope=held.version.scope, key=key, version=version, now=held.version.version))
         return found
 
-    async def _is_foreign(self, writer: tuple[str, str], scope: str, key: str, *, numbers: range) -> bool:
-        """Say whether somebody else changed a key after the step's own last version, which was merged with the rest."""
-        for number in reversed(numbers):
-            version = await self._arbiter.archive.version(scope, key, number)
-            return (version.run_id, version.step) != writer
-        return False
-
-    def _listed(self, run: RunState, reads: Iterable[StateRead]) -> list[OutdatedRead]:
+    def _appeared(self, run: RunState, step: str, reads: Iterable[StateRead]) -> list[OutdatedRead]:
         """Keys that a listing did not give, and would give now."""
         found: list[OutdatedRead] = []
-        for read in reads:
+        for read in (item for item in reads if item.is_listing):
             seen = {item.key for item in read.items}
             for scope in self._arbiter.rules.scopes_or_none(read.prefix, run.run_id, run.started.workflow):
-                new = [key for key in self._arbiter.versions.keys(scope, read.prefix) if key not in seen]
-                found += [self._new(run, scope, key) for key in new if read.is_listing]
-        return [item for item in found if item.now]
-
-    def _new(self, run: RunState, scope: str, key: str) -> OutdatedRead:
-        held = self._arbiter.versions.held(scope, key)
-        is_own = held is not None and held.version.run_id == run.run_id and held.version.version == 1
-        now = held.version.version if held is not None and not is_own else 0
-        return OutdatedRead(scope=scope, key=key, version=0, now=now)
+                for key in self._arbiter.versions.keys(scope, read.prefix):
+                    held = self._arbiter.versions.held(scope, key)
+                    if key not in seen and held is not None and not _is_own(run, step, held):
+                        found.append(OutdatedRead(scope=scope, key=key, version=0, now=held.version.version))
+        return found
 
     def _would_repeat(self, run: RunState, step: str, records: StepRecords) -> bool:
         asked = any(item.work.parent is not None and item.work.parent.step == step for item in run.steps.values())
@@ -103,13 +91,17 @@ def freshness_of(run: RunState, step: StepState) -> Freshness:
     return run.nodes[node_of(step.work.step)].spec.fresh
 
 
-def _reads(reads: Iterable[StateRead]) -> list[tuple[str, int]]:
+def _newest(reads: Iterable[StateRead]) -> list[tuple[str, int]]:
     """Give the newest version that was read of each key; who asked for an old one did not ask for what stands."""
     newest: dict[str, int] = {}
     for item in (item for read in reads for item in read.items):
         if not item.is_old:
             newest[item.key] = max(item.version, newest.get(item.key, 0))
     return [*newest.items()]
+
+
+def _is_own(run: RunState, step: str, held: Held) -> bool:
+    return (held.version.run_id, held.version.step) == (run.run_id, step)
 
 
 def _named(step: StepState) -> list[StateRef]:

@@ -111,6 +111,21 @@ async def test_a_role_that_never_answers_gives_way_to_a_person(world: World) -> 
     assert (version.decisions[0].rungs, version.decisions[0].rule) == (("arbitrate",), "escalate")
 
 
+async def test_a_role_whose_value_does_not_fit_gives_way_to_a_person(world: World) -> None:
+    await world.supervise(shop())
+    clerk, work = await holder(world)
+    judge = await world.agent("judge")
+    await disputed(clerk, work, Note(verdict="guilty"), Note(verdict="innocent"))
+
+    await judge.complete(await judge.hold(), StateRuling(choice="value", value=42))
+    await world.appears(f"remit.run.{work.run_id}._.*.review_opened")
+    await decide(world, work.run_id, "approved")
+    version, note = await newest(world, work, 2)
+
+    assert note.verdict == "innocent"
+    assert version.decisions[0].rungs == ("arbitrate",)
+
+
 async def test_a_role_that_never_answers_is_the_end_of_a_ladder_without_another_rung(world: World) -> None:
     await world.supervise(shop())
     clerk, work = await holder(world)

@@ -429,10 +429,11 @@ async def test_who_comes_last_by_the_clock_stands_though_another_agreed_before(w
     wishes = list(zip(("a", "w", "a"), moments, strict=True))
 
     found: dict[str, object] = {}
-    for key, order in {"last.x": (0, 1, 2), "last.y": (0, 2, 1), "last.z": (2, 1, 0)}.items():
+    for index, order in enumerate([(0, 1, 2), (0, 2, 1), (2, 1, 0)]):
+        key = f"last.{index}"
         for number in order:
             word, at = wishes[number]
-            position = f"{number}-{len(found)}"
+            position = f"{index}-{number}"
             found[key] = value_of(await clerk.propose_all(work, {key: (word, 0)}, position=position, at=at))
 
     assert [*found.values()] == ["a", "a", "a"]
