@@ -22,7 +22,7 @@ LANE = "_"
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _ROLE = re.compile(r"[a-z][a-z0-9_]*(-[a-z0-9_]+)*")
-_RUN = re.compile(r"r[1-9][0-9]*")
+_RUN = re.compile(r"r[1-9][0-9]{0,18}")
 _TOOL = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _POSITION = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})*")
 _BASE = re.compile(r"[0-9-]+")

@@ -12,7 +12,7 @@ either order, and by the same explanation. `reject`, `arbitrate` and `escalate` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from remit.contracts.errors import GrantDeniedError
@@ -239,7 +239,9 @@ class Merge:
             return three.proposed
         if is_owner and not is_owned:
             return self._decide(policy, path, three, result=three.proposed)
-        return self._next(policy, path, three)
+        # Between two words of the owner's, it counts when the owner spoke, and not who else said the same.
+        heard = {path: {policy.role: self.origins[path][policy.role]}} if is_owned else self.origins
+        return replace(self, origins=heard)._next(policy, path, three)
 
     # --- policies that keep what every side brings, equal changes included -----------------------
 

@@ -155,7 +155,7 @@ PARTIAL: Final[dict[str, tuple[Policy, st.SearchStrategy[object]]]] = {
 """Some values are a conflict that nobody decides: of two in both orders the same one."""
 EVERY: Final = DECIDING | PARTIAL
 BY_AUTHOR: Final = frozenset({"last_writer", "owner, else max", "owner, else last_writer"})
-"""Decide by who wrote, which a second one who says the same does not change: see the limits in `test_merge`."""
+"""Decide by who wrote, and when: whoever says the same again later says it as another one."""
 COUNTING: Final = frozenset(name for name in EVERY if name.startswith(("append", "counter")))
 """Keep what each side brings, equal changes included."""
 TYPED: Final = tuple(name for name in EVERY if not name.endswith("anything"))
