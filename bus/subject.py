@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64encode
+from functools import lru_cache
 from typing import NamedTuple
 
 from remit.contracts.ids import LANE
@@ -26,6 +27,7 @@ SETTLED_FILTERS = (
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 
+@lru_cache(maxsize=4096)
 def token(text: str) -> str:
     """Give any text as one subject token; `untoken` gives it back."""
     return _UNSAFE.sub(lambda hit: "".join(f"={byte:02x}" for byte in hit[0].encode()), text)

@@ -8,7 +8,7 @@ arbiter that fell behind another one learns it from the server, reads on, and de
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -272,7 +272,7 @@ class Arbiter:
             role=author.role,
             rule=rule_of(decisions, is_stale=target.change.base_version < item.version),
             base_version=target.change.base_version,
-            changed=tuple(merge.changed(target.contract.node, item.current, item.value)),
+            changed=item.changed,
             wrote=item.wrote,
             decisions=decisions,
             decisions_omitted=max(len(item.merge.decided) - CONFLICTS_TOLD, 0),
@@ -319,14 +319,21 @@ class Arbiter:
     @asynccontextmanager
     async def locked(self, *names: tuple[str, str]) -> AsyncIterator[None]:
         """Hold several keys, always taken in one order: two who want both never wait for each other."""
+        locks = [(name, self._locks.setdefault(name, _KeyLock())) for name in sorted(set(names))]
+        for _name, lock in locks:
+            lock.users += 1
+        taken: list[asyncio.Lock] = []
         try:
-            async with AsyncExitStack() as stack:
-                for name in sorted(set(names)):
-                    await stack.enter_async_context(self._locks.setdefault(name, _KeyLock()).held())
-                yield
+            for _name, lock in locks:
+                await lock.turn.acquire()
+                taken.append(lock.turn)
+            yield
         finally:
-            for name in set(names):
-                if (lock := self._locks.get(name)) is not None and not lock.users:
+            for turn in taken:
+                turn.release()
+            for name, lock in locks:
+                lock.users -= 1
+                if not lock.users:
                     del self._locks[name]
 
 
@@ -344,19 +351,11 @@ def _bounded(target: Target, data: bytes) -> bytes:
 class _KeyLock:
     """Guards one key's next version; it is kept while somebody holds it or waits for it."""
 
+    __slots__ = ("turn", "users")
+
     def __init__(self) -> None:
         self.users = 0
-        self._lock = asyncio.Lock()  # guards what the class says
-
-    @asynccontextmanager
-    async def held(self) -> AsyncIterator[None]:
-        """Hold it meanwhile."""
-        self.users += 1
-        try:
-            async with self._lock:
-                yield
-        finally:
-            self.users -= 1
+        self.turn = asyncio.Lock()  # guards what the class says
 
 
 def _now() -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import msgspec
 from remit.bus import subject
 from remit.contracts.document import StateContract, StateContracts, scope_of
 from remit.contracts.errors import GrantDeniedError, MalformedMessageError, StateInvalidError, UsageError
-from remit.contracts.message import convert, digest, digest_of
+from remit.contracts.message import convert, encode
 from remit.supervisor import merge
 
 if TYPE_CHECKING:
@@ -63,6 +64,13 @@ class Merged:
         """The parts that the proposer changed from its base."""
         return tuple(merge.changed(self.target.contract.node, self.base, self.target.plain))
 
+    @cached_property
+    def changed(self) -> tuple[str, ...]:
+        """The parts in which the merged document differs from what stands."""
+        if self.base is self.current and self.value == self.target.plain:
+            return self.wrote  # nobody else wrote, as nearly always
+        return tuple(merge.changed(self.target.contract.node, self.current, self.value))
+
     @property
     def version(self) -> int:
         """The version that stands."""
@@ -71,7 +79,11 @@ class Merged:
 
 def request_of(proposal: ProposeState) -> str:
     """Give the digest of what a proposal asks: each key, its base, and the bytes of its value."""
-    return digest_of([[item.key, item.base_version, digest(bytes(item.value))] for item in proposal.changes])
+    told = hashlib.sha256()
+    for item in proposal.changes:
+        told.update(encode((item.key, item.base_version, len(bytes(item.value)))))
+        told.update(bytes(item.value))
+    return told.hexdigest()
 
 
 @dataclass(frozen=True)

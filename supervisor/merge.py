@@ -241,7 +241,7 @@ class Merge:
             return self._decide(policy, path, three, result=three.proposed)
         # Between two words of the owner's, it counts when the owner spoke, and not who else said the same.
         heard = {path: {policy.role: self.origins[path][policy.role]}} if is_owned else self.origins
-        return replace(self, origins=heard)._next(policy, path, three)
+        return replace(self, origins=heard)._next(policy, path, three)  # noqa: SLF001  # another view of this merge
 
     # --- policies that keep what every side brings, equal changes included -----------------------
 
@@ -339,4 +339,5 @@ def _empty(three: Three) -> object:
 
 
 def moment(author: Author) -> tuple[datetime, str, str, str]:
+    """Give what says which of two authors was later."""
     return author.proposed_at, author.run_id, author.step, author.position

@@ -45,16 +45,21 @@ def strongest(policy: Policy, sides: Sides) -> object:
 
 
 def asked(policy: Policy, base: object, sides: Sides, *, path: str) -> object:
-    """Give what a team's own function says, which is handed its own copies in one order of the sides.
+    """Give what a team's own function says of the sides in a stable order; raises as `called`."""
+    one, other = sorted(sides, key=order_of)
+    return called(policy, base, (one, other), path=path)
+
+
+def called(policy: Policy, base: object, sides: Sides, *, path: str = "") -> object:
+    """Give what a team's own function says of its own copies of the sides, in this order.
 
     Raises:
         StateInvalidError: it raised, or gave something that is no JSON value.
     """
     if policy.decide is None:
         return UNDECIDED
-    one, other = sorted(sides, key=order_of)
     try:
-        result = policy.decide(_copy(base), _copy(one), _copy(other))
+        result = policy.decide(_copy(base), *map(_copy, sides))
         return result if result is MISSING or result is UNDECIDED else _json(result)
     except Exception as error:
         raise StateInvalidError(

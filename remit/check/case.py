@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from remit.contracts.charter import Charter
+    from remit.contracts.document import StateContract
     from remit.loader import Loaded
     from remit.team import Team
 
@@ -81,7 +82,7 @@ class Case:
     @cached_property
     def _arbiters(self) -> frozenset[str]:
         """The roles that state policies ask."""
-        return frozenset(role for contract in self.team.state for role in arbiters_in(contract.node))
+        return frozenset(role for contract in self.team.state for role in _arbiters(contract))
 
     def roles_of(self, workflow: str) -> frozenset[str]:
         """Give the roles that a run of a workflow may reach: its nodes, and whom they may ask."""
@@ -112,6 +113,13 @@ class Case:
         """Lines of the strings in calls of `Team(…)` and `state(…)`: names of workflows, templates of keys."""
         path = self._team_path
         return dict(_words(path)) if path is not None else {}
+
+
+def _arbiters(contract: StateContract[object]) -> frozenset[str]:
+    try:
+        return arbiters_in(contract.node)
+    except NameError:  # a type of it is not there, which is said of the contract
+        return frozenset()
 
 
 def _words(path: Path) -> Iterator[tuple[str, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, get_type_hints
+from typing import TYPE_CHECKING, Final, get_args, get_type_hints
 
 import msgspec
 
@@ -12,6 +12,7 @@ from remit.contracts.document import MOST_BYTES, StateContracts
 from remit.contracts.errors import CharterInvalidError, ContractInvalidError, RemitError, TeamInvalidError
 from remit.contracts.message import Message, tag_of
 from remit.contracts.part import annotated, item_of, options_of, struct_of, value_of_entries
+from remit.contracts.plain import pointer
 from remit.contracts.policy import ladder
 from remit.contracts.proposal import StateConflict, StateRuling
 
@@ -33,7 +34,15 @@ def state_mistakes(case: Case) -> Iterator[RemitError]:
     yield from _keys(case)
     yield from _tags(case)
     for contract in case.team.state:
-        yield from _Document(case, contract).mistakes()
+        try:
+            yield from _Document(case, contract).mistakes()
+        except NameError as error:
+            yield TeamInvalidError(
+                f"state {contract.template}: a type of {contract.kind.__name__} is not there when the team runs",
+                where=case.state(contract.template),
+                got=str(error),
+                fix="import it outside of TYPE_CHECKING, and define it at the top of the module",
+            )
     yield from _criteria(case)
 
 
@@ -66,7 +75,7 @@ def _keys(case: Case) -> Iterator[RemitError]:
 
 
 def _tags(case: Case) -> Iterator[RemitError]:
-    seen: dict[str, type] = {}
+    seen = {tag_of(kind): kind for kind in _messages_of_roles(case)}
     for contract in case.team.state:
         kind: object = contract.kind
         if not (isinstance(kind, type) and issubclass(kind, Message)):
@@ -79,11 +88,20 @@ def _tags(case: Case) -> Iterator[RemitError]:
             continue
         if other is not kind:
             yield ContractInvalidError(
-                f"two documents have the tag {tag_of(kind)}",
+                f"two messages have the tag {tag_of(kind)}",
                 where=case.state(contract.template),
                 expected="one tag per message",
                 got=f"{other.__name__} and {kind.__name__}",
             )
+
+
+def _messages_of_roles(case: Case) -> Iterator[type[Message]]:
+    for role in case.team.roles.values():
+        try:
+            spec = role.spec()
+        except ContractInvalidError:
+            continue  # said of the role already
+        yield from (spec.takes, spec.gives)
 
 
 def _criteria(case: Case) -> Iterator[RemitError]:
@@ -112,12 +130,21 @@ class _Document:
         contract = self._contract
         yield from self._roles(contract.writers, "writers")
         kind: object = contract.kind
-        if contract.policy is not None and annotated(kind)[1]:
-            yield self._mistake("", "the document has two policies", got="policy=, and an annotation")
-        if contract.policy is not None:
-            yield from self._policy("", kind, contract.policy)
-        else:
+        if contract.upcast and not (isinstance(kind, type) and issubclass(kind, Message)):
+            yield self._mistake("", "a document without a tag has one form", got="upcast=", fix="make it a Message")
+        if contract.policy is None:
             yield from self._part("", kind)
+            return
+        if annotated(kind)[1]:
+            yield self._mistake("", "the document has two policies", got="policy=, and an annotation")
+        elif said := _fields_that_say_more(kind):
+            yield self._mistake(
+                "",
+                "under policy= the document is one value, and what its fields say counts for nothing",
+                got=", ".join(said),
+                fix="remove policy=, or the annotations",
+            )
+        yield from self._policy("", kind, contract.policy)
 
     def _part(self, path: str, kind: object) -> Iterator[RemitError]:
         inner, policies, writers = annotated(kind)
@@ -126,15 +153,34 @@ class _Document:
             yield self._mistake(path, "a field has one policy", got=" and ".join(item.name for item in policies))
         if policies:
             yield from self._policy(path, inner, policies[-1])
-        elif (struct := struct_of(inner)) is not None and struct not in self._seen:
-            self._seen.add(struct)
-            for name, hint in get_type_hints(struct, include_extras=True).items():
-                if name in struct.__struct_fields__:
-                    yield from self._part(f"{path}/{name}", hint)
-        elif (entry := value_of_entries(inner)) is not None:
+        elif (struct := struct_of(inner)) is not None and not writers:
+            yield from self._struct(path, struct)
+        elif (entry := value_of_entries(inner)) is not None and not writers:
             yield from self._part(f"{path}/*", entry)
+        else:
+            yield from self._buried(path, inner)
+
+    def _struct(self, path: str, struct: type[msgspec.Struct]) -> Iterator[RemitError]:
+        if struct in self._seen:
+            return
+        self._seen.add(struct)
+        hints = get_type_hints(struct, include_extras=True)
+        for item in msgspec.structs.fields(struct):
+            yield from self._part(pointer(path, item.encode_name), hints[item.name])
+
+    def _buried(self, path: str, kind: object) -> Iterator[RemitError]:
+        """Nobody looks for policies inside a value that is merged as one: they would silently count for nothing."""
+        if any(_says_more(inner) for inner in get_args(kind)):
+            yield self._mistake(
+                path,
+                "a policy or writers inside a type count for nothing",
+                got=_shown(kind),
+                fix="annotate the whole of it: Annotated[int | None, policy.maximum()]",
+            )
 
     def _policy(self, path: str, kind: object, policy: Policy) -> Iterator[RemitError]:
+        if policy.kind != "union" or not policy.by:  # whose items are parts
+            yield from self._buried(path, kind)
         for rung in ladder(policy):
             yield from self._fit(path, kind, rung)
             if rung.kind in {"owner", "arbitrate"}:
@@ -143,7 +189,7 @@ class _Document:
                 yield from self._arbiter(path, rung)
 
     def _fit(self, path: str, kind: object, policy: Policy) -> Iterator[RemitError]:
-        options = set(options_of(kind)) - {type(None)}
+        options = {annotated(option)[0] for option in options_of(kind)} - {type(None)}
         match policy.kind:
             case "max" | "min" if not options <= {int, float}:
                 yield self._misfit(path, policy, kind, expected="int or float, or None")
@@ -200,9 +246,23 @@ class _Document:
                 yield self._mistake("", f"{what} names the role {name}", expected=", ".join(known), got=name, fix=fix)
 
     def _misfit(self, path: str, policy: Policy, kind: object, *, expected: str) -> RemitError:
-        shown = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
-        return self._mistake(path, f"{policy.name} does not fit the type", expected=expected, got=shown)
+        return self._mistake(path, f"{policy.name} does not fit the type", expected=expected, got=_shown(kind))
 
     def _mistake(self, path: str, said: str, *, expected: str = "", got: str = "", fix: str = "") -> RemitError:
         what = f"state {self._contract.template}{path}"
         return TeamInvalidError(f"{what}: {said}", where=self._where, expected=expected, got=got, fix=fix)
+
+
+def _fields_that_say_more(kind: object) -> list[str]:
+    struct = struct_of(annotated(kind)[0])
+    hints = get_type_hints(struct, include_extras=True) if struct is not None else {}
+    return [name for name, hint in hints.items() if _says_more(hint)]
+
+
+def _says_more(kind: object) -> bool:
+    inner, policies, writers = annotated(kind)
+    return bool(policies or writers) or any(map(_says_more, get_args(inner)))
+
+
+def _shown(kind: object) -> str:
+    return kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")

@@ -43,6 +43,19 @@ NOTES = state("note.{path}", Note, writers=["clerk"])
 """
 
 
+OTHERS = """
+class Other(Message, tag="support.note.v1"):
+    text: str = ""
+
+class Taken(Message, tag="support.ticket.v1"):
+    text: str = ""
+
+class Loose(Message, tag="loose"):
+    text: str = ""
+
+"""
+
+
 def team_with(folder: Path, *changes: tuple[str, str]) -> list[Fault]:
     """Give what is said of a sound team after some changes of its state."""
     scaffold.write(folder)
@@ -86,11 +99,36 @@ def test_sound_contracts_are_sound_and_an_arbiter_is_sent_something(tmp_path: Pa
         ('"note.{path}"', '"note.{a}{b}"', "is no key of a state document"),
         ("state=[NOTES]", 'state=[NOTES, state("note.{other}", Note)]', "two state contracts have the same keys"),
         ("writers=[", "limit_bytes=0, writers=[", "the limit of note.{path} cannot be kept"),
-        ("state=[NOTES]", 'state=[NOTES, state("more", Other)]', "two documents have the tag"),
+        ("state=[NOTES]", 'state=[NOTES, state("more", Other)]', "two messages have the tag"),
+        ('state("note.{path}", Note', 'state("note.{path}", Loose', "Loose is no contract"),
+        ("state=[NOTES]", 'state=[NOTES, state("more", Taken)]', "two messages have the tag support.ticket.v1"),
+        (
+            "Annotated[int, policy.counter()] = 0",
+            "Annotated[int, policy.counter()] | None = None",
+            "/seen: a policy or",
+        ),
+        (
+            "tuple[str, ...], policy.append()",
+            'tuple[Annotated[str, policy.writers("clerk")], ...], policy.append()',
+            "/log: a policy or",
+        ),
+        ("writers=[", "policy=policy.last_writer(), writers=[", "what its fields say counts for nothing"),
+        ("state=[NOTES]", 'state=[NOTES, state("more", int, upcast={"a.b.v1": dict})]', "without a tag has one form"),
+        ("risk: Annotated[int | None", "risk: Annotated[float | str", "/risk: max does not fit"),
+        ("reason: Annotated[Reason | None", "reason: Annotated[str", "/reason: evidence does not fit"),
+        ("items: Annotated[tuple[Item, ...]", "items: Annotated[tuple[str, ...]", "/items: union does not fit"),
+        ('"note.{path}"', '"note.{path}.{path}"', "is no key of a state document"),
+        ('"note.{path}"', '"note.{Path}"', "is no key of a state document"),
+        ('"note.{path}"', '""', "is no key of a state document"),
+        (
+            "weight: Annotated[int, policy.maximum()]",
+            "weight: Annotated[int, policy.evidence()]",
+            "/items/*/weight: evidence does not",
+        ),
     ],
 )
 def test_a_contract_that_cannot_hold_is_told_where_it_stands(tmp_path: Path, old: str, new: str, said: str) -> None:
-    other = ("NOTES = ", 'class Other(Message, tag="support.note.v1"):\n    text: str = ""\n\nNOTES = ')
+    other = ("NOTES = ", f"{OTHERS}NOTES = ")
 
     faults = team_with(tmp_path / "support", other, (old, new))
 
@@ -111,3 +149,27 @@ def test_a_criterion_on_a_key_that_nobody_declares_is_told(tmp_path: Path) -> No
 
     assert fault.message == "no state contract covers the key nite.a, so no run can pass 'noted'"
     assert fault.where.split("/")[-1].startswith("charter.yaml:")
+
+
+def test_a_number_with_bounds_is_a_number(tmp_path: Path) -> None:
+    bounds = "Annotated[Annotated[int, msgspec.Meta(ge=0)] | None, msgspec.Meta(title='risk'), policy.maximum()]"
+
+    faults = team_with(
+        tmp_path / "support",
+        ("Annotated[int | None, policy.maximum()]", bounds),
+        ("\nfrom typing import Annotated", "\nimport msgspec\nfrom typing import Annotated"),
+    )
+
+    assert faults == []
+
+
+def test_a_type_that_is_there_for_the_type_checker_alone_is_told(tmp_path: Path) -> None:
+    faults = team_with(
+        tmp_path / "support",
+        ("from remit import Context", "from __future__ import annotations\nfrom remit import Context"),
+        ("reason: Annotated[Reason | None, policy.evidence()]", "reason: Absent | None"),
+    )
+
+    (fault,) = [item for item in faults if "is not there when the team runs" in item.message]
+    assert "Absent" in fault.got
+    assert "team.py:" in fault.where
