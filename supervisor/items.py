@@ -78,6 +78,8 @@ def _texts(items: Sequence[object], by: str) -> list[str] | None:
 
 
 def _names(items: Sequence[object], by: str) -> list[str]:
+    if not by:
+        return [order_of(item).decode() for item in items]
     texts = _texts(items, by)
     if texts is None or not _WORDS.isdisjoint(texts) or not _BEGINNINGS.isdisjoint({text[:1] for text in texts}):
         return [name_of(item, by) for item in items]
@@ -90,11 +92,13 @@ def _is_plain(named: object) -> bool:
 
 
 def _place(item: object, by: str) -> tuple[bool, int, object, bytes]:
-    named = _named(item, by)
-    return named is not MISSING, *_rank(item if named is MISSING else named), order_of(item)
+    named, spelled = _named(item, by), order_of(item)
+    if named is not MISSING:
+        return True, *_rank(named, order_of(named)), spelled
+    return False, *_rank(item, spelled), spelled
 
 
-def _rank(value: object) -> tuple[int, object]:
+def _rank(value: object, spelled: bytes) -> tuple[int, object]:
     match value:
         case None:
             return 0, 0
@@ -105,4 +109,4 @@ def _rank(value: object) -> tuple[int, object]:
         case str():
             return 3, value
         case _:
-            return 4, order_of(value)
+            return 4, spelled

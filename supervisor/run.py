@@ -46,7 +46,8 @@ StepEntry = StepCompleted | StepFailed
 def new_run(started: RunStarted, plan: PlanSpec) -> RunState:
     """Give the state of a run of which only the start is known."""
     nodes = {node.name: NodeState(node) for node in plan.nodes}
-    return RunState(started.run_id, started, nodes, plan.window, undecided=len(nodes))
+    wants_fresh = any(node.fresh != "ignore" for node in plan.nodes)
+    return RunState(started.run_id, started, nodes, plan.window, undecided=len(nodes), wants_fresh=wants_fresh)
 
 
 def evolve(run: RunState, seq: int, entry: LaneEntry, *, at: datetime) -> None:

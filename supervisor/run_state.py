@@ -117,6 +117,8 @@ class RunState:
     """Steps in which roles arbitrate, by dispute."""
     conflict_reviews: dict[str, list[str]] = field(default_factory=dict)
     """Reviews in which people do."""
+    wants_fresh: bool = False
+    """Some edge asks that results be held against the state that they stand on."""
     undecided: int = 0
     finished: RunFinished | None = None
 

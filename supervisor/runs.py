@@ -234,7 +234,8 @@ class Runs:
     async def advance(self, run: OpenRun) -> None:
         """Append what the run needs until it waits for others; the caller holds the run's lock."""
         self._answer_askers(run)
-        await self._hold_against_state(run)
+        if run.state.wants_fresh:
+            await self._hold_against_state(run)
         while (append := self._next(run.state)) is not None:
             await self.store_or_end(run, append)
         self._disputes().look(run)

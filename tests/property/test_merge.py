@@ -48,6 +48,13 @@ class Finding(Message, tag="meeting.finding.v1", kw_only=True):
     note: Annotated[int, policy.owner("boss", otherwise=policy.minimum())] = 0
 
 
+class Verdict(Message, tag="meeting.verdict.v1", kw_only=True):
+    """A field with an owner, beside one that is anybody's."""
+
+    word: Annotated[int, policy.owner("first")] = 0
+    note: int = 0
+
+
 FINDINGS = StateContract(
     template="doc",
     kind=cast("type[object]", dict[str, Annotated[tuple[Finding, ...], policy.union(by="id")]]),
@@ -151,6 +158,20 @@ def test_what_is_proposed_twice_counts_once(name: str, data: st.DataObject) -> N
     again = Said(7, one.value, one.role, one.minute)
 
     assert met(contract, base, [one, other, again]).stands == met(contract, base, [one, other]).stands
+
+
+def test_who_writes_against_an_owners_word_is_rejected_unless_the_owner_spoke_again_first() -> None:
+    """The one limit: the owner's field comes out alike, what the other one wrote beside it does not."""
+    contract = StateContract(template="doc", kind=Verdict)
+    base, against, again = (
+        {"type": "meeting.verdict.v1", "word": word, "note": note} for word, note in ((1, 0), (2, 7), (3, 0))
+    )
+    other, owner = Said(1, against, "clerk"), Said(2, again, "first")
+
+    forth, back = met(contract, base, [other, owner]), met(contract, base, [owner, other])
+
+    assert (forth.committed, forth.stands) == ((False, True), b'{"note":0,"type":"meeting.verdict.v1","word":3}')
+    assert (back.committed, back.stands) == ((True, True), b'{"note":7,"type":"meeting.verdict.v1","word":3}')
 
 
 # --- what is no conflict -------------------------------------------------------------------------
