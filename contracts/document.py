@@ -11,7 +11,7 @@ import msgspec
 
 from remit.contracts.errors import MalformedMessageError, StateInvalidError, TooLargeError
 from remit.contracts.message import Message, convert, decode_any, tag_of
-from remit.contracts.part import Entries, Fields, Leaf, Node, defaults, node_of
+from remit.contracts.part import Entries, Fields, Leaf, Node, node_of
 from remit.contracts.plain import order_of, plain_of, pointer, same
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ __all__ = [
     "Scope",
     "StateContract",
     "StateContracts",
-    "defaults",
     "node_of",
     "order_of",
     "plain_of",
@@ -135,11 +134,6 @@ class StateContract(Generic[T_co]):
     def schema(self) -> str:
         """The tag of the document's type; empty for a type without one, whose form cannot change."""
         return tag_of(self.kind) if _is_message(self.kind) else ""
-
-    @cached_property
-    def unwritten(self) -> Mapping[str, object]:
-        """What fields hold before anybody wrote them, by path."""
-        return defaults(self.node)
 
     # --- values ----------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Annotated, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from remit.contracts.plain import plain_of, pointer
+from remit.contracts.plain import plain_of
 from remit.contracts.policy import MISSING, Policy, PolicyName, Writers, ladder, reject
 
 
@@ -68,19 +68,6 @@ def node_of(kind: object, policy: Policy | None = None, writers: frozenset[str] 
     A policy that is given, or annotated, makes the whole value one part. So is a message inside a message of its type.
     """
     return _node(kind, policy, writers, inside=())
-
-
-def defaults(node: Node, path: str = "") -> dict[str, object]:
-    """Give what fields hold before anybody wrote them, by path."""
-    if not isinstance(node, Fields):
-        return {}
-    found: dict[str, object] = {}
-    for name, child in node.fields.items():
-        here = pointer(path, name)
-        if name in node.defaults:
-            found[here] = node.defaults[name]
-        found |= defaults(child, here)
-    return found
 
 
 def arbiters_in(node: Node) -> frozenset[str]:

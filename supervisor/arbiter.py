@@ -193,7 +193,6 @@ class Arbiter:
         work = Merge(
             author,
             origins=self.versions.origins(target.scope, target.key),
-            unwritten=target.contract.unwritten,
             rulings=rulings,
             failed=failed,
         )

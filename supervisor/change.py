@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from remit.bus import subject
 from remit.contracts.document import StateContract, StateContracts, scope_of
 from remit.contracts.errors import GrantDeniedError, MalformedMessageError, StateInvalidError, UsageError
 from remit.contracts.message import convert, encode
+from remit.contracts.plain import plain_of
 from remit.supervisor import merge
 
 if TYPE_CHECKING:
@@ -215,7 +214,7 @@ def of_its_type(contract: StateContract[object], value: object) -> object:
         StateInvalidError: a policy, a role or a person gave a value that the type does not take.
     """
     try:
-        return msgspec.to_builtins(convert(contract.kind, value), str_keys=True)
+        return plain_of(convert(contract.kind, value))
     except MalformedMessageError as error:
         raise StateInvalidError(
             f"the merged value is not of the type of {contract.template}",

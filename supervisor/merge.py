@@ -131,8 +131,6 @@ class Merge:
     proposer: Author
     origins: Mapping[str, Mapping[str, Author]] = field(default_factory=dict)
     """Who says what stands of each part, by path and role."""
-    unwritten: Mapping[str, object] = field(default_factory=dict)
-    """What fields hold that nobody wrote yet, by path, where it is not the default of their type."""
     rulings: Mapping[str, Ruling] = field(default_factory=dict)
     failed: Mapping[str, int] = field(default_factory=dict)
     """How many arbitrating roles gave no ruling, by path: so many such rungs of its ladder are passed over."""
@@ -222,8 +220,7 @@ class Merge:
         return three.current
 
     def _write_once(self, leaf: Leaf, path: str, three: Three) -> object:
-        unwritten = self.unwritten.get(path, leaf.default)
-        is_written = three.current is not MISSING and not same(three.current, unwritten)
+        is_written = three.current is not MISSING and not same(three.current, leaf.default)
         if not is_written or three.agree:
             return three.proposed
         return self._lose(leaf.policy, path, three, reason="written_once")

@@ -92,7 +92,7 @@ class Board:
                 got=str(number),
             )
         current, base = (_plain(history, at) for at in (len(history), number))
-        work = Merge(author, origins=self._known.origins(*name), unwritten=target.contract.unwritten)
+        work = Merge(author, origins=self._known.origins(*name))
         value = work.run(target.contract.node, base, current, target.plain)
         if work.decided:
             value = of_its_type(target.contract, value)

@@ -391,18 +391,6 @@ def test_a_policy_for_the_document_makes_it_one_value() -> None:
     assert node_of(Paper, policy.last_writer()) == Leaf(policy.last_writer())
 
 
-def test_what_fields_hold_before_anybody_wrote_them_is_known_by_path() -> None:
-    unwritten = PAPER.unwritten
-
-    assert {path: unwritten[path] for path in ("/seal", "/first/weight", "/type")} == {
-        "/seal": "",
-        "/first/weight": 0,
-        "/type": "paper.paper.v3",
-    }
-    assert "/title" not in unwritten
-    assert "/left_out" not in unwritten
-
-
 @pytest.mark.parametrize(
     ("one", "other", "are_same"),
     [
