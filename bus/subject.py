@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from base64 import urlsafe_b64encode
 from functools import lru_cache
@@ -24,6 +25,7 @@ SETTLED_FILTERS = (
 )
 """What the supervisor consumes from the journal."""
 
+_DEAD_BYTES = 2_000
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -128,8 +130,10 @@ def result(run: str) -> str:
 
 
 def dead(subject: str) -> str:
-    """Where the pointer of a delivery that no run can own is kept."""
-    return f"remit.dead.{subject}"
+    """Where the pointer of a delivery that no run can own is kept; a very long subject is told by its digest."""
+    if len(spelled := subject.encode()) <= _DEAD_BYTES:
+        return f"remit.dead.{subject}"
+    return f"remit.dead.cut.{hashlib.sha256(spelled).hexdigest()}"
 
 
 # --- requests, not stored ------------------------------------------------------------------------

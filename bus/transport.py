@@ -47,7 +47,7 @@ class Cutter:
             if eol < 0:
                 break
             if buffer.startswith((b"MSG ", b"HMSG "), position):
-                words = buffer[position:eol].split()
+                words = buffer[position:eol].split(b" ")  # a subject may hold any other white space
                 start = eol + 2
                 stop = start + int(words[-1])
                 if stop + 2 > end:

@@ -225,7 +225,8 @@ class WireClient(Client):
         if handler is None:
             return
         has_reply = len(words) == (6 if words[0] == b"HMSG" else 5)
-        message = Incoming(words[1].decode(), body, _answerable(words[3]) if has_reply else "", headers)
+        subject = words[1].decode("utf-8", "replace")  # its sender chose it, and the server lets any bytes pass
+        message = Incoming(subject, body, _answerable(words[3]) if has_reply else "", headers)
         try:
             handler(message)
         except Exception:  # a handler's bug must not end the reading of every other subscription

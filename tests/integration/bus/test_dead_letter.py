@@ -65,6 +65,14 @@ async def test_a_dead_letter_is_listed_and_shown(letters: DeadLetters) -> None:
     assert listed.letter.pointer == pointer
 
 
+async def test_a_letter_about_a_very_long_subject_is_kept_under_its_digest(letters: DeadLetters) -> None:
+    name = "remit.run." + "r" * 3400 + ".s.clerk-a1.1.failed"
+
+    seq = await letters.append(name, CAUSE, Pointer(stream=JOURNAL, seq=3))
+
+    assert (await letters.show(seq)).letter.subject == name
+
+
 async def test_one_delivery_that_is_given_up_twice_is_kept_once(letters: DeadLetters) -> None:
     pointer = Pointer(stream=JOURNAL, seq=3)
 

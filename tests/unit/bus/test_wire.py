@@ -16,12 +16,12 @@ MESSAGES = st.tuples(st.sampled_from(["a.b", "remit.run.r1._.1.started"]), st.sa
 
 
 def wired(message: Incoming) -> bytes:
-    reply, size = message.reply, len(message.data)
+    reply, size = f"{message.reply} " if message.reply else "", len(message.data)
     if message.raw_headers:
         block = message.raw_headers
-        line = f"HMSG {message.subject} 1 {reply} {len(block)} {len(block) + size}\r\n"
+        line = f"HMSG {message.subject} 1 {reply}{len(block)} {len(block) + size}\r\n"
         return line.encode() + block + message.data + b"\r\n"
-    return f"MSG {message.subject} 1 {reply} {size}\r\n".encode() + message.data + b"\r\n"
+    return f"MSG {message.subject} 1 {reply}{size}\r\n".encode() + message.data + b"\r\n"
 
 
 def received(chunks: list[bytes]) -> list[Incoming]:
@@ -32,6 +32,14 @@ def received(chunks: list[bytes]) -> list[Incoming]:
     for chunk in chunks:
         assert cutter.feed(chunk) == b""
     return got
+
+
+@pytest.mark.parametrize("subject", [b"remit.run.r1\x0b.s.a.0.failed", b"remit.\xff\xfe", b"a\x0c"])
+def test_a_subject_of_any_bytes_does_not_end_the_connection(subject: bytes) -> None:
+    (odd, next_) = received([b"MSG " + subject + b" 1 _I.x 2\r\nhi\r\nMSG b 1 2\r\nho\r\n"])
+
+    assert (odd.data, odd.reply) == (b"hi", "_I.x")
+    assert (next_.subject, next_.data) == ("b", b"ho")
 
 
 def test_lines_that_are_no_messages_are_given_on() -> None:
