@@ -28,20 +28,31 @@ def say_end(history: History, place: Place, output: Output) -> int:
     if history.finished is None:
         return say_parked(history, place.name, output)
     next_ = f"remit run show {history.run_id} --context {place.name}"
-    lines = [*_closing(history.finished, place), f"next: {next_}"]
+    lines = [*_closing(history, history.finished, place), f"next: {next_}"]
     say.one(say.data(history.finished) | {"context": place.name, "next": next_}, output, text="\n".join(lines))
     return fault.BY_OUTCOME[history.finished.outcome]
 
 
-def _closing(finished: RunFinished, place: Place) -> Sequence[str]:
-    """A complete audit says what it found; any other run, what became of it."""
+def _closing(history: History, finished: RunFinished, place: Place) -> Sequence[str]:
+    """A complete audit says what it found, and one conflict as an example; any other run, what became of it."""
     from remit.contracts.message import NULL
 
     if place.team_ref != AUDIT or finished.outcome != "complete" or finished.result == NULL:
         return (text_of(finished),)
     from remit.teams.audit.summary import summary
 
-    return [plain(item) for item in summary(bytes(finished.result))]
+    return [*_example(history, place.name), *(plain(item) for item in summary(bytes(finished.result)))]
+
+
+def _example(history: History, context: str) -> Sequence[str]:
+    """The first conflict in which roles said different things, as a card."""
+    from remit.cards import cards, is_contradiction
+    from remit.cli import ledger
+
+    card = next((item for item in cards(history.versions) if is_contradiction(item)), None)
+    if card is None:
+        return ()
+    return (*ledger.card_lines(card), f"more: remit state conflicts --scope {history.run_id} --context {context}")
 
 
 def text_of(finished: RunFinished) -> str:

@@ -65,6 +65,10 @@ def test_without_a_terminal_it_parks_and_an_approval_later_finishes_it(repositor
     assert "of exactly this" in shown.stdout
     assert approved.returncode == 0, approved.stderr
     verdict, conflicts, report, following = approved.stdout.splitlines()[-4:]
+    card = approved.stdout[: approved.stdout.index("verdict: ")]
+    assert f"{NOTE} /" in card
+    assert "analyst-security  " in card
+    assert "decided" in card
     assert verdict.startswith("verdict: ")
     assert conflicts.startswith("conflicts by rule: ")
     assert report == f"report: {repository}/.remit/report.md"
