@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from remit.contracts.review import ReviewOpened
     from remit.supervisor.change import Contested
     from remit.supervisor.runs import OpenRun
+    from tests.conftest import Eventually
     from tests.integration.supervisor.agent import Agent
     from tests.integration.supervisor.world import World
 
@@ -196,7 +197,7 @@ async def test_of_a_conflict_with_very_many_sides_some_are_told(world: World) ->
     assert conflict.sides_omitted > 0
 
 
-async def test_what_only_an_open_run_needs_is_dropped_with_it(world: World) -> None:
+async def test_what_only_an_open_run_needs_is_dropped_with_it(world: World, eventually: Eventually) -> None:
     supervisor = await world.supervise(shop())
     clerk, work = await holder(world)
     for number in range(20):
@@ -206,7 +207,11 @@ async def test_what_only_an_open_run_needs_is_dropped_with_it(world: World) -> N
     await clerk.complete(work, Sheet())
     await world.outcome(work.run_id)
 
-    assert (len(supervisor.runs), len(supervisor.arbiter._locks), len(supervisor.arbiter.stored._waiters)) == (0, 0, 0)
+    async def is_closed() -> bool:
+        return len(supervisor.runs) == 0
+
+    await eventually(is_closed)
+    assert (len(supervisor.arbiter._locks), len(supervisor.arbiter.stored._waiters)) == (0, 0)
     assert work.run_id not in supervisor.arbiter.versions._lost
 
 

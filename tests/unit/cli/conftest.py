@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from remit import places
+from remit import logs, places
 from remit.cli.main import main
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Said(NamedTuple):
 def remit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Remit:
     monkeypatch.setenv(places.HOME, str(tmp_path / "home"))
     monkeypatch.delenv(places.CURRENT, raising=False)
+    monkeypatch.setattr(logs, "configure", lambda: None)  # it would be for every test of this process
     monkeypatch.chdir(tmp_path)
 
     def run(*words: str) -> Said:
