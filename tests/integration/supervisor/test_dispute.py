@@ -20,7 +20,7 @@ from remit.contracts.proposal import (
     StateRuling,
 )
 from remit.contracts.step import Parked, Refused
-from tests.integration.supervisor.world import crash
+from tests.integration.supervisor.world import crash, holder
 from tests.teams import Note, Order, Sheet, shop
 
 if TYPE_CHECKING:
@@ -29,12 +29,6 @@ if TYPE_CHECKING:
     from remit.supervisor.runs import OpenRun
     from tests.integration.supervisor.agent import Agent
     from tests.integration.supervisor.world import World
-
-
-async def holder(world: World) -> tuple[Agent, RunStep]:
-    clerk = await world.agent("clerk")
-    await world.submit("order", Order(customer="ann"))
-    return clerk, await clerk.hold()
 
 
 async def disputed(clerk: Agent, work: RunStep, first: Note, second: Note, key: str = "doc.a") -> StateParked:

@@ -30,7 +30,7 @@ from remit.contracts.proposal import (
 from remit.contracts.step import Parked, Recorded, Refused, RunStep, StepLeased, Superseded
 from tests.integration.supervisor.test_freshness import read as read_and_record
 from tests.integration.supervisor.test_freshness import reading
-from tests.integration.supervisor.world import crash, value_of
+from tests.integration.supervisor.world import crash, holder, value_of
 from tests.teams import SHEET, WORKFLOWS, Check, Line, Note, Order, Packed, Receipt, Sheet, shop
 
 if TYPE_CHECKING:
@@ -43,12 +43,6 @@ if TYPE_CHECKING:
     from tests.conftest import Eventually
     from tests.integration.supervisor.agent import Agent
     from tests.integration.supervisor.world import World
-
-
-async def holder(world: World) -> tuple[Agent, RunStep]:
-    clerk = await world.agent("clerk")
-    await world.submit("order", Order(customer="ann"))
-    return clerk, await clerk.hold()
 
 
 async def record(

@@ -27,13 +27,12 @@ from remit.contracts.proposal import (
 from remit.contracts.step import Refused, Superseded
 from remit.supervisor import versions
 from remit.supervisor.arbiter import Arbiter
-from tests.integration.supervisor.world import crash, value_of
+from tests.integration.supervisor.world import crash, holder, value_of
 from tests.teams import Note, Order, Sheet, shop
 
 if TYPE_CHECKING:
     from remit.contracts.step import RunStep
     from tests.conftest import Eventually
-    from tests.integration.supervisor.agent import Agent
     from tests.integration.supervisor.world import World
 
 
@@ -45,12 +44,6 @@ def change_of(work: RunStep, key: str, value: object, *, base: int, position: st
         position=position,
         changes=(StateChange(key=key, base_version=base, value=raw(value)),),
     )
-
-
-async def holder(world: World) -> tuple[Agent, RunStep]:
-    clerk = await world.agent("clerk")
-    await world.submit("order", Order(customer="ann"))
-    return clerk, await clerk.hold()
 
 
 async def test_a_version_says_who_wrote_it_in_which_step_and_why(world: World, eventually: Eventually) -> None:

@@ -26,6 +26,7 @@ from remit.contracts.task import RunFinished
 from remit.supervisor.control import PoolReport
 from remit.supervisor.service import Supervisor
 from tests.integration.supervisor.agent import SOON_S, Agent
+from tests.teams import Order
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -201,6 +202,13 @@ async def _stored(bus: Bus, name: str, body: bytes) -> bool:
 def _short(name: str) -> str:
     parts = name.split(".")
     return ".".join(parts[6:]) if parts[4] == "work" else parts[-1]
+
+
+async def holder(world: World) -> tuple[Agent, RunStep]:
+    """Give a clerk, and the first step of an order that it holds."""
+    clerk = await world.agent("clerk")
+    await world.submit("order", Order(customer="ann"))
+    return clerk, await clerk.hold()
 
 
 async def either(one: Agent, other: Agent) -> RunStep:
