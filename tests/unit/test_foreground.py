@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -55,11 +56,13 @@ def test_the_second_signal_ends_the_process_and_all_below_it() -> None:
     below = [int(pid) for pid in said.stdout.split()]
     assert said.returncode == INTERRUPTED
     assert len(below) == 2
-    assert [pid for pid in below if is_running(pid)] == []
+    assert [pid for pid in below if not is_gone(pid)] == []
 
 
-def is_running(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+def is_gone(pid: int) -> bool:
+    """Whether a process is over, or will be: one that was killed dies a moment after the signal was sent."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return psutil.wait_procs([process], timeout=10)[1] == []
+    return True
