@@ -80,7 +80,7 @@ def _finishing(team: TeamSpec, now: datetime) -> Callable[[], Callable[[], objec
         raise ValueError(name)
 
     def prepare() -> Callable[[], object]:
-        run = new_run(started, team.workflows["task"])
+        run = new_run(started, team)
         evolve(run, 1, work, at=now)
 
         def finish() -> None:

@@ -16,6 +16,51 @@ class CancelRun(Message, frozen=True, kw_only=True, tag="control.cancel.v1"):
     reason: str = ""
 
 
+class PauseRun(Message, frozen=True, kw_only=True, tag="control.pause.v1"):
+    """Dispatch nothing more of a run; calls in flight finish, and its clock stands."""
+
+    run_id: str
+    reason: str = ""
+
+
+class ResumeRun(Message, frozen=True, kw_only=True, tag="control.resume.v1"):
+    """Go on with a paused run."""
+
+    run_id: str
+
+
+class RetryStep(Message, frozen=True, kw_only=True, tag="control.retry.v1"):
+    """Dispatch a step again now, whoever holds it; without a step, those that wait after a failure."""
+
+    run_id: str
+    step: str = ""
+
+
+class RollbackRun(Message, frozen=True, kw_only=True, tag="control.rollback_run.v1"):
+    """Roll a run back to a checkpoint, and go on from there."""
+
+    run_id: str
+    to: str
+    reason: str = ""
+    then: Literal["resume", "pause", "end"] = "resume"
+
+
+class ForkChange(Message, frozen=True, kw_only=True, tag="control.fork_change.v1"):
+    """Something that is different in the fork: `input.x`, `<node>.x` of a reply, or `state.<key>`."""
+
+    path: str
+    value: msgspec.Raw
+
+
+class ForkRun(Message, frozen=True, kw_only=True, tag="control.fork.v1"):
+    """Begin a run that shares the past of another one up to a checkpoint."""
+
+    run_id: str
+    at: str = ""
+    """Name of a checkpoint; empty is all that is finished."""
+    changes: tuple[ForkChange, ...] = ()
+
+
 class ScaleRole(Message, frozen=True, kw_only=True, tag="control.scale.v1"):
     """Wish for a number of hosts of a role; 0 holds the work. The wish is journaled."""
 

@@ -274,6 +274,30 @@ class CancelledRunError(StoppedError):
     code = "RM-402"
 
 
+class LimitReachedError(StoppedError):
+    """A limit of the run or of the step is reached: operations, steps, depth, share, or time."""
+
+    code = "RM-404"
+
+
+class RolledBackError(StoppedError):
+    """The run was rolled back, and does not go on."""
+
+    code = "RM-407"
+
+
+class PingPongError(StoppedError):
+    """Roles hand the same work to and fro."""
+
+    code = "RM-408"
+
+
+class CompensationFailedError(StoppedError):
+    """What undoes a step failed; what it did lasts, and the run does not go on."""
+
+    code = "RM-409"
+
+
 # --- what a role or a tool did: data for the retry policy ----------------------------------------
 
 

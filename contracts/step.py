@@ -11,6 +11,7 @@ from remit.contracts.blob import BlobRef
 from remit.contracts.errors import Fault
 from remit.contracts.lease import Lease
 from remit.contracts.message import NULL, Message
+from remit.contracts.rollback import RolledBackNote
 from remit.contracts.task import RunStarted
 
 
@@ -55,20 +56,33 @@ class RunStep(Message, frozen=True, kw_only=True, tag="step.run.v1"):
     conflict: str = ""
     """The dispute that this step arbitrates, if it does."""
     generation: int = 0
-    """How often the step's result was outdated: it runs from its beginning then, with records of its own."""
+    """How often what the step did does not count: it runs from its beginning then, with records of its own."""
     outdated: tuple[OutdatedRead, ...] = ()
     """What had changed under the last generation."""
+    attempts: int = 0
+    """At most so many; 0 leaves it to the role's charter."""
+    backoff_s: float = 0.0
+    refusals: tuple[Fault, ...] = ()
+    """Why the plan that the step proposed before was refused."""
+    rolled_back: RolledBackNote | None = None
+    """The rollback after which the step begins again."""
+    jumps: tuple[tuple[int, int], ...] = ()
+    """After the operation of a first number comes that of a second: what was recorded in between does not count."""
+    undoes: str = ""
+    """The step that this one compensates, if it does."""
     start: RunStarted | None = None
     """A run of one step starts and dispatches in one entry."""
 
 
 class StepParked(Message, frozen=True, kw_only=True, tag="step.waits.v1"):
-    """The step reads what is disputed: it has no slot until the disputes are over."""
+    """The step has no slot until what it waits for is over: disputes, a time, or the steps that it asked for."""
 
     run_id: str
     step: str
     epoch: int
-    disputes: tuple[str, ...]
+    disputes: tuple[str, ...] = ()
+    until_at: datetime | None = None
+    steps: tuple[str, ...] = ()
 
 
 class StepChecked(Message, frozen=True, kw_only=True, tag="step.checked.v1"):
@@ -168,6 +182,26 @@ class AskRole(Message, frozen=True, kw_only=True, tag="step.ask.v1"):
     contract: str
     body: msgspec.Raw = msgspec.Raw(b"{}")
     body_ref: BlobRef | None = None
+    may_park: bool = False
+    """Nothing else of the step is going on, so it may give its slot up until the answer is there."""
+
+
+class SleepStep(Message, frozen=True, kw_only=True, tag="step.sleep.v1"):
+    """A step asks to be parked until a time."""
+
+    run_id: str
+    step: str
+    epoch: int
+    position: str
+    until_at: datetime
+
+
+class Slept(Message, frozen=True, kw_only=True, tag="step.slept.v1"):
+    """The time is there."""
+
+
+class Marked(Message, frozen=True, kw_only=True, tag="step.marked.v1"):
+    """The checkpoint is in the journal."""
 
 
 class AskAnswered(Message, frozen=True, kw_only=True, tag="step.answered.v1"):
@@ -191,6 +225,6 @@ class Superseded(Message, frozen=True, kw_only=True, tag="step.superseded.v1"):
 
 
 class Parked(Message, frozen=True, kw_only=True, tag="step.parked.v1"):
-    """The step waits for a person; the slot is released and the step is dispatched again later."""
+    """The step waits: the slot is released, and the step is dispatched again later."""
 
-    review_id: str
+    review_id: str = ""

@@ -26,6 +26,47 @@ class Limits(Message, frozen=True, kw_only=True, tag="task.limits.v1"):
     """How deep asks may nest."""
 
 
+class ForkOrigin(Message, frozen=True, kw_only=True, tag="run.origin.v1"):
+    """The run whose past a fork shares."""
+
+    run_id: str
+    at: str
+    """Name of the checkpoint; empty is all that was finished."""
+    at_seq: int
+    """Place in the journal up to which the past is shared."""
+    by: str
+    changes: tuple[str, ...] = ()
+    """What is different from it: paths."""
+
+
+class RunPaused(Message, frozen=True, kw_only=True, tag="run.paused.v1"):
+    """Nothing more is dispatched; what was held will be dispatched again."""
+
+    run_id: str
+    by: str
+    reason: str = ""
+    paused_at: datetime
+
+
+class RunResumed(Message, frozen=True, kw_only=True, tag="run.resumed.v1"):
+    """The run goes on; its clock stood for a while."""
+
+    run_id: str
+    by: str
+    paused_s: float
+
+
+class PartialResult(Message, frozen=True, kw_only=True, tag="run.partial.v1"):
+    """What a step gave in a run that did not come to its end."""
+
+    step: str
+    role: str
+    entry: str
+    """Subject of the journal entry that holds it."""
+    reply: msgspec.Raw = NULL
+    """Null if it is too large to be repeated here."""
+
+
 class TaskRequest(Message, frozen=True, kw_only=True, tag="task.request.v1"):
     """What anyone publishes on `remit.task.<workflow>`; plain JSON, the tag may be left out."""
 
@@ -35,6 +76,8 @@ class TaskRequest(Message, frozen=True, kw_only=True, tag="task.request.v1"):
     """Decoded as the workflow's input type."""
     wall_clock_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Asks for less time than the charter allows."""
+    fork: str = ""
+    """Names an operator's wish for a fork; whoever publishes without one cannot make it up."""
 
 
 class RunStarted(Message, frozen=True, kw_only=True, tag="run.started.v1"):
@@ -54,6 +97,7 @@ class RunStarted(Message, frozen=True, kw_only=True, tag="run.started.v1"):
     sender: str = ""
     trace: str = ""
     started_at: datetime
+    fork: ForkOrigin | None = None
 
 
 class Criterion(Message, frozen=True, kw_only=True, tag="run.criterion.v1"):
@@ -81,6 +125,12 @@ class RunFinished(Message, frozen=True, kw_only=True, tag="run.finished.v1"):
     criteria: tuple[Criterion, ...] = ()
     left: tuple[str, ...] = ()
     """Steps that were not finished."""
+    partial: tuple[PartialResult, ...] = ()
+    """What a run gave that did not come to its end, in the order of its plan."""
+    going: tuple[str, ...] = ()
+    """Steps of which the supervisor had not heard the end when it wrote this."""
+    state_hash: str = ""
+    """Digest of the run as the supervisor knew it; a replay of the journal gives the same."""
     steps: int = 0
     duration_ms: int = 0
     finished_at: datetime

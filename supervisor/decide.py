@@ -18,26 +18,31 @@ from remit.contracts.errors import (
     ConflictError,
     DeadlineError,
     Fault,
+    LimitReachedError,
     ReviewRejectedError,
 )
-from remit.contracts.message import NULL
+from remit.contracts.ids import node_of
 from remit.contracts.plan import TASK, PlanAccepted, PlannedNode
 from remit.contracts.step import RunStep, StepTimedOut
-from remit.contracts.task import RunFinished
 from remit.supervisor import plan as plans
+from remit.supervisor import replan, saga
 from remit.supervisor.completion import evaluate
-from remit.supervisor.dispatch import Append, again, ends_at, work
+from remit.supervisor.dispatch import Append, again, of_node
+from remit.supervisor.finish import finish, result
+from remit.supervisor.records import is_answered
+from remit.supervisor.retry import may_retry, retry_at
 from remit.supervisor.run import is_ready, is_waiting, items_of
+from remit.supervisor.run_state import FOREVER, NodeState
+from remit.supervisor.step_end import in_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import datetime
 
     from remit.contracts.task import Verdict
     from remit.contracts.team import TeamSpec
-    from remit.supervisor.run_state import NodeState, RunState, StepState
+    from remit.supervisor.run_state import RunState, StepState
 
-BACKOFF_S, BACKOFF_MAX_S = 0.5, 30.0
 OVERDUE_GRACE_S = 2.0
 """The holder says itself that it ran out of time; the supervisor says it only for one that is silent."""
 _STOPPED, _REJECTED = "RM-4", ReviewRejectedError.code
@@ -46,12 +51,12 @@ _STOPPED, _REJECTED = "RM-4", ReviewRejectedError.code
 def cancel(run: RunState, *, by: str, reason: str, now: datetime) -> Append:
     """End a run because a person says so."""
     error = CancelledRunError(f"cancelled by {by}" + (f": {reason}" if reason else "")).fault()
-    return _finish(run, "stopped", now=now, stopped_by=f"cancel by {by}", error=error)
+    return finish(run, "stopped", now=now, stopped_by=f"cancel by {by}", error=error)
 
 
 def give_up(run: RunState, error: Fault, *, now: datetime) -> Append:
     """End a run whose next entry cannot be made or stored."""
-    return _finish(run, "failed", now=now, stopped_by="an entry that cannot be written", error=error)
+    return finish(run, "failed", now=now, stopped_by="an entry that cannot be written", error=error)
 
 
 def advance(
@@ -61,16 +66,26 @@ def advance(
 
     `versions` are those of the run's state, `disputes` the conflicts of all runs that nobody has decided.
     """
-    if run.finished is not None:
+    if run.finished is not None or run.is_forking:
         return None
-    if now >= ends_at(run.started):
-        return _stopped(run, "wall_clock", f"{run.started.limits.wall_clock_s:g} s", now=now)
+    if run.rollback is not None:
+        return saga.compensate(team, run, now)
+    if run.ending is not None:
+        ending = run.ending
+        return finish(run, ending.outcome, now=now, stopped_by=ending.stopped_by, error=ending.error)
+    if run.paused is not None:
+        return None
+    if now >= run.ends_at:
+        return _out_of_time(run, now)
     if run.dispatched > run.started.limits.steps:  # hosts that die again and again dispatch without asking
         return _out_of_steps(run, now)
     return (
-        _answer_failure(team, run, now)
+        replan.judge(team, run)
+        or _answer_failure(team, run, now)
+        or saga.mark(run)
+        or saga.after_reply(run)
         or _reopen(run, now)
-        or _go_on(run, now, disputes)
+        or _go_on(team, run, now, disputes=disputes)
         or _accept(run)
         or _dispatch(team, run, now)
         or _complete(team, run, versions, now=now, disputes=disputes)
@@ -83,10 +98,11 @@ def _answer_failure(team: TeamSpec, run: RunState, now: datetime) -> Append | No
         if may_retry(team, step):
             if now >= retry_at(step) and _has_room(run, step):
                 code = step.error.code if step.error else ""
-                retry = again(run, step, f"retry after {code}", attempt=step.work.attempt + 1)
-                return retry if _has_steps(run) else _out_of_steps(run, now)
-        elif step.work.parent is None:
-            return _failed(run, step, now)
+                return _limited(run, step, now) or again(
+                    run, step, f"retry after {code}", attempt=step.work.attempt + 1
+                )
+        elif in_plan(step.work):
+            return saga.after_failure(run, step) or _failed(run, step, now)
     return None
 
 
@@ -95,33 +111,53 @@ def _has_room(run: RunState, step: StepState) -> bool:
     return step.work.parent is not None or run.in_flight < run.window
 
 
-def _has_steps(run: RunState) -> bool:
-    return run.dispatched < run.started.limits.steps
+def _limited(run: RunState, step: StepState | NodeState, now: datetime) -> Append | None:
+    """End the run if one more dispatch of this step, or of this node, is beyond its limits."""
+    if run.dispatched >= run.started.limits.steps:
+        return _out_of_steps(run, now)
+    node = step.spec.name if isinstance(step, NodeState) else node_of(step.work.step)
+    if is_out_of_share(run, node):
+        return stopped(run, f"share of {node}", LimitReachedError, allowed=f"{share_of(run, node)} steps", now=now)
+    return None
+
+
+def is_out_of_share(run: RunState, node: str) -> bool:
+    """Say whether a node has used up its part of the run's steps."""
+    most = share_of(run, node)
+    return bool(most) and run.spent.get(node, 0) >= most
+
+
+def share_of(run: RunState, node: str) -> int:
+    """Give how many steps a node may use; 0 is no bound of its own."""
+    state = run.nodes.get(node)
+    if state is None or not state.spec.share:
+        return 0
+    return max(1, int(state.spec.share * run.started.limits.steps))
 
 
 def _out_of_steps(run: RunState, now: datetime) -> Append:
-    return _stopped(run, "steps", f"{run.started.limits.steps} steps", now=now)
+    return stopped(run, "steps", LimitReachedError, allowed=f"{run.started.limits.steps} steps", now=now)
+
+
+def _out_of_time(run: RunState, now: datetime) -> Append:
+    return stopped(run, "wall_clock", DeadlineError, allowed=f"{run.started.limits.wall_clock_s:g} s", now=now)
+
+
+def due_at(team: TeamSpec, run: RunState) -> datetime:
+    """Give when time alone brings a run its next entry, if nothing else happens before."""
+    if run.rollback is None and run.paused is not None:
+        return FOREVER
+    times = [run.ends_at, *run.sleeping.values()]
+    times += [retry_at(run.steps[name]) for name in run.failed if may_retry(team, run.steps[name])]
+    if run.in_flight:
+        grace = timedelta(seconds=OVERDUE_GRACE_S)
+        times += [end + grace for step in run.steps.values() if (end := _ends_at(step)) is not None]
+    return min(times)
 
 
 def is_due(team: TeamSpec, run: RunState, now: datetime) -> bool:
     """Say whether a run needs an entry because time went by."""
-    return (
-        now >= ends_at(run.started)
-        or any(may_retry(team, run.steps[name]) and now >= retry_at(run.steps[name]) for name in run.failed)
-        or bool(overdue(run, now))
-    )
-
-
-def may_retry(team: TeamSpec, step: StepState) -> bool:
-    """Say whether a failed step has attempts left and its failure may pass."""
-    return step.retryable and step.work.attempt < team.charter.roles[step.work.role].limits.attempts
-
-
-def retry_at(step: StepState) -> datetime:
-    """Give the time of the next attempt: 0.5 s after the first failure, doubling, at most 30 s."""
-    if step.failed_at is None:
-        raise ValueError(step.work.step)
-    return step.failed_at + timedelta(seconds=min(BACKOFF_S * 2 ** (step.work.attempt - 1), BACKOFF_MAX_S))
+    return now >= due_at(team, run)
 
 
 def _failed(run: RunState, step: StepState, now: datetime) -> Append:
@@ -131,37 +167,67 @@ def _failed(run: RunState, step: StepState, now: datetime) -> Append:
         outcome = "stopped"
     elif error is not None and error.code == _REJECTED:
         outcome = "rejected"
-    return _finish(run, outcome, now=now, stopped_by=f"step {step.work.step}", error=error)
+    return finish(run, outcome, now=now, stopped_by=_stopped_by(step), error=error)
 
 
-def _stopped(run: RunState, limit: str, allowed: str, *, now: datetime) -> Append:
-    error = DeadlineError(f"the run reached its limit {limit}", expected=f"at most {allowed}").fault()
-    return _finish(run, "stopped", now=now, stopped_by=limit, error=error)
+def _stopped_by(step: StepState) -> str:
+    """Name what ended a run that a step ended: the limit that it reached, or itself."""
+    if step.refusals:
+        return f"plan proposed by step {step.work.step}"
+    what = STOPS.get(step.error.code, "") if step.error is not None else ""
+    return f"{what} of step {step.work.step}" if what else f"step {step.work.step}"
+
+
+STOPS = {"RM-404": "a limit", "RM-408": "ping-pong"}
+"""What the step of a run that was stopped had reached, by the code of its error."""
+
+
+def stopped(
+    run: RunState, limit: str, kind: type[DeadlineError | LimitReachedError], *, allowed: str, now: datetime
+) -> Append:
+    """End a run that reached one of its limits."""
+    error = kind(f"the run reached its limit {limit}", expected=f"at most {allowed}").fault()
+    return finish(run, "stopped", now=now, stopped_by=limit, error=error)
 
 
 def _reopen(run: RunState, now: datetime) -> Append | None:
     step = next((run.steps[name] for name in run.reopened if _has_room(run, run.steps[name])), None)
     if step is None:
         return None
-    if not _has_steps(run):
-        return _out_of_steps(run, now)
     decided = [
         name
         for name, item in run.reviews.items()
         if item.opened.step == step.work.step and item.decided and item.opened.kind != "conflict"
     ]
-    return again(run, step, f"review {decided[-1]} decided")
+    rule = f"review {decided[-1]} decided" if decided else "the run goes on"
+    return _limited(run, step, now) or again(run, step, rule)
 
 
-def _go_on(run: RunState, now: datetime, disputes: Collection[str]) -> Append | None:
-    """Dispatch a step again that waited for disputes which are over."""
-    for name, waits in run.waiting.items():
+def _go_on(team: TeamSpec, run: RunState, now: datetime, *, disputes: Collection[str]) -> Append | None:
+    """Dispatch a parked step again: its time is there, what it asked for is answered, or its disputes are over."""
+    for name, rule in _woken(team, run, now, disputes=disputes):
         step = run.steps[name]
-        if any(dispute in disputes for dispute in waits) or is_waiting(run, name):
-            continue  # for a dispute, or for a person who was asked by another branch
         if _has_room(run, step):
-            return again(run, step, f"dispute {waits[0]} is over") if _has_steps(run) else _out_of_steps(run, now)
+            return _limited(run, step, now) or again(run, step, rule)
     return None
+
+
+def _woken(team: TeamSpec, run: RunState, now: datetime, *, disputes: Collection[str]) -> Iterator[tuple[str, str]]:
+    for name, until_at in run.sleeping.items():
+        if now >= until_at:
+            yield name, f"it is {until_at.isoformat()}"
+    for name, asked in run.awaiting.items():
+        children = [run.steps[child] for child in asked]
+        if all(is_answered(team, child) for child in children) or any(_is_lost(team, child) for child in children):
+            yield name, f"{asked[0]} is answered" if len(asked) == 1 else f"{len(asked)} asks are answered"
+    for name, waits in run.waiting.items():
+        # Not if a person was asked by another branch.
+        if not any(dispute in disputes for dispute in waits) and not is_waiting(run, name):
+            yield name, f"dispute {waits[0]} is over"
+
+
+def _is_lost(team: TeamSpec, child: StepState) -> bool:
+    return child.status == "failed" and not may_retry(team, child)
 
 
 def _accept(run: RunState) -> Append | None:
@@ -200,8 +266,8 @@ def _dispatch(team: TeamSpec, run: RunState, now: datetime) -> Append | None:
     node = next((item for item in run.nodes.values() if item.undispatched), None)
     if node is None:
         return None
-    if not _has_steps(run):
-        return _out_of_steps(run, now)
+    if (end := _limited(run, node, now)) is not None:
+        return end
     index = node.undispatched[0]
     step = node.step(index)
     try:
@@ -210,8 +276,7 @@ def _dispatch(team: TeamSpec, run: RunState, now: datetime) -> Append | None:
         return give_up(run, error.fault(), now=now)
     edge = "plan" if node.spec.after == (TASK,) else f"edge {' + '.join(node.spec.after)} -> {node.spec.name}"
     rule = edge + "".join(f" when {item.node}.{item.path} {item.operator} {item.value!r}" for item in node.spec.when)
-    entry = work(team, run.started, step=step, role=node.spec.role, body=body, rule=rule)
-    return Append(subject.work(run.run_id, role=node.spec.role, step=step, epoch=1), entry)
+    return of_node(team, run, node, step=step, body=body, rule=rule)
 
 
 def _complete(
@@ -224,41 +289,8 @@ def _complete(
     criteria = evaluate(run, team.charter, versions)
     outcome: Verdict = "complete" if all(item.passed for item in criteria) else "incomplete"
     missing = "; ".join(item.name for item in criteria if not item.passed)
-    finish = _finish(run, outcome, now=now, stopped_by=f"criteria: {missing}" if missing else "")
-    entry = msgspec.structs.replace(finish.message, criteria=criteria, result=_result(run))
-    return Append(finish.subject, entry)
-
-
-def _result(run: RunState) -> msgspec.Raw:
-    """The reply of the last node, in the order of the plan, that ran once."""
-    last = [node.spec.name for node in run.nodes.values() if node.width == 1 and not node.fanned]
-    return run.steps[last[-1]].reply if last else NULL
-
-
-def _finish(
-    run: RunState, outcome: Verdict, *, now: datetime, stopped_by: str = "", error: Fault | None = None
-) -> Append:
-    left = [
-        name for node in run.nodes.values() for name in node.steps() or [node.spec.name] if _is_left(run, node, name)
-    ]
-    entry = RunFinished(
-        run_id=run.run_id,
-        workflow=run.started.workflow,
-        outcome=outcome,
-        stopped_by=stopped_by,
-        error=error,
-        left=tuple(left[:100]),
-        steps=run.dispatched,
-        duration_ms=int((now - run.started.started_at).total_seconds() * 1000),
-        finished_at=now,
-    )
-    return Append(subject.decision(run.run_id, run.number + 1, "finished"), entry)
-
-
-def _is_left(run: RunState, node: NodeState, name: str) -> bool:
-    if node.skipped:
-        return False
-    return name not in run.steps or run.steps[name].status != "completed"
+    end = finish(run, outcome, now=now, stopped_by=f"criteria: {missing}" if missing else "")
+    return Append(end.subject, msgspec.structs.replace(end.message, criteria=criteria, result=result(run)))
 
 
 def overdue(run: RunState, now: datetime) -> list[Append]:
@@ -269,9 +301,17 @@ def overdue(run: RunState, now: datetime) -> list[Append]:
 
 
 def _is_late(step: StepState, before: datetime) -> bool:
+    end = _ends_at(step)
+    return end is not None and before > end
+
+
+def _ends_at(step: StepState) -> datetime | None:
+    """Give when somebody must have said something about a step that is under way."""
     if step.work.conflict and step.status == "dispatched":  # nobody of the arbitrating role is there
-        return before > step.since + timedelta(seconds=step.work.limit_s)
-    return step.status == "leased" and step.lease is not None and before > step.lease.until_at
+        return step.since + timedelta(seconds=step.work.limit_s)
+    if step.status == "leased" and step.lease is not None:
+        return step.lease.until_at
+    return None
 
 
 def _too_late(work: RunStep) -> Fault:

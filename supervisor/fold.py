@@ -11,13 +11,15 @@ import structlog
 
 from remit.bus import subject
 from remit.contracts.errors import MalformedMessageError
+from remit.contracts.fork import RunForked
 from remit.contracts.ids import LANE
 from remit.contracts.lease import Lease
 from remit.contracts.message import decode, decode_any
-from remit.contracts.plan import PlanAccepted
+from remit.contracts.plan import PlanAccepted, PlanRefused
 from remit.contracts.review import ReviewDecided, ReviewOpened
+from remit.contracts.rollback import Checkpointed, RollbackBegun, RollbackListed, RolledBack
 from remit.contracts.step import RunStep, StepChecked, StepCompleted, StepFailed, StepParked, StepTimedOut
-from remit.contracts.task import RunFinished, RunStarted
+from remit.contracts.task import RunFinished, RunPaused, RunResumed, RunStarted
 from remit.supervisor.run import evolve, fits, new_run, on_leased, on_settled
 
 if TYPE_CHECKING:
@@ -37,6 +39,14 @@ DECISIONS: dict[str, type[msgspec.Struct]] = {
     "checked": StepChecked,
     "review_opened": ReviewOpened,
     "review_decided": ReviewDecided,
+    "plan_refused": PlanRefused,
+    "checkpointed": Checkpointed,
+    "rollback_begun": RollbackBegun,
+    "rollback_listed": RollbackListed,
+    "rolled_back": RolledBack,
+    "paused": RunPaused,
+    "resumed": RunResumed,
+    "forked": RunForked,
     "finished": RunFinished,
 }
 SETTLED: dict[str, type[msgspec.Struct]] = {"completed": StepCompleted, "failed": StepFailed}
@@ -127,7 +137,7 @@ class Fold:
         if plan is None:
             self.strangers[started.run_id] = Stranger(started, 0, 0)
             return None
-        run = self.runs[started.run_id] = new_run(started, plan)
+        run = self.runs[started.run_id] = new_run(started, self._team)
         return run
 
 

@@ -29,34 +29,80 @@ def check(workflow: str, plan: PlanSpec, roles: Mapping[str, RoleSpec]) -> None:
         PlanInvalidError: it does not; `where` names the node or edge.
     """
     where = f"workflows.{workflow}"
-    nodes = _by_name(where, plan)
+    nodes = by_name(where, plan)
     for node in plan.nodes:
-        if node.role not in roles:
-            raise PlanInvalidError(
-                f"node {node.name} names an unknown role",
-                where=f"{where}.{node.name}",
-                expected=", ".join(sorted(roles)),
-                got=node.role,
-            )
-        for name in (*node.after, *(condition.node for condition in node.when)):
-            if name not in nodes and name != TASK:
-                raise PlanInvalidError(
-                    f"node {node.name} waits for a node that does not exist",
-                    where=f"{where}.{node.name}",
-                    expected=", ".join(sorted(nodes)),
-                    got=name,
-                )
-    _check_order(where, plan)
+        check_names(where, node, nodes=nodes, roles=roles)
+    check_order(where, plan)
     task = _task_type(where, plan, roles)
     for node in plan.nodes:
-        _check_edge(where, node, nodes=nodes, roles=roles, task=task)
-        for condition in node.when:
-            _check_condition(
-                where, node, condition, kind=_compared(where, condition, nodes=nodes, roles=roles, task=task)
+        check_types(where, node, nodes=nodes, roles=roles, task=task)
+
+
+def check_names(where: str, node: Node, *, nodes: Mapping[str, Node], roles: Mapping[str, RoleSpec]) -> None:
+    """The role of a node is known, and so is all that it waits for.
+
+    Raises:
+        PlanInvalidError: it is not.
+    """
+    if node.role not in roles:
+        raise PlanInvalidError(
+            f"node {node.name} names an unknown role",
+            where=f"{where}.{node.name}",
+            expected=", ".join(sorted(roles)),
+            got=node.role,
+        )
+    for name in (*node.after, *(condition.node for condition in node.when)):
+        if name not in nodes and name != TASK:
+            raise PlanInvalidError(
+                f"node {node.name} waits for a node that does not exist",
+                where=f"{where}.{node.name}",
+                expected=", ".join(sorted(nodes)),
+                got=name,
             )
 
 
-def _by_name(where: str, plan: PlanSpec) -> dict[str, Node]:
+def check_types(
+    where: str, node: Node, *, nodes: Mapping[str, Node], roles: Mapping[str, RoleSpec], task: type[Message]
+) -> None:
+    """What comes along the edges to a node fits its role; or the message that the plan gives it does.
+
+    Raises:
+        PlanInvalidError: it does not.
+    """
+    if is_given(node):
+        _check_body(where, node, roles[node.role].takes)
+    else:
+        _check_edge(where, node, nodes=nodes, roles=roles, task=task)
+    for condition in node.when:
+        compared = _compared(where, condition, nodes=nodes, roles=roles, task=task)
+        check_condition(f"{where}.{node.name}.when", condition, kind=compared)
+
+
+def is_given(node: Node) -> bool:
+    """Say whether the plan itself holds the message of a node."""
+    return bytes(node.body) != b"null"
+
+
+def _check_body(where: str, node: Node, takes: type[Message]) -> None:
+    if node.each:
+        raise PlanInvalidError("a node with a message of its own is not fanned out", where=f"{where}.{node.name}")
+    try:
+        decode(takes, node.body)
+    except MalformedMessageError as error:
+        raise PlanInvalidError(
+            f"the message of node {node.name} does not fit {takes.__name__}: {error.message}",
+            where=f"{where}.{node.name}.body{error.where.removeprefix('$')}",
+            expected=error.expected,
+            got=error.got,
+        ) from error
+
+
+def by_name(where: str, plan: PlanSpec) -> dict[str, Node]:
+    """Give the nodes of a plan by name.
+
+    Raises:
+        PlanInvalidError: a name is none, or stands twice; or there is no node, or no window.
+    """
     nodes: dict[str, Node] = {}
     for node in plan.nodes:
         if not is_name(node.name) or node.name == TASK or node.name in nodes:
@@ -71,7 +117,12 @@ def _by_name(where: str, plan: PlanSpec) -> dict[str, Node]:
     return nodes
 
 
-def _check_order(where: str, plan: PlanSpec) -> None:
+def check_order(where: str, plan: PlanSpec) -> None:
+    """No node waits for itself, however far around.
+
+    Raises:
+        PlanInvalidError: one does; `got` names the circle.
+    """
     graph = {node.name: {*node.after, *(item.node for item in node.when)} - {TASK} for node in plan.nodes}
     try:
         TopologicalSorter(graph).prepare()
@@ -80,11 +131,16 @@ def _check_order(where: str, plan: PlanSpec) -> None:
 
 
 def _task_type(where: str, plan: PlanSpec, roles: Mapping[str, RoleSpec]) -> type[Message]:
-    kinds = {roles[node.role].takes for node in plan.nodes if node.after == (TASK,) and not node.each}
+    kinds = {roles[node.role].takes for node in plan.nodes if is_first(node)}
     if len(kinds) != 1:
         names = ", ".join(sorted(kind.__name__ for kind in kinds)) or "none"
         raise PlanInvalidError("the first nodes must take one type: the task's input", where=where, got=names)
     return kinds.pop()
+
+
+def is_first(node: Node) -> bool:
+    """Say whether a node takes the task's input as it is."""
+    return node.after == (TASK,) and not node.each and not is_given(node)
 
 
 def _check_edge(
@@ -189,14 +245,19 @@ def _compared(
     return roles[node.role].gives
 
 
-def _check_condition(where: str, node: Node, condition: Condition, *, kind: type[Message]) -> None:
+def check_condition(where: str, condition: Condition, *, kind: type[Message]) -> None:
+    """A condition looks at a field that there is.
+
+    Raises:
+        PlanInvalidError: it does not.
+    """
     hints: object = kind  # walks down the path
     for part in condition.path.split("."):
         fields = get_type_hints(hints) if isinstance(hints, type) else {}
         if part not in fields:
             raise PlanInvalidError(
                 f"{kind.__name__} has no field {condition.path}",
-                where=f"{where}.{node.name}.when",
+                where=where,
                 expected=", ".join(sorted(fields)),
                 got=part,
             )
@@ -216,6 +277,8 @@ def body_of(run: RunState, node: Node, index: int) -> bytes:
     Raises:
         ConflictError: the plan was decided by another reply than the one that counts; two agents settled one step.
     """
+    if is_given(node):
+        return bytes(node.body)
     if node.each:
         items = run.nodes[node.name].items
         if index >= len(items):

@@ -13,10 +13,10 @@ from remit.contracts.message import decode, digest_of, raw
 from remit.contracts.policy import MISSING
 from remit.contracts.proposal import DisputedField, StateConflict, StateRuling
 from remit.contracts.review import ReviewOpened
-from remit.supervisor.decide import may_retry
 from remit.supervisor.dispatch import Append
 from remit.supervisor.explanation import sides_of
 from remit.supervisor.merge import Ruling
+from remit.supervisor.retry import may_retry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -16,7 +16,7 @@ from remit.contracts.message import decode, digest_of
 from remit.contracts.proposal import StateRead
 from remit.contracts.step import Recorded
 from remit.contracts.tool import ToolCalled, ToolReturned
-from remit.supervisor.decide import may_retry
+from remit.supervisor.retry import may_retry
 
 if TYPE_CHECKING:
     from remit.bus.journal import Entry, Journal

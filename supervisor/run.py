@@ -7,6 +7,7 @@ So on replay it is taken back by the decision behind it: what the supervisor jou
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
 import msgspec
@@ -14,19 +15,20 @@ import msgspec
 from remit.contracts.errors import MalformedMessageError
 from remit.contracts.ids import intent_key, node_of, role_of
 from remit.contracts.lease import Approval, Lease, Resolution
-from remit.contracts.message import NULL, decode
-from remit.contracts.plan import TASK, PlanAccepted
+from remit.contracts.message import decode
+from remit.contracts.plan import TASK, PlanAccepted, ProposedPlan
 from remit.contracts.review import ReviewDecided, ReviewOpened
 from remit.contracts.step import RunStep, StepChecked, StepCompleted, StepFailed, StepParked, StepTimedOut
 from remit.contracts.task import RunFinished, RunStarted
+from remit.supervisor import turn
 from remit.supervisor.run_state import NodeState, ReviewState, RunState, StepState
+from remit.supervisor.step_end import discard, fail, in_plan, park, take_back
 
 if TYPE_CHECKING:
-    from collections import deque
     from datetime import datetime
 
-    from remit.contracts.errors import Fault
-    from remit.contracts.plan import Node, PlanSpec
+    from remit.contracts.plan import Node
+    from remit.contracts.team import TeamSpec
     from remit.contracts.tool import ToolInDoubt
 
 LaneEntry = (
@@ -38,16 +40,28 @@ LaneEntry = (
     | StepTimedOut
     | StepParked
     | StepChecked
+    | turn.Turn
     | RunFinished
 )
 StepEntry = StepCompleted | StepFailed
 
 
-def new_run(started: RunStarted, plan: PlanSpec) -> RunState:
-    """Give the state of a run of which only the start is known."""
+def new_run(started: RunStarted, team: TeamSpec) -> RunState:
+    """Give the state of a run of which only the start is known; the team has its workflow."""
+    plan = team.workflows[started.workflow]
     nodes = {node.name: NodeState(node) for node in plan.nodes}
-    wants_fresh = any(node.fresh != "ignore" for node in plan.nodes)
-    return RunState(started.run_id, started, nodes, plan.window, undecided=len(nodes), wants_fresh=wants_fresh)
+    return RunState(
+        started.run_id,
+        started,
+        nodes,
+        plan.window,
+        undecided=len(nodes),
+        wants_fresh=any(node.fresh != "ignore" for node in plan.nodes),
+        rules=plan.rollbacks,
+        planners=frozenset(name for name, role in team.roles.items() if role.gives is ProposedPlan),
+        ends_at=started.started_at + timedelta(seconds=started.limits.wall_clock_s),
+        is_forking=started.fork is not None,
+    )
 
 
 def evolve(run: RunState, seq: int, entry: LaneEntry, *, at: datetime) -> None:
@@ -65,8 +79,10 @@ def evolve(run: RunState, seq: int, entry: LaneEntry, *, at: datetime) -> None:
             _on_dispatched(run, entry, at)
         case RunFinished():
             run.finished = entry
-        case _:
+        case StepTimedOut() | StepParked() | StepChecked() | ReviewOpened() | ReviewDecided():
             _on_held_up(run, entry, at)
+        case _:
+            turn.on_turn(run, seq, entry, at=at)
 
 
 def _on_held_up(
@@ -91,7 +107,8 @@ def fits(run: RunState, entry: LaneEntry) -> bool:
     """Say whether the plan has the nodes that a decision names; a run that began under another plan names others."""
     match entry:
         case PlanAccepted():
-            return all(planned.node in run.nodes for planned in entry.nodes)
+            known = {*run.nodes, *(node.name for node in entry.added)}
+            return all(planned.node in known for planned in entry.nodes)
         case RunStep():
             return entry.parent is not None or node_of(entry.step) in run.nodes
         case _:
@@ -100,6 +117,13 @@ def fits(run: RunState, entry: LaneEntry) -> bool:
 
 def _on_planned(run: RunState, entry: PlanAccepted) -> None:
     run.plan_version = entry.version
+    for name in entry.dropped:
+        run.undecided -= not run.nodes.pop(name).decided
+    for spec in entry.added:
+        run.nodes[spec.name] = NodeState(spec, added_by=entry.proposed_by)
+        run.undecided += 1
+        run.wants_fresh |= spec.fresh != "ignore"
+    discard(run.proposals, entry.proposed_by)
     for planned in entry.nodes:
         node = run.nodes[planned.node]
         node.decided, node.width, node.fanned, node.skipped = True, planned.width, planned.fanned, planned.skipped
@@ -118,14 +142,12 @@ def _on_dispatched(run: RunState, work: RunStep, at: datetime) -> None:
     if work.start is not None:
         _decide_alone(run, work.step)
     if known is None:
-        run.steps[work.step] = StepState(work, at)
+        run.steps[work.step] = StepState(work, at, order=run.dispatched)
         if work.conflict:
             run.conflict_steps.setdefault(work.conflict, []).append(work.step)
-        if work.parent is None:
-            _forget_undispatched(run.nodes[node_of(work.step)], work.step)
     else:
         if known.status == "completed":
-            _take_back(run, known)
+            take_back(run, known)
         run.steps[work.step] = StepState(
             work,
             at,
@@ -133,13 +155,16 @@ def _on_dispatched(run: RunState, work: RunStep, at: datetime) -> None:
             lease_seq=known.lease_seq,
             approvals=known.approvals,
             resolutions=known.resolutions,
+            order=run.dispatched if known.status == "reset" else known.order,
         )
-        _discard(run.failed, work.step)
-        _discard(run.reopened, work.step)
-        run.waiting.pop(work.step, None)
+        turn.forget_waits(run, work.step)
+    if in_plan(work):
+        _forget_undispatched(run.nodes[node_of(work.step)], work.step)
     if known is None or not known.is_held:
         run.in_flight += 1
     run.dispatched += 1
+    node = node_of(work.step)
+    run.spent[node] = run.spent.get(node, 0) + 1
 
 
 def _decide_alone(run: RunState, step: str) -> None:
@@ -150,14 +175,7 @@ def _decide_alone(run: RunState, step: str) -> None:
 
 def _forget_undispatched(node: NodeState, step: str) -> None:
     index = int(step.rsplit("-", 1)[1]) if node.fanned else 0
-    _discard(node.undispatched, index)
-
-
-def _discard(queue: deque[str] | deque[int], item: str | int) -> None:
-    if queue and queue[0] == item:
-        queue.popleft()
-    elif item in queue:
-        queue.remove(item)  # type: ignore[arg-type]  # item and queue agree, which a union cannot say
+    discard(node.undispatched, index)
 
 
 def on_leased(run: RunState, seq: int, lease: Lease) -> bool:
@@ -169,22 +187,11 @@ def on_leased(run: RunState, seq: int, lease: Lease) -> bool:
         if step.settled_by == lease.agent:  # it claimed, and was done before the answer came
             step.lease, step.lease_seq = lease, seq
             return False
-        _take_back(run, step)
+        take_back(run, step)
     if step.status != "dispatched":
         return False
     step.status, step.lease, step.lease_seq = "leased", lease, seq
     return True
-
-
-def _take_back(run: RunState, step: StepState) -> None:
-    """A decision shows that the supervisor had not heard of this end: it never happened."""
-    if step.status == "completed" and step.work.parent is None:
-        run.nodes[node_of(step.work.step)].open += 1
-    _discard(run.failed, step.work.step)
-    run.in_flight += 1
-    step.status = "dispatched"
-    step.reply, step.completed_by, step.settled_by = NULL, "", ""
-    step.error, step.retryable, step.failed_at = None, False, None
 
 
 def on_settled(run: RunState, author: str, subject: str, *, entry: StepEntry, at: datetime) -> bool:
@@ -196,7 +203,7 @@ def on_settled(run: RunState, author: str, subject: str, *, entry: StepEntry, at
         case StepCompleted():
             _on_completed(run, step, entry, subject=subject)
         case StepFailed():
-            _on_failure(run, entry.step, entry.error, retryable=entry.retryable, at=at)
+            fail(run, entry.step, entry.error, retryable=entry.retryable, at=at)
         case _:
             assert_never(entry)
     step.settled_by = author
@@ -218,8 +225,10 @@ def counts(step: StepState, author: str, epoch: int) -> bool:
 def _on_completed(run: RunState, step: StepState, entry: StepCompleted, *, subject: str) -> None:
     step.status, step.reply, step.completed_by = "completed", entry.reply, subject
     run.in_flight -= 1
-    if step.work.parent is None:
+    if in_plan(step.work):
         run.nodes[node_of(step.work.step)].open -= 1
+        if step.work.role in run.planners:
+            run.proposals.append(step.work.step)
 
 
 def _on_timed_out(run: RunState, entry: StepTimedOut, at: datetime) -> None:
@@ -227,8 +236,8 @@ def _on_timed_out(run: RunState, entry: StepTimedOut, at: datetime) -> None:
     if step.work.epoch != entry.epoch:
         return
     if step.status in {"completed", "failed"}:
-        _take_back(run, step)
-    _on_failure(run, entry.step, entry.error, retryable=entry.retryable, at=at)
+        take_back(run, step)
+    fail(run, entry.step, entry.error, retryable=entry.retryable, at=at)
 
 
 def _on_outdated(run: RunState, entry: StepChecked, at: datetime) -> None:
@@ -238,8 +247,8 @@ def _on_outdated(run: RunState, entry: StepChecked, at: datetime) -> None:
     if entry.error is None:
         step.is_accepted = True
         return
-    _take_back(run, step)
-    _on_failure(run, entry.step, entry.error, retryable=entry.retryable, at=at)
+    take_back(run, step)
+    fail(run, entry.step, entry.error, retryable=entry.retryable, at=at)
     step.outdated = entry.reads
 
 
@@ -248,18 +257,14 @@ def _on_parked(run: RunState, entry: StepParked) -> None:
     if step.work.epoch != entry.epoch:
         return
     if step.status in {"completed", "failed"}:
-        _take_back(run, step)
-    if step.is_held:
-        step.status = "parked"
-        run.in_flight -= 1
-        run.waiting[entry.step] = entry.disputes
-
-
-def _on_failure(run: RunState, name: str, error: Fault, *, retryable: bool, at: datetime) -> None:
-    step = run.steps[name]
-    step.status, step.error, step.retryable, step.failed_at = "failed", error, retryable, at
-    run.in_flight -= 1
-    run.failed.append(name)
+        take_back(run, step)
+    if park(run, step):
+        if entry.disputes:
+            run.waiting[entry.step] = entry.disputes
+        if entry.steps:
+            run.awaiting[entry.step] = entry.steps
+    if entry.until_at is not None and step.status == "parked":
+        run.sleeping[entry.step] = min(entry.until_at, run.sleeping.get(entry.step, entry.until_at))
 
 
 def _on_opened(run: RunState, entry: ReviewOpened) -> None:
@@ -271,10 +276,8 @@ def _on_opened(run: RunState, entry: ReviewOpened) -> None:
     if step.work.epoch != entry.epoch:
         return
     if step.status in {"completed", "failed"}:
-        _take_back(run, step)
-    if step.is_held:
-        step.status = "parked"
-        run.in_flight -= 1
+        take_back(run, step)
+    park(run, step)
 
 
 def _on_decided(run: RunState, entry: ReviewDecided) -> None:
@@ -292,8 +295,7 @@ def _on_decided(run: RunState, entry: ReviewDecided) -> None:
         decision = (entry.resolution or "again") if entry.decision == "approved" else "skip"
         step.resolutions += (Resolution(position=opened.position, decision=decision, value=entry.value),)
     if step.status == "parked" and not is_waiting(run, opened.step):
-        step.status = "decided"
-        run.reopened.append(opened.step)
+        turn.reopen(run, step)
 
 
 def is_waiting(run: RunState, step: str) -> bool:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from remit.contracts.ids import shard_step
 from remit.contracts.message import NULL
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import msgspec
 
     from remit.contracts.errors import Fault
     from remit.contracts.lease import Approval, Lease, Resolution
-    from remit.contracts.plan import Node
+    from remit.contracts.plan import Node, RollbackRule
     from remit.contracts.review import ReviewDecided, ReviewOpened
+    from remit.contracts.rollback import Checkpointed, RollbackBegun, RollbackListed, RolledBackNote
     from remit.contracts.step import OutdatedRead, RunStep
-    from remit.contracts.task import RunFinished, RunStarted
+    from remit.contracts.task import RunFinished, RunPaused, RunStarted, Verdict
 
-StepStatus = Literal["dispatched", "leased", "parked", "decided", "completed", "failed"]
+FOREVER = datetime.max.replace(tzinfo=UTC)
+StepStatus = Literal["dispatched", "leased", "parked", "decided", "completed", "failed", "reset"]
+"""reset: a rollback took it back, and it is not dispatched again yet."""
 
 
 @dataclass(slots=True)
@@ -48,6 +50,10 @@ class StepState:
     """What had changed under the result that does not count; the next dispatch says so."""
     is_accepted: bool = False
     """Its result was held against the state that it read, and it counts."""
+    refusals: tuple[Fault, ...] = ()
+    """Why the plan that it proposed was refused; the next dispatch says so."""
+    order: int = 0
+    """How many dispatches of the run came before its first."""
 
     @property
     def is_held(self) -> bool:
@@ -68,6 +74,14 @@ class NodeState:
     open: int = 0
     items: list[msgspec.Raw] = field(default_factory=list)
     """The messages of a fanned-out node, decoded once."""
+    added_by: str = ""
+    """The step that proposed it; empty for what stands in the team's own plan."""
+    is_marked: bool = False
+    """Its checkpoint was taken."""
+    note: RolledBackNote | None = None
+    """The rollback after which it begins again."""
+    effects_from: int = 0
+    """Place in the journal after which its effects are not undone yet."""
 
     @property
     def is_over(self) -> bool:
@@ -89,6 +103,31 @@ class ReviewState:
 
     opened: ReviewOpened
     decided: ReviewDecided | None = None
+
+
+@dataclass(slots=True)
+class CheckpointState:
+    """A checkpoint and its place in the journal."""
+
+    taken: Checkpointed
+    seq: int
+
+
+@dataclass(slots=True)
+class RollbackState:
+    """A rollback under way: begun, then listed, then done."""
+
+    begun: RollbackBegun
+    listed: RollbackListed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ends after a rollback that does not go on."""
+
+    outcome: Verdict
+    stopped_by: str
+    error: Fault
 
 
 @dataclass(slots=True)
@@ -120,6 +159,31 @@ class RunState:
     wants_fresh: bool = False
     """Some edge asks that results be held against the state that they stand on."""
     undecided: int = 0
+    rules: tuple[RollbackRule, ...] = ()
+    planners: frozenset[str] = frozenset()
+    """Roles whose replies are plans."""
+    proposals: deque[str] = field(default_factory=deque)
+    """Completed steps of planners whose plan is neither accepted nor refused."""
+    checkpoints: dict[str, CheckpointState] = field(default_factory=dict)
+    rollback: RollbackState | None = None
+    rollbacks: int = 0
+    """How many were begun."""
+    ending: Ending | None = None
+    """How it ends, now that it is rolled back."""
+    rule_uses: dict[int, int] = field(default_factory=dict)
+    """How often each of the plan's rules set one off."""
+    sleeping: dict[str, datetime] = field(default_factory=dict)
+    """Steps that are parked until a time."""
+    awaiting: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Steps that are parked until the steps that they asked for are over."""
+    paused: RunPaused | None = None
+    spent: dict[str, int] = field(default_factory=dict)
+    """Dispatches by node, those of what its steps asked for included."""
+    ends_at: datetime = FOREVER
+    """End of the wall clock; a pause puts it off."""
+    is_forking: bool = False
+    """It is a fork, and does not have the whole shared past yet."""
+    effects_shared: int = 0
     finished: RunFinished | None = None
 
     def input(self) -> msgspec.Raw:

@@ -25,6 +25,7 @@ from remit.supervisor import admission, decide
 from remit.supervisor.fold import Fold, settle, started_by
 from remit.supervisor.freshness import FreshnessCheck
 from remit.supervisor.records import is_answered
+from remit.supervisor.retry import may_retry, retry_at
 from remit.supervisor.run import evolve, new_run, on_leased
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ class Runs:
         if started is None:
             log.info("task.refused", run_id=run_id, workflow=workflow)
             return None
-        state = new_run(started, self._team.workflows[workflow])
+        state = new_run(started, self._team)
         evolve(state, seq, append.message, at=now)
         run = self.adopt(state)
         return None if state.steps else run  # a run of one step needs nothing before that step is settled
@@ -276,9 +277,9 @@ class Runs:
         for name in state.failed:
             step = state.steps[name]
             due = (name, step.work.epoch)
-            if due not in run.waking and decide.may_retry(self._team, step):
+            if due not in run.waking and may_retry(self._team, step):
                 run.waking.add(due)
-                self._wake(state.run_id, max(0.0, (decide.retry_at(step) - now).total_seconds()))
+                self._wake(state.run_id, max(0.0, (retry_at(step) - now).total_seconds()))
 
     def _close(self, run: OpenRun, finished: RunFinished) -> None:
         if self._open.pop(run.state.run_id, None) is None:

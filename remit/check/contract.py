@@ -8,6 +8,7 @@ from remit.contracts.errors import ContractInvalidError, RemitError, TeamInvalid
 from remit.contracts.ids import is_name
 from remit.contracts.message import tag_of
 from remit.supervisor import plan as plans
+from remit.supervisor import plan_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +71,8 @@ def _plans(case: Case, roles: dict[str, RoleSpec]) -> Iterator[RemitError]:
     for name, plan in case.plans.items():
         try:
             plans.check(name, plan, roles)
+            if all(node.role in case.charter.roles for node in plan.nodes):  # else the charter is wrong, and says so
+                plan_bounds.check(name, plan, roles=roles, charter=case.charter)
         except RemitError as error:
             error.message = f"{error.message} ({error.where})"
             error.where = case.workflow(name)

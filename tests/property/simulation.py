@@ -53,7 +53,7 @@ class Simulation:
         seq = self.store(append.subject, encode(append.message))
         started = fold.started_by(append.message)
         assert started is not None, append.message
-        self._run = new_run(started, self.team.workflows[workflow])
+        self._run = new_run(started, self.team)
         evolve(self.run, seq, append.message, at=self.now)
         self.advance()
 

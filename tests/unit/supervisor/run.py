@@ -11,7 +11,7 @@ from remit.contracts.plan import PlanAccepted, PlannedNode
 from remit.contracts.step import Parent, RunStep, StepCompleted
 from remit.contracts.task import Limits, RunStarted
 from remit.supervisor.run import evolve, new_run, on_settled
-from tests.teams import WORKFLOWS
+from tests.teams import shop
 
 if TYPE_CHECKING:
     from remit.supervisor.run_state import RunState
@@ -32,7 +32,7 @@ def started(workflow: str) -> RunState:
         limits=Limits(wall_clock_s=60, steps=100),
         started_at=NOW,
     )
-    run = new_run(start, WORKFLOWS[workflow])
+    run = new_run(start, shop())
     evolve(run, 1, start, at=NOW)
     return run
 

@@ -16,7 +16,7 @@ from remit.contracts.message import encode
 from remit.contracts.plan import TASK, Condition, Node, PlanAccepted, PlannedNode, PlanSpec
 from remit.contracts.step import RunStep, StepFailed
 from remit.contracts.task import RunFinished, RunStarted
-from remit.supervisor import admission, decide
+from remit.supervisor import admission, decide, retry
 from remit.supervisor.run import evolve, on_settled
 from tests.teams import Sheet, charter, shop
 from tests.unit.supervisor.run import NOW, completed, started
@@ -78,7 +78,7 @@ def test_the_pause_before_a_retry_doubles_up_to_half_a_minute(attempt: int, paus
     step = run.steps["sheet"]
     step.work = msgspec.structs.replace(step.work, attempt=attempt)
 
-    assert (decide.retry_at(step) - NOW).total_seconds() == pause_s
+    assert (retry.retry_at(step) - NOW).total_seconds() == pause_s
 
 
 def test_a_retry_waits_for_its_time_and_is_then_due() -> None:

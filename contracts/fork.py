@@ -1,0 +1,31 @@
+"""A run that shares another's past: what it takes over, by value, so that it outlives its origin."""
+
+from __future__ import annotations
+
+import msgspec
+
+from remit.contracts.message import NULL, Message
+from remit.contracts.plan import Node, PlannedNode
+from remit.contracts.step import RunStep
+
+
+class AdoptedStep(Message, frozen=True, kw_only=True, tag="fork.step.v1"):
+    """A finished step of the origin; it is not run again."""
+
+    work: RunStep
+    reply: msgspec.Raw = NULL
+    completed_by: str
+    """Subject of the origin's entry."""
+
+
+class RunForked(Message, frozen=True, kw_only=True, tag="fork.adopted.v1"):
+    """A part of the shared past; the fork goes on after the last part."""
+
+    run_id: str
+    part: int
+    is_last: bool
+    added: tuple[Node, ...] = ()
+    nodes: tuple[PlannedNode, ...] = ()
+    steps: tuple[AdoptedStep, ...] = ()
+    effects: int = 0
+    """Calls of the origin up to there that may have changed the world; none of them is made again."""
