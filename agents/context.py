@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, TypeVar, cast, get_type_hints, overload
+from typing import TYPE_CHECKING, Final, TypeVar, cast, get_type_hints, overload
 
 import msgspec
 
+from remit.agents.fault import raise_fault
 from remit.agents.replay import scope, take_position
 from remit.agents.role import Role, contract_of
 from remit.agents.state import StateView
+from remit.agents.thinking import Thinking
 from remit.contracts.blob import INLINE_LIMIT_BYTES
 from remit.contracts.errors import (
     AskFailedError,
@@ -26,18 +28,22 @@ from remit.contracts.step import AskRole, OutdatedRead, Recorded, RecordKind, Ru
 from remit.contracts.tool import CallNeedsReview, CallTool, ToolAnswered, ToolRef
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
     from datetime import datetime
 
     from remit.agents.port import StepPort
+    from remit.contracts.model import Completion
 
 T = TypeVar("T")
 R = TypeVar("R")
 Work = TypeVar("Work", bound=Message)
 Reply = TypeVar("Reply", bound=Message)
 
+_REFUSED: Final = "RM-2"
+"""Codes of what would be refused again."""
 
-class Context:
+
+class Context(Thinking):
     """One step as its handler sees it."""
 
     def __init__(self, work: RunStep, port: StepPort) -> None:
@@ -92,24 +98,7 @@ class Context:
             ToolFailedError: the tool raised, timed out, or its outcome is in doubt; recorded.
             RefusedError: the grant or the tool's schema refuses the call; nothing was called.
         """
-        request = digest_of({"tool": tool.name, "arguments": arguments})
-        position = take_position()
-        replay = await self.port.hold()
-        found = replay.find(position=position, kind="call", name=tool.name, request=request)
-        if found is not None:
-            return _outcome(tool, found.value, found.error)
-        asked = CallTool(
-            run_id=self.run_id,
-            step=self.step_id,
-            epoch=self.epoch,
-            position=position,
-            tool=tool.name,
-            arguments=raw(arguments),
-        )
-        answer = await self.port.call(asked)
-        if isinstance(answer, CallNeedsReview):
-            answer = await self._approved_call(asked, answer)
-        return _outcome(tool, answer.value, answer.error)
+        return _outcome(tool, *await self._called(tool.name, arguments))
 
     async def ask(self, role: type[Role[Work, Reply]], work: Work) -> Reply:
         """Hand work to another role and give its reply.
@@ -205,6 +194,33 @@ class Context:
             )
         )
         return value
+
+    async def _called(self, tool: str, arguments: Mapping[str, object]) -> tuple[msgspec.Raw, Fault | None]:
+        request = digest_of({"tool": tool, "arguments": arguments})
+        position = take_position()
+        replay = await self.port.hold()
+        found = replay.find(position=position, kind="call", name=tool, request=request)
+        if found is not None:
+            return found.value, found.error
+        asked = CallTool(
+            run_id=self.run_id,
+            step=self.step_id,
+            epoch=self.epoch,
+            position=position,
+            tool=tool,
+            arguments=raw(arguments),
+        )
+        answer = await self.port.call(asked)
+        if isinstance(answer, CallNeedsReview):
+            answer = await self._approved_call(asked, answer)
+        return answer.value, answer.error
+
+    async def _completed(self, tool: ToolRef[Completion], arguments: Mapping[str, object]) -> Completion:
+        """Give what a model answers to one call."""
+        value, error = await self._called(tool.name, arguments)
+        if error is not None and error.code.startswith(_REFUSED):
+            raise_fault(error)
+        return _outcome(tool, value, error)
 
     async def _approved_call(self, asked: CallTool, needs: CallNeedsReview) -> ToolAnswered:
         body = {"tool": asked.tool, "arguments": msgspec.json.decode(asked.arguments)}

@@ -220,6 +220,18 @@ class OutdatedError(RefusedError):
     code = "RM-215"
 
 
+class ModelRefusedError(RefusedError):
+    """The server of a model refused the request; nothing was generated."""
+
+    code = "RM-216"
+
+
+class RequirementDriftError(RefusedError):
+    """A draft was judged by another requirement than the one that the run was started with."""
+
+    code = "RM-217"
+
+
 # --- stop, touch nothing -------------------------------------------------------------------------
 
 
@@ -298,6 +310,12 @@ class CompensationFailedError(StoppedError):
     code = "RM-409"
 
 
+class RepetitionError(StoppedError):
+    """A step asked for the same thing again and again."""
+
+    code = "RM-405"
+
+
 # --- what a role or a tool did: data for the retry policy ----------------------------------------
 
 
@@ -317,6 +335,12 @@ class EffectInDoubtError(ToolFailedError):
     """Whether the effect happened is not known, and a person decided not to repeat it."""
 
     code = "RM-502"
+
+
+class ModelOutputError(ToolFailedError):
+    """A model's answer did not fit what was asked, however often it was told why; asked anew, the same is answered."""
+
+    code = "RM-503"
 
 
 class AskFailedError(RemitError):

@@ -12,6 +12,7 @@ from remit.contracts.errors import (
     AskFailedError,
     ContendedError,
     Fault,
+    ModelOutputError,
     RefusedError,
     RemitError,
     ReviewRejectedError,
@@ -19,6 +20,7 @@ from remit.contracts.errors import (
     ToolNotDoneError,
 )
 from remit.contracts.message import Message
+from remit.contracts.model import Completion, ModelMessage
 from remit.contracts.proposal import (
     StateBatch,
     StateCommitted,
@@ -31,17 +33,22 @@ from remit.contracts.proposal import (
 )
 from remit.contracts.review import ReviewOutcome
 from remit.team import Plan, Team, state, step, when
+from remit.tools.model import Price, model_tool
 from remit.tools.tool import Tool, ToolScope, tool
 
 __all__ = [
     "AskFailedError",
     "Change",
+    "Completion",
     "Conflict",
     "ContendedError",
     "Context",
     "Fault",
     "Message",
+    "ModelMessage",
+    "ModelOutputError",
     "Plan",
+    "Price",
     "RefusedError",
     "RemitError",
     "ReviewOutcome",
@@ -62,6 +69,7 @@ __all__ = [
     "ToolNotDoneError",
     "ToolScope",
     "Versioned",
+    "model_tool",
     "policy",
     "state",
     "step",

@@ -174,7 +174,7 @@ class Effects:
             fault = ToolTimeoutError("the deadline passed before the tool was called; it was not called").fault()
             return Execution(effected="no", fault=fault)
         try:
-            arguments = self._arguments(request)
+            arguments = self._arguments(request, deadline_at=intent.deadline_at)
         except OSError as error:
             fault = EnvironmentFaultError(f"no scratch folder: {error.strerror}", where=request.tool.name).fault()
             return Execution(effected="no", fault=fault)
@@ -188,9 +188,8 @@ class Effects:
         """
         if request.tool.lookup is None:
             raise AnswerTimeoutError(f"{request.tool.name} has no lookup any more", where=request.tool.name)
-        said = await self._executor.run(
-            request.tool.lookup, self._arguments(request), returns=object, within_s=_LOOKUP_S
-        )
+        arguments = self._arguments(request, deadline_at=self._clock() + timedelta(seconds=_LOOKUP_S))
+        said = await self._executor.run(request.tool.lookup, arguments, returns=object, within_s=_LOOKUP_S)
         if said.fault is not None:
             log.warning("lookup.failed", tool=request.tool.name, code=said.fault.code)
             raise AnswerTimeoutError(
@@ -255,7 +254,7 @@ class Effects:
             deadline_at=min(now + timedelta(seconds=request.rule.timeout_s), request.lease.until_at),
         )
 
-    def _arguments(self, request: Request) -> dict[str, object]:
+    def _arguments(self, request: Request, *, deadline_at: datetime) -> dict[str, object]:
         tool, call = request.tool, request.call
         arguments: dict[str, object] = {
             name: getattr(request.arguments, name) for name in request.arguments.__struct_fields__
@@ -270,6 +269,7 @@ class Effects:
                 role=request.lease.role,
                 intent=key,
                 scratch=_folder(self._scratch / call.run_id),
+                deadline_at=deadline_at,
                 data={item.name: item.value for item in request.lease.grant.data},
             )
         return arguments

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003  # a tool's annotations are read when it is declared
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast, get_type_hints, overload
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar, cast, get_type_hints, overload
 
 import msgspec
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
+FAR_OFF: Final = datetime.max.replace(tzinfo=UTC)
+"""The deadline of a call that has none: in tests."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ToolScope:
@@ -34,6 +38,8 @@ class ToolScope:
     """Key of the effect: the same for every retry and re-dispatch."""
     scratch: Path
     """A folder of this run's own; removed when the deployment's data is."""
+    deadline_at: datetime = FAR_OFF
+    """When the call is given up."""
     data: Mapping[str, str] = field(default_factory=dict)
     """Data sources of the charter with their values for this run."""
 
@@ -106,7 +112,7 @@ def tool(
     """
 
     def declare(function: Callable[..., object]) -> Tool[object]:
-        hints = get_type_hints(function)
+        hints = get_type_hints(function, include_extras=True)
         parameters = inspect.signature(function).parameters
         label = name or function.__name__
         _check(label, function, parameters, hints=hints, effect=effect, lookup=lookup)

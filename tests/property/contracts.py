@@ -59,10 +59,11 @@ def _value(about: inspect.Type) -> st.SearchStrategy[object]:  # noqa: C901, PLR
             return st.text(max_size=20)
         case inspect.BoolType():
             return st.booleans()
-        case inspect.IntType():
-            return st.integers(-(2**63), 2**63 - 1)
-        case inspect.FloatType(gt=above):
-            return st.floats(min_value=above, exclude_min=above is not None, allow_nan=False, allow_infinity=False)
+        case inspect.IntType(ge=least):
+            return st.integers(-(2**63) if least is None else least, 2**63 - 1)
+        case inspect.FloatType(gt=above, ge=least, le=most):
+            low = least if above is None else above
+            return st.floats(low, most, exclude_min=above is not None, allow_nan=False, allow_infinity=False)
         case inspect.NoneType():
             return st.none()
         case inspect.DateTimeType():

@@ -116,8 +116,12 @@ class Floor:
             clock=self.clock,
         )
         await answer_bus.flush()
-        self._gateways.append(gateway)
+        self.keep(gateway)
         return gateway
+
+    def keep(self, gateway: Gateway) -> None:
+        """The gateway ends with the test."""
+        self._gateways.append(gateway)
 
     async def gateway_process(self, name: str = GATEWAY) -> GatewayProcess:
         """A gateway serves in a process of its own."""
