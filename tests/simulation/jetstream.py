@@ -1,0 +1,168 @@
+"""JetStream's interface, as far as the product uses it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from remit.bus.wire import header_block, parse_headers
+from tests.simulation.consumer import Consumer
+from tests.simulation.stream import Refusal, SimStream
+from tests.simulation.subjects import covers, transformed
+
+if TYPE_CHECKING:
+    from tests.simulation.network import Link
+    from tests.simulation.server import SimServer
+    from tests.simulation.stream import Stored
+
+_NO_STREAM = Refusal(404, 10059, "stream not found")
+_NO_CONSUMER = Refusal(404, 10014, "consumer not found")
+_NOT_FOUND = b"NATS/1.0 404 Message Not Found\r\n\r\n"
+_SOURCE_LAG_S = 0.003
+
+
+class JetStream:
+    """The streams of one server."""
+
+    def __init__(self, server: SimServer) -> None:
+        self.streams: dict[str, SimStream] = {}
+        self._server = server
+        self._ephemeral = 0
+
+    # --- publishing ------------------------------------------------------------------------------
+
+    def take(self, subject: str, reply: str, block: bytes, body: bytes) -> bool:
+        """Have the stream of a subject store a message; say whether there is one."""
+        stream = next((item for item in self.streams.values() if item.takes(subject)), None)
+        if stream is None:
+            return False
+        stored, answer = stream.publish(stream.draft(subject, block, body))
+        if isinstance(answer, Refusal):
+            self._say(reply, {"error": answer, "stream": stream.name, "seq": 0})
+        elif answer is not None:
+            self._say(reply, answer)
+        for item in stored:
+            self._stored(stream, item)
+        return True
+
+    def _stored(self, stream: SimStream, item: Stored) -> None:
+        self._server.network.trace.note(stream.name, f"{item.seq} {item.subject}", item.body)
+        for name, consumer in tuple(stream.consumers.items()):
+            if consumer.deliver_subject and not self._server.listeners(consumer.deliver_subject):
+                del stream.consumers[name]
+            else:
+                consumer.stored(item)
+        self._republish(stream, item)
+        for other in self.streams.values():
+            for source in _dicts(other.config.get("sources")):
+                if source["name"] == stream.name:
+                    self._copy(other, source, item)
+
+    def _republish(self, stream: SimStream, item: Stored) -> None:
+        rule = stream.config.get("republish")
+        if isinstance(rule, dict) and covers(str(rule["src"]), item.subject):
+            headers = {"Nats-Stream": stream.name, "Nats-Subject": item.subject, "Nats-Sequence": str(item.seq)}
+            target = transformed(item.subject, str(rule["src"]), str(rule["dest"]))
+            self._server.route(target, item.body, block=header_block(headers))
+
+    def _copy(self, other: SimStream, source: dict[str, object], item: Stored) -> None:
+        for rule in _dicts(source.get("subject_transforms")):
+            if covers(str(rule["src"]), item.subject):
+                target = transformed(item.subject, str(rule["src"]), str(rule["dest"]))
+                draft = other.draft(target, b"", item.body)
+                self._server.loop.call_later(_SOURCE_LAG_S, other.publish, draft)
+
+    # --- the interface ---------------------------------------------------------------------------
+
+    def answer(self, link: Link, subject: str, reply: str, body: bytes) -> None:
+        """Answer one request."""
+        match subject.removeprefix("$JS.API.").split("."):
+            case ["DIRECT", "GET", name]:
+                self._read(link, name, reply, msgspec.json.decode(body, type=dict[str, object]))
+            case ["DIRECT", "GET", name, *rest]:
+                self._direct(reply, name, self._find(name).last(".".join(rest)))
+            case ["CONSUMER", "MSG", "NEXT", name, durable]:
+                consumer = self._find(name).consumers.get(durable)
+                if consumer is not None:
+                    consumer.pull(link, reply, body)
+            case ["CONSUMER", "CREATE", name, *durable]:
+                self._create_consumer(name, reply, msgspec.json.decode(body)["config"], durable)
+            case ["CONSUMER", "INFO", name, durable]:
+                consumer = self._find(name).consumers.get(durable)
+                self._say(reply, consumer.info() if consumer is not None else {"error": _NO_CONSUMER})
+            case ["STREAM", "CREATE", name]:
+                self.streams[name] = SimStream(msgspec.json.decode(body), self._server.loop.time)
+                self._say(reply, self.streams[name].info())
+            case ["STREAM", "INFO", name]:
+                stream, asked = self.streams.get(name), msgspec.json.decode(body) if body else {}
+                filter_ = asked.get("subjects_filter", "")
+                self._say(reply, stream.info(filter_) if stream is not None else {"error": _NO_STREAM})
+            case _:
+                raise AssertionError(f"the simulation does not know {subject}")
+
+    def _find(self, name: str) -> SimStream:
+        return self.streams[name]
+
+    def _say(self, reply: str, answer: object) -> None:
+        if reply:
+            self._server.respond(reply, msgspec.json.encode(answer))
+
+    def _direct(self, reply: str, stream: str, item: Stored | None) -> None:
+        if item is None:
+            self._server.respond(reply, b"", block=_NOT_FOUND)
+        else:
+            self._server.respond(reply, item.body, block=_block(stream, item))
+
+    def _read(self, link: Link, name: str, reply: str, asked: dict[str, object]) -> None:
+        """One message by its sequence, or many under a filter with a status that ends them."""
+        stream, seq, batch = self._find(name), asked["seq"], asked.get("batch")
+        assert isinstance(seq, int)
+        if not isinstance(batch, int):
+            self._direct(reply, name, stream.messages.get(seq))
+            return
+        found = list(stream.after(seq, str(asked.get("next_by_subj", ""))))
+        if not found:
+            self._server.route(reply, b"", block=_NOT_FOUND)
+            return
+        if self._server.network.loses():
+            return
+        for number, item in enumerate(found[:batch], 1):
+            self._server.route(reply, item.body, block=_block(name, item, pending=len(found) - number))
+        left, last = max(0, len(found) - batch), found[:batch][-1].seq
+        end = f"NATS/1.0 204 EOB\r\nNats-Num-Pending: {left}\r\nNats-Last-Sequence: {last}\r\n\r\n"
+        self._server.route(reply, b"", block=end.encode())
+
+    def _create_consumer(self, name: str, reply: str, config: dict[str, object], durable: list[str]) -> None:
+        stream = self._find(name)
+        self._ephemeral += 1
+        label = durable[0] if durable else f"e{self._ephemeral}"
+        consumer = Consumer(self._server, stream, label, config)
+        stream.consumers[label] = consumer
+        self._say(reply, consumer.info())
+        consumer.pump()
+
+    def acknowledge(self, subject: str, word: bytes) -> None:
+        """A client says what became of a delivery."""
+        _js, _ack, name, durable, _count, seq, *_rest = subject.split(".")
+        stream = self.streams.get(name)
+        consumer = stream.consumers.get(durable) if stream is not None else None
+        if consumer is not None:
+            consumer.acknowledge(int(seq), word)
+
+
+def _block(stream: str, item: Stored, *, pending: int = -1) -> bytes:
+    headers = parse_headers(item.block) if item.block else {}
+    headers |= {
+        "Nats-Stream": stream,
+        "Nats-Subject": item.subject,
+        "Nats-Sequence": str(item.seq),
+        "Nats-Time-Stamp": item.stamp,
+    }
+    if pending >= 0:
+        headers |= {"Nats-Num-Pending": str(pending), "Nats-Last-Sequence": str(item.seq)}
+    return header_block(headers)
+
+
+def _dicts(value: object) -> list[dict[str, object]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
