@@ -38,6 +38,8 @@ REQUESTS = (
     "remit.ask.>",
     "remit.propose.>",
     "remit.review.>",
+    "remit.sleep.>",
+    "remit.checkpoint.>",
     "remit.state.read.>",
     "remit.registry.>",
 )
@@ -61,8 +63,9 @@ SLOW_ANSWER_S = 3600
 """For tools, children and people; askers repeat their question, with a new way back, well before."""
 PULL_ANSWER_S = 120
 """A pull must expire well before this, or its work is delivered to nobody and waits for `ack_wait`."""
+_TURNS = ("remit.sleep.>", "remit.checkpoint.>")
 _SLOW = ("remit.ask.>", "remit.review.>", "remit.tool.>")
-_QUICK = ("remit.claim.>", "remit.propose.>", "remit.state.read.>", "remit.registry.>", "remit.live.>")
+_QUICK = ("remit.claim.>", "remit.propose.>", "remit.state.read.>", "remit.registry.>", "remit.live.>", *_TURNS)
 
 EDGE_DOORS = (
     Door(subject="remit.run.*.*.*.*.*"),
@@ -126,6 +129,8 @@ def agent_permissions(role: str, agent: str, *, tools: Sequence[str], asks: Sequ
             *(subject.ask(_token(target), agent) for target in asks),
             subject.propose(agent),
             subject.review(agent),
+            subject.sleep(agent),
+            subject.checkpoint(agent),
             subject.state_read(agent),
             *(subject.tool("*", _token(subject.tool_token(name)), agent) for name in tools),
             subject.registry(agent),

@@ -104,6 +104,11 @@ def call(run: str, step: str, position: str, kind: str) -> str:  # noqa: PLR0917
     return f"remit.run.{run}.{step}.call.{position}.{kind}"
 
 
+def calls(run: str) -> str:
+    """Intents and outcomes of all calls of a run."""
+    return f"remit.run.{run}.*.call.>"
+
+
 def agent_entry(run: str, step: str, *, agent: str, index: str, kind: str) -> str:
     """An entry that an agent writes itself: recorded, reflected, completed, failed."""
     return f"remit.run.{run}.{step}.{agent}.{index}.{kind}"
@@ -159,6 +164,16 @@ def review(agent: str) -> str:
     return f"remit.review.{agent}"
 
 
+def sleep(agent: str) -> str:
+    """An agent asks to be parked until a time."""
+    return f"remit.sleep.{agent}"
+
+
+def checkpoint(agent: str) -> str:
+    """An agent asks for a checkpoint of its run."""
+    return f"remit.checkpoint.{agent}"
+
+
 def state_read(agent: str) -> str:
     """An agent reads state."""
     return f"remit.state.read.{agent}"
@@ -190,6 +205,7 @@ def live(run: str, agent: str) -> str:
 
 
 CLAIMS, ASKS, PROPOSALS, REVIEWS = "remit.claim.*.*", "remit.ask.*.*", "remit.propose.*", "remit.review.*"
+SLEEPS, CHECKPOINTS = "remit.sleep.*", "remit.checkpoint.*"
 STATE_READS, REGISTRY, CONTROLS = "remit.state.read.*", "remit.registry.*", "remit.ctl.*.*"
 RESULT_ALL = "remit.result.*"
 

@@ -106,6 +106,8 @@ class ControlDone(Message, frozen=True, kw_only=True, tag="control.done.v1"):
     """The wish is journaled."""
 
     detail: str = ""
+    run_id: str = ""
+    """The run that it made, if it made one."""
 
 
 class Heartbeat(Message, frozen=True, kw_only=True, tag="registry.heartbeat.v1"):

@@ -31,7 +31,7 @@ class OutdatedRead(Message, frozen=True, kw_only=True, tag="step.outdated_read.v
     now: int
 
 
-class RunStep(Message, frozen=True, kw_only=True, tag="step.run.v1"):
+class RunStep(Message, frozen=True, kw_only=True, omit_defaults=True, tag="step.run.v1"):
     """A dispatched step: hand `body` to the role's handler. Dispatching is journaling."""
 
     run_id: str

@@ -37,6 +37,8 @@ class ForkOrigin(Message, frozen=True, kw_only=True, tag="run.origin.v1"):
     by: str
     changes: tuple[str, ...] = ()
     """What is different from it: paths."""
+    wish: str = ""
+    """Name of the operator's wish for it."""
 
 
 class RunPaused(Message, frozen=True, kw_only=True, tag="run.paused.v1"):

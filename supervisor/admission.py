@@ -15,6 +15,7 @@ from remit.contracts.errors import (
     UnknownWorkflowError,
 )
 from remit.contracts.message import NULL, decode, digest, tag_of
+from remit.contracts.plan import Node, PlanSpec
 from remit.contracts.task import Limits, RunFinished, RunStarted, TaskRequest
 from remit.supervisor.dispatch import Append, work
 
@@ -22,15 +23,23 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from remit.contracts.envelope import Envelope
+    from remit.contracts.task import ForkOrigin
     from remit.contracts.team import TeamSpec
 
 
 def start(  # the facts of one task
-    team: TeamSpec, *, run_id: str, workflow: str, body: bytes, envelope: Envelope, now: datetime
+    team: TeamSpec,
+    *,
+    run_id: str,
+    workflow: str,
+    body: bytes,
+    envelope: Envelope,
+    now: datetime,
+    fork: ForkOrigin | None = None,
 ) -> Append:
     """Decide what becomes of a task: its run starts, or it is refused with a coded outcome."""
     try:
-        return _started(team, run_id, workflow, body=body, envelope=envelope, now=now)
+        return _started(team, run_id, workflow, body=body, envelope=envelope, now=now, fork=fork)
     except RemitError as error:
         return refuse(run_id, workflow, error.fault(), now=now)
 
@@ -41,7 +50,16 @@ def refuse(run_id: str, workflow: str, error: Fault, *, now: datetime) -> Append
     return Append(subject.decision(run_id, 1, "finished"), refusal)
 
 
-def _started(team: TeamSpec, run_id: str, workflow: str, *, body: bytes, envelope: Envelope, now: datetime) -> Append:
+def _started(
+    team: TeamSpec,
+    run_id: str,
+    workflow: str,
+    *,
+    body: bytes,
+    envelope: Envelope,
+    now: datetime,
+    fork: ForkOrigin | None,
+) -> Append:
     if workflow not in team.workflows:
         raise UnknownWorkflowError(
             f"team {team.name} has no workflow {workflow!r}",
@@ -65,14 +83,21 @@ def _started(team: TeamSpec, run_id: str, workflow: str, *, body: bytes, envelop
         sender=envelope.sender,
         trace=envelope.trace,
         started_at=now,
+        fork=fork,
     )
     plan = team.workflows[workflow]
-    if len(plan.nodes) > 1 or plan.nodes[0].when:
+    if fork is not None or not is_alone(plan):
         return Append(subject.decision(run_id, 1, "started"), started)
     node = plan.nodes[0]
     start = msgspec.structs.replace(started, input=NULL)  # the body is the input: it is stored once
     entry = work(team, started, step=node.name, role=node.role, body=request.input, rule="plan", start=start)
     return Append(subject.work(run_id, role=node.role, step=node.name, epoch=1), entry)
+
+
+def is_alone(plan: PlanSpec) -> bool:
+    """Say whether a plan is one role and nothing more, so that its run starts and is dispatched in one entry."""
+    first = plan.nodes[0]
+    return plan == PlanSpec(nodes=(Node(name=first.name, role=first.role, fresh=first.fresh),), window=plan.window)
 
 
 def _check_input(takes: type, body: msgspec.Raw) -> None:

@@ -26,6 +26,10 @@ KEY_LIMIT = 512
 CHANGES_LIMIT = 200
 """Keys of one proposal."""
 POOLS: StateContract[object] = StateContract(template="pool.{role}", kind=int, scope="team")
+FORK_KEY = "fork."
+FORKS: StateContract[object] = StateContract(template="fork.{name}", kind=object, scope="team")
+_OWN = (POOLS, FORKS)
+"""The supervisor's own documents: roles neither see nor write them."""
 """Wishes for hosts; no role writes them."""
 
 
@@ -99,7 +103,7 @@ class StateRules:
     """The contracts of a team's state."""
 
     def __init__(self, contracts: Iterable[StateContract[object]]) -> None:
-        self._contracts = StateContracts([*contracts, POOLS])
+        self._contracts = StateContracts([*contracts, *_OWN])
 
     def scopes_below(self, prefix: str, run: str, workflow: str) -> set[str]:
         """Give the scopes that hold keys with a prefix.
@@ -110,7 +114,7 @@ class StateRules:
         found = {
             scope_of(item, run_id=run, workflow=workflow)
             for item in self._contracts
-            if item is not POOLS and (item.prefix.startswith(prefix) or prefix.startswith(item.prefix))
+            if item not in _OWN and (item.prefix.startswith(prefix) or prefix.startswith(item.prefix))
         }
         if not found:
             self._contracts.of(prefix)
@@ -118,7 +122,7 @@ class StateRules:
 
     def is_readable(self, key: str) -> bool:
         """Say whether a contract of the team covers a key; the supervisor's own are not for roles."""
-        return (found := self._contracts.find(key)) is not None and found is not POOLS
+        return (found := self._contracts.find(key)) is not None and found not in _OWN
 
     def scopes_or_none(self, prefix: str, run: str, workflow: str) -> set[str]:
         """As `scopes_below`; none if no contract has such keys."""
@@ -153,7 +157,7 @@ class StateRules:
     def _target(self, run: str, change: StateChange, *, role: str, workflow: str) -> Target:
         contract = self.contract_of(change.key)
         scope = self.scope_of(contract, run, workflow, asked=change.scope)
-        if contract is POOLS or (contract.writers and role not in contract.writers):
+        if contract in _OWN or (contract.writers and role not in contract.writers):
             raise GrantDeniedError(
                 f"role {role} may not write {contract.template}",
                 where=change.key,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,8 +14,13 @@ from remit.contracts.control import (
     CancelRun,
     ControlDone,
     DecideReview,
+    ForkRun,
+    PauseRun,
     RedriveDead,
+    ResumeRun,
+    RetryStep,
     RoleStatus,
+    RollbackRun,
     RollbackState,
     ScaleRole,
     TeamStatus,
@@ -28,6 +33,7 @@ from remit.contracts.review import ReviewDecided
 from remit.contracts.step import Refused
 from remit.supervisor import decide
 from remit.supervisor.dispatch import Append
+from remit.supervisor.steering import Steer, Steering
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -53,9 +59,14 @@ if TYPE_CHECKING:
             """Names of the gateways that serve calls now."""
 
 
-Wish = CancelRun | ScaleRole | DecideReview | RedriveDead | RollbackState | AskStatus
+Wish = CancelRun | ScaleRole | DecideReview | RedriveDead | RollbackState | AskStatus | Steer
 WISHES: dict[str, type[Wish]] = {
     "cancel": CancelRun,
+    "pause": PauseRun,
+    "resume": ResumeRun,
+    "retry": RetryStep,
+    "rollback_run": RollbackRun,
+    "fork": ForkRun,
     "scale": ScaleRole,
     "decide": DecideReview,
     "redrive": RedriveDead,
@@ -85,6 +96,7 @@ class Control:
         runs: Runs,
         overwrites: Overwrites,
         disputes: Disputes,
+        steering: Steering,
         pools: Pools,
         dead: DeadLetters,
         redelivered: Callable[[str], Awaitable[int]],
@@ -93,6 +105,7 @@ class Control:
         self._runs = runs
         self._overwrites = overwrites
         self._disputes = disputes
+        self._steering = steering
         self._pools = pools
         self._dead = dead
         self._redelivered = redelivered
@@ -123,18 +136,10 @@ class Control:
             case AskStatus():
                 return await self._status()
             case _:
-                assert_never(wish)
-
-    def _run(self, run_id: str) -> OpenRun:
-        run = self._runs.get(run_id)
-        if run is None:
-            raise NotFoundError(
-                f"run {run_id} is not open: it finished, or never was", got=run_id, fix=f"remit run show {run_id}"
-            )
-        return run
+                return await self._steering.do(wish, operator)
 
     async def _cancel(self, wish: CancelRun, operator: str) -> ControlDone:
-        run = self._run(wish.run_id)
+        run = self._steering.find(wish.run_id)
         async with run.lock:
             while run.state.finished is None:
                 append = decide.cancel(run.state, by=operator, reason=wish.reason, now=datetime.now(UTC))
@@ -161,7 +166,7 @@ class Control:
         return ControlDone(detail=f"{made.key} is at version {made.version}, as it was at version {wish.version}")
 
     async def _decide(self, wish: DecideReview, operator: str) -> ControlDone:
-        run = self._run(wish.review_id.rsplit("-", 1)[0])
+        run = self._steering.find(wish.review_id.rsplit("-", 1)[0])
         async with run.lock:
             review = run.state.reviews.get(wish.review_id)
             if review is None:
@@ -170,7 +175,7 @@ class Control:
             self._disputes.check(review, wish)
             append = _decided(run, review, wish, by=wish.by or operator)
             while not await self._runs.store(run, append):
-                self._run(run.state.run_id)  # it may be over by now
+                self._steering.find(run.state.run_id)  # it may be over by now
                 review = run.state.reviews[wish.review_id]
                 _check_decision(review, wish)
                 append = _decided(run, review, wish, by=wish.by or operator)

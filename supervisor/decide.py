@@ -31,8 +31,8 @@ from remit.supervisor.dispatch import Append, again, of_node
 from remit.supervisor.finish import finish, result
 from remit.supervisor.records import is_answered
 from remit.supervisor.retry import may_retry, retry_at
-from remit.supervisor.run import is_ready, is_waiting, items_of
 from remit.supervisor.run_state import FOREVER, NodeState
+from remit.supervisor.run_view import is_ready, is_waiting, items_of
 from remit.supervisor.step_end import in_plan
 
 if TYPE_CHECKING:

@@ -72,8 +72,11 @@ class Stranger:
 class Fold:
     """Open runs by name, fed with entries in journal order."""
 
-    def __init__(self, team: TeamSpec) -> None:
+    def __init__(self, team: TeamSpec, *, keeps_finished: bool = False) -> None:
         self._team = team
+        self._keeps_finished = keeps_finished
+        self.ended: dict[str, RunState] = {}
+        """Runs that are over, as they ended, if they are to be kept."""
         self.runs: dict[str, RunState] = {}
         self.finished: dict[str, RunFinished] = {}
         self.strangers: dict[str, Stranger] = {}
@@ -112,7 +115,10 @@ class Fold:
         if message.run_id != parts.run:
             return
         if isinstance(message, RunFinished):
-            self.runs.pop(parts.run, None)
+            ended = self.runs.pop(parts.run, None)
+            if ended is not None and self._keeps_finished:
+                evolve(ended, entry.seq, message, at=entry.stored_at or datetime.now(UTC))
+                self.ended[parts.run] = ended
             self.strangers.pop(parts.run, None)
             self.finished[parts.run] = message
             return

@@ -22,14 +22,16 @@ from remit.contracts.step import (
     Superseded,
 )
 from remit.supervisor import dispatch
+from remit.supervisor.asking import check_circle, check_limits
 from remit.supervisor.change import Contested, request_of
 from remit.supervisor.dispatch import Append
 from remit.supervisor.plan import field_at
 from remit.supervisor.reader import Reader
 from remit.supervisor.records import StepRecords, answered_asks, is_answered
 from remit.supervisor.review import answer, open_review, shown_truly
-from remit.supervisor.run import review_at
+from remit.supervisor.run_view import review_at
 from remit.supervisor.runs import answer_of
+from remit.supervisor.waits import NOT_HELD, Waits, holding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +77,7 @@ class Holders:
         self._reader = Reader(arbiter)
         self._disputes = disputes
         self._pools = pools
+        self._waits = Waits(team, runs=runs)
 
     async def claim(self, agent: str, claim: ClaimStep) -> StepLeased | ClaimRefused | None:
         """The agent holds the step, or hears why not; None while no gateway could serve it."""
@@ -163,22 +166,27 @@ class Holders:
 
     async def ask(
         self, agent: str, role: str, ask: AskRole, *, reply: str
-    ) -> AskAnswered | Refused | Superseded | None:
-        """The child step is journaled; answered at once if it ended, else when it ends (None now)."""
+    ) -> AskAnswered | Parked | Refused | Superseded | None:
+        """The child step is journaled; answered at once if it ended, else when it ends (None now).
+
+        An asker that has waited for a while and has nothing else to do is parked.
+        """
         run = self._holding(agent, ask.run_id, step=ask.step, epoch=ask.epoch)
         if run is None:
-            return _NOT_HELD
+            return NOT_HELD
         async with run.lock:
             name = child_step(ask.step, ask.position)
             while (child := run.state.steps.get(name)) is None:
                 if self._holding(agent, ask.run_id, step=ask.step, epoch=ask.epoch) is None:
-                    return _NOT_HELD  # lost while the lock or the journal was awaited
+                    return NOT_HELD  # lost while the lock or the journal was awaited
                 refusal = self._check_ask(run.state, role, ask)
                 if refusal is not None:
                     return Refused(error=refusal)
                 await self._runs.store(run, self._child(run.state, role, ask, name=name))
             if is_answered(self._team, child):
                 return answer_of(child)
+            if await self._waits.park_asker(run, ask):
+                return Parked()
             run.askers[name] = reply
             return None
 
@@ -192,15 +200,11 @@ class Holders:
                     expected=", ".join(self._team.charter.roles[asker].asks) or "no role",
                     got=role,
                 )
-            if _depth(run, ask.step) >= run.started.limits.depth or run.dispatched >= run.started.limits.steps:
-                raise GrantDeniedError(
-                    "the run's limits allow no further ask",
-                    where=ask.step,
-                    expected=f"depth {run.started.limits.depth}, steps {run.started.limits.steps}",
-                )
+            check_limits(run, ask.step)
             _check_position(ask.position)
             decode(object, ask.body)
             decode(self._team.roles[role].takes, ask.body)
+            check_circle(run, ask.step, role, body=ask.body)
         except RemitError as error:
             return error.fault()
         return None
@@ -214,11 +218,7 @@ class Holders:
     def _holding(
         self, agent: str, run_id: str, *, step: str, epoch: int, status: Sequence[StepStatus] = ("leased",)
     ) -> OpenRun | None:
-        run = self._runs.get(run_id)
-        state = run.state.steps.get(step) if run is not None else None
-        if state is None or state.status not in status or state.lease is None or state.work.epoch != epoch:
-            return None
-        return run if (state.lease.agent, state.lease.epoch) == (agent, epoch) else None
+        return holding(self._runs, agent, run_id, step=step, epoch=epoch, status=status)
 
     def _asking(self, agent: str, request: RequestReview) -> OpenRun | None:
         """The branches of a gather may each ask a person, and the first of them parks the step."""
@@ -229,11 +229,11 @@ class Holders:
         """The decision, if a person made it; else the review is open and the step parked."""
         run = self._asking(agent, request)
         if run is None:
-            return _NOT_HELD
+            return NOT_HELD
         async with run.lock:
             while (known := review_at(run.state, request.step, request.position, is_doubt=False)) is None:
                 if self._asking(agent, request) is None:
-                    return _NOT_HELD  # lost while the lock or the journal was awaited
+                    return NOT_HELD  # lost while the lock or the journal was awaited
                 try:
                     _check_position(request.position)
                     shown = shown_truly(request)
@@ -246,7 +246,7 @@ class Holders:
         """The state at this point in time; whoever looks at what is disputed is parked until that is over."""
         run = self._holding(agent, request.run_id, step=request.step, epoch=request.epoch)
         if run is None:
-            return _NOT_HELD
+            return NOT_HELD
         try:
             places = self._reader.places(request, run.state.started.workflow)
             if waits := self._disputes_before(run, request, places):
@@ -267,7 +267,7 @@ class Holders:
         async with run.lock:
             while True:
                 if self._holding(agent, request.run_id, step=request.step, epoch=request.epoch) is None:
-                    return _NOT_HELD if request.step not in run.state.waiting else Parked(review_id=waits[0])
+                    return NOT_HELD if request.step not in run.state.waiting else Parked(review_id=waits[0])
                 entry = StepParked(run_id=request.run_id, step=request.step, epoch=request.epoch, disputes=waits)
                 name = subject.decision(request.run_id, run.state.number + 1, "parked")
                 if await self._runs.store(run, Append(name, entry)):
@@ -278,7 +278,7 @@ class Holders:
         """The proposal is committed, merged, rejected or refused; or it is contested, and waits."""
         run = self._holding(agent, proposal.run_id, step=proposal.step, epoch=proposal.epoch)
         if run is None:
-            return _NOT_HELD
+            return NOT_HELD
         dispute = intent_key(proposal.run_id, proposal.step, proposal.position)
         try:
             if (waiting := self._disputes.waiting(dispute, request_of(proposal))) is not None:
@@ -290,15 +290,12 @@ class Holders:
                 still=lambda: self._holding(agent, proposal.run_id, step=proposal.step, epoch=proposal.epoch) is run,
             )
             if isinstance(answer, Contested):
-                return await self._disputes.begin(run, answer) or _NOT_HELD
+                return await self._disputes.begin(run, answer) or NOT_HELD
         except RefusedError as error:
             return Refused(error=error.fault())
         if isinstance(answer, Fault):
             return Refused(error=answer)
-        return answer or _NOT_HELD
-
-
-_NOT_HELD = Superseded(reason="the step is not held by this agent")
+        return answer or NOT_HELD
 
 
 def _check_position(position: str) -> None:
@@ -306,11 +303,3 @@ def _check_position(position: str) -> None:
         raise MalformedMessageError(
             "this is no position", where="$.position", expected="0-1-2", got=repr(position)[:40]
         )
-
-
-def _depth(run: RunState, step: str) -> int:
-    depth, parent = 0, run.steps[step].work.parent
-    while parent is not None:
-        depth += 1
-        parent = run.steps[parent.step].work.parent
-    return depth

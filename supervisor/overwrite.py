@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from remit.contracts.errors import ConflictError, StateInvalidError
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from remit.supervisor.arbiter import Arbiter
 
 
+NOTHING: Mapping[str, int] = MappingProxyType({})
+
+
 class Overwrites:
     """Writes past the policies, never past a dispute; journaled like any other version."""
 
@@ -34,7 +38,7 @@ class Overwrites:
         by: str,
         rule: str,
         position: str,
-        restores: int = 0,
+        restores: Mapping[str, int] = NOTHING,
         expected: int = -1,
     ) -> tuple[StateCommitted, ...]:
         """Whatever stands, these values stand now: wishes of operators, and rollbacks. MISSING takes a key out.
@@ -61,7 +65,7 @@ class Overwrites:
                             fix=f"remit state history {key} --scope {scope}",
                         )
                 made = [
-                    await self._overwritten(scope, key, value, author=author, restores=restores)
+                    await self._overwritten(scope, key, value, author=author, restores=restores.get(key, 0))
                     for key, value in changes.items()
                 ]
                 stored = await self._arbiter.stored.append(made)
@@ -124,7 +128,7 @@ class Overwrites:
             by=by,
             rule="rollback",
             position=position,
-            restores=number,
+            restores={key: number},
             expected=wish.expected_version,
         )
         return made

@@ -11,7 +11,7 @@ from remit.contracts.errors import ConflictError, MalformedMessageError, PlanInv
 from remit.contracts.ids import is_name
 from remit.contracts.message import NULL, decode
 from remit.contracts.plan import TASK
-from remit.supervisor.run import reply_of
+from remit.supervisor.run_view import reply_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,20 +16,22 @@ from remit.contracts.errors import (
     BusRefusedError,
     BusUnavailableError,
     FencedOutError,
+    RefusedError,
     TooLargeError,
 )
 from remit.contracts.ids import is_run
-from remit.contracts.message import encode
+from remit.contracts.message import decode, encode
 from remit.contracts.step import AskAnswered
+from remit.contracts.task import TaskRequest
 from remit.supervisor import admission, decide
 from remit.supervisor.fold import Fold, settle, started_by
 from remit.supervisor.freshness import FreshnessCheck
 from remit.supervisor.records import is_answered
-from remit.supervisor.retry import may_retry, retry_at
 from remit.supervisor.run import evolve, new_run, on_leased
+from remit.supervisor.timers import Timers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Awaitable, Callable, Collection, Iterator
 
     import msgspec
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from remit.bus.subject import RunSubject
     from remit.contracts.envelope import Envelope
     from remit.contracts.lease import Lease
-    from remit.contracts.task import RunFinished
+    from remit.contracts.task import ForkOrigin, RunFinished
     from remit.contracts.team import TeamSpec
     from remit.supervisor.arbiter import Arbiter
     from remit.supervisor.dispatch import Append
@@ -67,15 +69,13 @@ class DisputeBook(Protocol):
 class OpenRun:
     """A run's state, the lock that orders its changes, and who waits for its children."""
 
-    __slots__ = ("askers", "lock", "state", "waking")
+    __slots__ = ("askers", "lock", "state")
 
     def __init__(self, state: RunState) -> None:
         self.state = state
         self.lock = asyncio.Lock()  # guards the run's lane: one decision after the other
         self.askers: dict[str, str] = {}
         """Reply subject of whoever asked for a child step."""
-        self.waking: set[tuple[str, int]] = set()
-        """Failed steps, with their epoch, whose retry has its timer."""
 
 
 class Runs:
@@ -88,14 +88,20 @@ class Runs:
         arbiter: Arbiter,
         *,
         answer: Callable[[str, msgspec.Struct], None],
-        wake: Callable[[str, float], None],
+        ring: Callable[[str], None],
+        turns: Callable[[RunState], Awaitable[Append | None]],
+        origin: Callable[[str], Awaitable[ForkOrigin]],
         disputes: Callable[[], DisputeBook],
     ) -> None:
         self._journal = journal
         self._team = team
         self._arbiter = arbiter
         self._answer = answer
-        self._wake = wake
+        self._turns = turns
+        self._origin = origin
+        self.timers = Timers(ring)
+        self._active: set[str] = set()
+        """Runs of which somebody holds a step, or whose next step finds no room: these are looked at regularly."""
         self._disputes = disputes
         self._freshness = FreshnessCheck(journal, arbiter)
         self._open: dict[str, OpenRun] = {}
@@ -143,8 +149,13 @@ class Runs:
         if last is not None and last.seq > run.state.lane_seq:
             await self.reload(run)
 
+    def active(self) -> Iterator[OpenRun]:
+        """Give the runs in which something is going on; the others wait for their time, or for somebody."""
+        return iter([self._open[name] for name in self._active if name in self._open])
+
     def adopt(self, state: RunState) -> OpenRun:
         """Take a run that was folded from the journal."""
+        self._active.add(state.run_id)
         return self._open.setdefault(state.run_id, OpenRun(state))
 
     async def admit(self, run_id: str, *, workflow: str, body: bytes, envelope: Envelope) -> None:
@@ -168,7 +179,13 @@ class Runs:
     async def _admit(self, run_id: str, *, workflow: str, body: bytes, envelope: Envelope) -> OpenRun | None:
         """Give the run if it needs more entries now."""
         now = datetime.now(UTC)
-        append = admission.start(self._team, run_id=run_id, workflow=workflow, body=body, envelope=envelope, now=now)
+        try:
+            fork = await self._fork_of(body)
+            append = admission.start(
+                self._team, run_id=run_id, workflow=workflow, body=body, envelope=envelope, now=now, fork=fork
+            )
+        except RefusedError as error:
+            append = admission.refuse(run_id, workflow, error.fault(), now=now)
         try:
             seq = await self._first(append, workflow, envelope.trace)
         except (FencedOutError, AlreadyStoredError):
@@ -181,6 +198,13 @@ class Runs:
         evolve(state, seq, append.message, at=now)
         run = self.adopt(state)
         return None if state.steps else run  # a run of one step needs nothing before that step is settled
+
+    async def _fork_of(self, body: bytes) -> ForkOrigin | None:
+        """Give the origin that a task names; whoever makes a name up is refused."""
+        if b'"fork"' not in body:
+            return None
+        name = decode(TaskRequest, body).fork
+        return await self._origin(name) if name else None
 
     async def _known(self, run_id: str) -> OpenRun | None:
         """Give the run of an earlier append whose answer never came; None if it is over."""
@@ -237,13 +261,13 @@ class Runs:
         self._answer_askers(run)
         if run.state.wants_fresh:
             await self._hold_against_state(run)
-        while (append := self._next(run.state)) is not None:
+        while (append := await self._next(run.state)) is not None:
             await self.store_or_end(run, append)
         self._disputes().look(run)
         if run.state.finished is not None:
             self._close(run, run.state.finished)
         else:
-            self._wake_for_retries(run)
+            self._note_time(run.state)
 
     async def _hold_against_state(self, run: OpenRun) -> None:
         """A result is accepted only if what it stands on still stands, where its edge asks for that."""
@@ -265,25 +289,28 @@ class Runs:
                 log.warning("run.read_failed", run_id=run.state.run_id, error=str(error))
                 await asyncio.sleep(RELOAD_PAUSE_S)
 
-    def _next(self, state: RunState) -> Append | None:
+    async def _next(self, state: RunState) -> Append | None:
         if state.finished is not None:
             return None
+        is_turning = state.is_forking or state.rollback is not None
+        if is_turning and (append := await self._turns(state)) is not None:
+            return append
         versions = self._arbiter.numbers(state.run_id) if not state.undecided else {}
         return decide.advance(self._team, state, versions, now=datetime.now(UTC), disputes=self._disputes().open)
 
-    def _wake_for_retries(self, run: OpenRun) -> None:
-        state = run.state
-        now = datetime.now(UTC)
-        for name in state.failed:
-            step = state.steps[name]
-            due = (name, step.work.epoch)
-            if due not in run.waking and may_retry(self._team, step):
-                run.waking.add(due)
-                self._wake(state.run_id, max(0.0, (retry_at(step) - now).total_seconds()))
+    def _note_time(self, state: RunState) -> None:
+        """See to it that the run is looked at again when time alone brings it on."""
+        name, due_at = state.run_id, decide.due_at(self._team, state)
+        is_waiting = not state.in_flight and due_at > datetime.now(UTC)
+        (self._active.discard if is_waiting else self._active.add)(name)
+        if is_waiting or state.failed:
+            self.timers.set(name, due_at)
 
     def _close(self, run: OpenRun, finished: RunFinished) -> None:
         if self._open.pop(run.state.run_id, None) is None:
             return
+        self._active.discard(run.state.run_id)
+        self.timers.drop(run.state.run_id)
         self._disputes().drop(run.state.run_id)
         self._arbiter.forget(run.state.run_id)
         log.info(
@@ -330,6 +357,7 @@ class Runs:
             await asyncio.sleep(REFUSED_PAUSE_S)
             return False
         evolve(state, seq, append.message, at=datetime.now(UTC))
+        self._active.add(state.run_id)
         return True
 
     async def lease(self, run: OpenRun, lease: Lease) -> bool:

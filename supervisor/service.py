@@ -22,22 +22,27 @@ from remit.contracts.ids import run_id
 from remit.contracts.message import decode, encode, raw
 from remit.contracts.proposal import ProposeState, ReadState
 from remit.contracts.review import RequestReview
-from remit.contracts.step import AskRole, ClaimStep, Refused
+from remit.contracts.rollback import MarkCheckpoint
+from remit.contracts.step import AskRole, ClaimStep, Refused, SleepStep
 from remit.contracts.tool import ToolInDoubt
 from remit.supervisor import decide, dispatch, fold, versions
 from remit.supervisor.arbiter import Arbiter
 from remit.supervisor.cache_writer import CacheWriter
 from remit.supervisor.control import Control, PoolReport
 from remit.supervisor.dispute import Disputes
+from remit.supervisor.forks import Forks
 from remit.supervisor.holders import Holders
 from remit.supervisor.overwrite import Overwrites
 from remit.supervisor.review import open_review
-from remit.supervisor.run import doubt_is_known
+from remit.supervisor.rollbacks import Rollbacks
+from remit.supervisor.run_view import doubt_is_known
 from remit.supervisor.runs import Runs
+from remit.supervisor.steering import Steering
 from remit.supervisor.undeliverable import UndeliverableWork
+from remit.supervisor.waits import Waits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     import msgspec
 
@@ -46,7 +51,8 @@ if TYPE_CHECKING:
     from remit.bus.journal import Entry
     from remit.bus.wire import Incoming
     from remit.contracts.team import TeamSpec
-    from remit.supervisor.run_state import StepState
+    from remit.supervisor.dispatch import Append
+    from remit.supervisor.run_state import RunState, StepState
     from remit.supervisor.runs import OpenRun
 
 log = structlog.get_logger(__name__)
@@ -94,15 +100,24 @@ class Supervisor:
         self._answered_at = time.monotonic()
         self._control: Control
         self._holders: Holders
+        self._waits: Waits
         self._journal = Journal(journal_bus)
         self._cache = CacheWriter(journal_bus)
         self.arbiter = Arbiter(journal_bus, self._journal, team.state, on_commit=self._cache.note)
+        overwrites = Overwrites(self.arbiter)
+        self._forks = Forks(journal_bus, self._journal, team, arbiter=self.arbiter, overwrites=overwrites)
+        self._rollbacks = Rollbacks(
+            self._journal, team, arbiter=self.arbiter, overwrites=overwrites, stop=self._stop_held, wake=self._wake
+        )
+        self._overwrites = overwrites
         self.runs = Runs(
             self._journal,
             team,
             self.arbiter,
             answer=self._answer,
-            wake=self._wake,
+            ring=self._poke,
+            turns=self._turn,
+            origin=self._forks.origin,
             disputes=lambda: self.disputes,
         )
         self.disputes = Disputes(team, arbiter=self.arbiter, runs=self.runs, spawn=self._spawn)
@@ -151,11 +166,13 @@ class Supervisor:
             disputes=self.disputes,
             pools=pools,
         )
+        self._waits = Waits(self._team, runs=self.runs)
         self._control = Control(
             self._team,
             runs=self.runs,
-            overwrites=Overwrites(self.arbiter),
+            overwrites=self._overwrites,
             disputes=self.disputes,
+            steering=Steering(self._team, runs=self.runs, forks=self._forks, revoke=self._revoke),
             pools=pools,
             dead=DeadLetters(self._bus),
             redelivered=self._redelivered,
@@ -177,6 +194,8 @@ class Supervisor:
             subject.CLAIMS: self._on_claim,
             subject.ASKS: self._on_ask,
             subject.REVIEWS: self._on_review,
+            subject.SLEEPS: self._on_sleep,
+            subject.CHECKPOINTS: self._on_checkpoint,
             subject.STATE_READS: self._on_read,
             subject.PROPOSALS: self._on_propose,
             subject.CONTROLS: self._on_control,
@@ -190,6 +209,7 @@ class Supervisor:
         self._is_stopped = True
         for subscription in self._subscriptions:
             subscription.drop()
+        self.runs.timers.stop()
         for loop in self._loops:
             await loop.stop()
         for task in tuple(self._tasks):
@@ -278,6 +298,14 @@ class Supervisor:
         agent = subject.last_token(message.subject)
         self._reply(message, await self._holders.review(agent, decode(RequestReview, message.data)))
 
+    async def _on_sleep(self, message: Incoming) -> None:
+        agent = subject.last_token(message.subject)
+        self._reply(message, await self._waits.sleep(agent, decode(SleepStep, message.data)))
+
+    async def _on_checkpoint(self, message: Incoming) -> None:
+        agent = subject.last_token(message.subject)
+        self._reply(message, await self._waits.mark(agent, decode(MarkCheckpoint, message.data)))
+
     async def _on_read(self, message: Incoming) -> None:
         agent = subject.last_token(message.subject)
         self._reply(message, await self._holders.read(agent, decode(ReadState, message.data)))
@@ -313,7 +341,7 @@ class Supervisor:
         while True:
             await asyncio.sleep(SWEEP_S)
             now = datetime.now(UTC)
-            for run in self.runs:
+            for run in self.runs.active():
                 if not run.lock.locked() and decide.is_due(self._team, run.state, now):
                     self._spawn(self._advance(run))
 
@@ -324,6 +352,19 @@ class Supervisor:
                 await self._bus.flush(PROBE_LIMIT_S)
                 self._answered_at = time.monotonic()
             await asyncio.sleep(PROBE_S)
+
+    async def _turn(self, run: RunState) -> Append | None:
+        """Give the next entry of a run that is rolled back, or takes another's past over."""
+        return await (self._forks if run.is_forking else self._rollbacks).next(run)
+
+    async def _stop_held(self, run: RunState) -> None:
+        """What a rollback stopped is stopped everywhere: its conflicts, its holders, its calls."""
+        self.disputes.drop(run.run_id)
+        held = [step for step in run.steps.values() if step.status == "reset" and step.lease is not None]
+        await self._revoke(run, held, "rolled back")
+
+    async def _revoke(self, run: RunState, steps: Sequence[StepState], reason: str) -> None:
+        """Whoever held these steps is told, and can do no more in their name."""
 
     def _wake(self, name: str, delay_s: float) -> None:
         asyncio.get_running_loop().call_later(delay_s, self._poke, name)

@@ -12,6 +12,7 @@ from remit.contracts.plan import START, PlanRefused
 from remit.contracts.rollback import Checkpointed, RollbackBegun, RollbackListed, RolledBack, RolledBackNote
 from remit.contracts.task import RunPaused, RunResumed
 from remit.supervisor.run_state import CheckpointState, Ending, NodeState, RollbackState, StepState
+from remit.supervisor.run_view import items_of
 from remit.supervisor.step_end import discard, fail, park, take_back
 
 if TYPE_CHECKING:
@@ -172,9 +173,8 @@ def _on_forked(run: RunState, seq: int, entry: RunForked, *, at: datetime) -> No
         run.undecided += 1
     for planned in entry.nodes:
         node = run.nodes[planned.node]
-        node.decided, node.width, node.fanned, node.skipped = True, planned.width, planned.fanned, planned.skipped
+        node.decided, node.fanned, node.skipped = True, planned.fanned, planned.skipped
         node.width = 0 if planned.skipped else planned.width
-        node.is_marked = bool(node.spec.checkpoint)
         run.undecided -= 1
     for adopted in entry.steps:
         step = StepState(adopted.work, at, status="completed", reply=adopted.reply, completed_by=adopted.completed_by)
@@ -182,5 +182,19 @@ def _on_forked(run: RunState, seq: int, entry: RunForked, *, at: datetime) -> No
     run.effects_shared += entry.effects
     if entry.is_last:
         run.is_forking = False
+        for node in run.nodes.values():
+            _go_on_with(run, node)
         over = tuple(name for name, node in run.nodes.items() if node.is_over)
         run.checkpoints[START] = CheckpointState(Checkpointed(run_id=run.run_id, name=START, over=over), seq)
+
+
+def _go_on_with(run: RunState, node: NodeState) -> None:
+    """What the origin had finished of a node is finished; the rest of it is to be dispatched."""
+    if not node.decided:
+        return
+    missing = [index for index in range(node.width) if node.step(index) not in run.steps]
+    node.undispatched.extend(missing)
+    node.open = len(missing)
+    node.is_marked = bool(node.spec.checkpoint) and not missing
+    if node.fanned:
+        node.items = items_of(run, node.spec)

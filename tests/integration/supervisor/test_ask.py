@@ -157,7 +157,7 @@ async def test_asks_nest_as_deep_as_the_charter_says(world: World) -> None:
 
     asking.cancel()
     assert isinstance(answer, Refused)
-    assert (answer.error.code, answer.error.expected) == ("RM-203", "depth 1, steps 100")
+    assert (answer.error.code, answer.error.expected) == ("RM-404", "depth 1")
 
 
 async def test_a_question_too_large_for_an_entry_is_refused(world: World) -> None:
