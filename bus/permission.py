@@ -61,16 +61,19 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
 
 SLOW_ANSWER_S = 3600
 """For tools, children and people; askers repeat their question, with a new way back, well before."""
+BEAT_ANSWER_S = 15
+"""Every heartbeat opens a way back, on which its agent hears at once that it lost a step: some are remembered."""
 PULL_ANSWER_S = 120
 """A pull must expire well before this, or its work is delivered to nobody and waits for `ack_wait`."""
 _TURNS = ("remit.sleep.>", "remit.checkpoint.>")
 _SLOW = ("remit.ask.>", "remit.review.>", "remit.tool.>")
-_QUICK = ("remit.claim.>", "remit.propose.>", "remit.state.read.>", "remit.registry.>", "remit.live.>", *_TURNS)
+_QUICK = ("remit.claim.>", "remit.propose.>", "remit.state.read.>", "remit.live.>", *_TURNS)
 
 EDGE_DOORS = (
     Door(subject="remit.run.*.*.*.*.*"),
     *(Door(subject=name) for name in _QUICK),
     *(Door(subject=name, answer_within_s=SLOW_ANSWER_S) for name in _SLOW),
+    Door(subject="remit.registry.>", has_many_answers=True, answer_within_s=BEAT_ANSWER_S),
     Door(subject=f"{PULL}.{JOURNAL}.*", has_many_answers=True, answer_within_s=PULL_ANSWER_S),
     Door(subject=ACKS),
 )
@@ -161,6 +164,7 @@ def supervisor_permissions() -> Permissions:
         publish_allow=(
             subject.lane("*"),
             "remit.run.*.*.lease.*",
+            subject.STOPS,
             "remit.state.*.*.*",
             *(subject.proposal_record("*", "*", "*", kind) for kind in PROPOSAL_KINDS),
             *subject.DEAD_SUBJECTS,
@@ -204,7 +208,7 @@ def gateway_permissions(gateway: str) -> Permissions:
             *_reading_by_get(BLOB_STREAM),
         ),
         publish_deny=(subject.lane("*"),),
-        subscribe_allow=(f"remit.tool.{gateway}.>", inbox(gateway)),
+        subscribe_allow=(f"remit.tool.{gateway}.>", subject.STOPS, inbox(gateway)),
     )
 
 

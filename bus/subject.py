@@ -94,8 +94,13 @@ def lease(run: str, step: str, epoch: int) -> str:
     return f"remit.run.{run}.{step}.lease.{epoch}"
 
 
+def lease_revoked(run: str, step: str, epoch: int) -> str:
+    """Where it stands that the lease of one epoch of a step is revoked."""
+    return f"remit.run.{run}.{step}.lease.{epoch}x"
+
+
 def lease_lane(run: str, step: str) -> str:
-    """All leases of a step; intents are fenced on this."""
+    """All leases of a step, and what revoked them; intents are fenced on this."""
     return f"remit.run.{run}.{step}.lease.>"
 
 
@@ -199,6 +204,11 @@ def control(verb: str, operator: str) -> str:
     return f"remit.ctl.{verb}.{operator}"
 
 
+def stop(run: str) -> str:
+    """Gateways are told that leases of a run are revoked; core NATS only."""
+    return f"remit.stop.{run}"
+
+
 def live(run: str, agent: str) -> str:
     """Progress of a run; core NATS only."""
     return f"remit.live.{run}.{agent}"
@@ -207,7 +217,7 @@ def live(run: str, agent: str) -> str:
 CLAIMS, ASKS, PROPOSALS, REVIEWS = "remit.claim.*.*", "remit.ask.*.*", "remit.propose.*", "remit.review.*"
 SLEEPS, CHECKPOINTS = "remit.sleep.*", "remit.checkpoint.*"
 STATE_READS, REGISTRY, CONTROLS = "remit.state.read.*", "remit.registry.*", "remit.ctl.*.*"
-RESULT_ALL = "remit.result.*"
+RESULT_ALL, STOPS = "remit.result.*", "remit.stop.*"
 
 # --- what NATS itself listens on -----------------------------------------------------------------
 
@@ -261,7 +271,7 @@ class RunSubject(NamedTuple):
 
     `lane`: `_` or the step. `author`: number or `work` in the lane `_`, else `lease`, `call` or the agent.
     `place`: number of a decision, role of a work entry, epoch of a lease, position or number of the rest.
-    `kind`: decision kind, `work`, `lease`, or the last token.
+    `kind`: decision kind, `work`, `lease`, `revoked`, or the last token.
     """
 
     run: str
@@ -275,7 +285,7 @@ def parse_run(subject: str) -> RunSubject | None:
     """Give the parts of a journal subject, or None if it is none.
 
     `remit.run.r1._.2.planned` · `remit.run.r1._.work.clerk.s.1` · `remit.run.r1.s.lease.1` ·
-    `remit.run.r1.s.call.0.called` · `remit.run.r1.s.clerk-ab.0.recorded`
+    `remit.run.r1.s.lease.1x` · `remit.run.r1.s.call.0.called` · `remit.run.r1.s.clerk-ab.0.recorded`
     """
     match subject.split("."):
         case ["remit", "run", run, "_", "work", role, _step, _epoch]:
@@ -283,6 +293,8 @@ def parse_run(subject: str) -> RunSubject | None:
         case ["remit", "run", run, "_", number, kind]:
             return RunSubject(run, LANE, number, number, kind)
         case ["remit", "run", run, step, "lease", epoch]:
+            if epoch.endswith("x"):
+                return RunSubject(run, step, "lease", epoch.removesuffix("x"), "revoked")
             return RunSubject(run, step, "lease", epoch, "lease")
         case ["remit", "run", run, step, author, index, kind]:
             return RunSubject(run, step, author, index, kind)

@@ -61,3 +61,19 @@ class Lease(Message, frozen=True, kw_only=True, tag="step.lease.v1"):
     """Gateways whose open intents on this step the named one may resolve: they are dead."""
     until_at: datetime
     grant: Grant
+
+
+class LeaseRevoked(Message, frozen=True, kw_only=True, tag="step.lease_revoked.v1"):
+    """The supervisor took a step from its holder, who does nothing more in its name; the agent and gateways are told.
+
+    It is stored in the lane of the step's leases: from there on the server refuses every intent under the old one.
+    """
+
+    run_id: str
+    step: str
+    epoch: int
+    agent: str
+    """Who held it."""
+    reason: str
+    ends_calls: bool
+    """Whether calls that run now are cut off, or may finish."""

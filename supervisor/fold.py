@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,14 +14,15 @@ from remit.bus import subject
 from remit.contracts.errors import MalformedMessageError
 from remit.contracts.fork import RunForked
 from remit.contracts.ids import LANE
-from remit.contracts.lease import Lease
+from remit.contracts.lease import Lease, LeaseRevoked
 from remit.contracts.message import decode, decode_any
 from remit.contracts.plan import PlanAccepted, PlanRefused
 from remit.contracts.review import ReviewDecided, ReviewOpened
 from remit.contracts.rollback import Checkpointed, RollbackBegun, RollbackListed, RolledBack
 from remit.contracts.step import RunStep, StepChecked, StepCompleted, StepFailed, StepParked, StepTimedOut
 from remit.contracts.task import RunFinished, RunPaused, RunResumed, RunStarted
-from remit.supervisor.run import evolve, fits, new_run, on_leased, on_settled
+from remit.supervisor.run import evolve, fits, new_run, on_leased, on_revoked, on_settled
+from remit.supervisor.run_view import held_steps
 
 if TYPE_CHECKING:
     from remit.bus.journal import Entry
@@ -49,6 +51,8 @@ DECISIONS: dict[str, type[msgspec.Struct]] = {
     "forked": RunForked,
     "finished": RunFinished,
 }
+REPEATED = 1_000
+"""So many of the newest revocations are told again by whoever recovers: the one before may have died on the way."""
 SETTLED: dict[str, type[msgspec.Struct]] = {"completed": StepCompleted, "failed": StepFailed}
 
 FILTERS = (
@@ -77,6 +81,10 @@ class Fold:
         self._keeps_finished = keeps_finished
         self.ended: dict[str, RunState] = {}
         """Runs that are over, as they ended, if they are to be kept."""
+        self.left: dict[str, RunState] = {}
+        """Runs that are over and of which steps are still held, because their supervisor died before it took them."""
+        self.revoked: deque[LeaseRevoked] = deque(maxlen=REPEATED)
+        """The newest revocations."""
         self.runs: dict[str, RunState] = {}
         self.finished: dict[str, RunFinished] = {}
         self.strangers: dict[str, Stranger] = {}
@@ -96,6 +104,9 @@ class Fold:
         if parts.lane == LANE:
             self._on_lane(parts, entry)
             return
+        if parts.kind == "revoked":
+            self._on_revoked(parts, decode_any(LeaseRevoked, entry.data))
+            return
         run = self.runs.get(parts.run)
         if run is None:
             return
@@ -107,6 +118,16 @@ class Fold:
             at = entry.stored_at or datetime.now(UTC)
             settle(self._team, run, parts, name=entry.subject, data=entry.data, at=at)
 
+    def _on_revoked(self, parts: RunSubject, notice: LeaseRevoked) -> None:
+        if (notice.run_id, notice.step, str(notice.epoch)) != (parts.run, parts.lane, parts.index):
+            return
+        self.revoked.append(notice)
+        run = self.runs.get(parts.run) or self.left.get(parts.run)
+        if run is not None:
+            on_revoked(run, notice)
+        if parts.run in self.left and not _is_left(self.left[parts.run]):
+            del self.left[parts.run]
+
     def _on_lane(self, parts: RunSubject, entry: Entry) -> None:
         kind = RunStep if parts.kind == "work" else DECISIONS.get(parts.kind)
         if kind is None:
@@ -116,9 +137,9 @@ class Fold:
             return
         if isinstance(message, RunFinished):
             ended = self.runs.pop(parts.run, None)
-            if ended is not None and self._keeps_finished:
+            if ended is not None and (self._keeps_finished or _is_left(ended)):
                 evolve(ended, entry.seq, message, at=entry.stored_at or datetime.now(UTC))
-                self.ended[parts.run] = ended
+                self._keep(ended)
             self.strangers.pop(parts.run, None)
             self.finished[parts.run] = message
             return
@@ -135,6 +156,12 @@ class Fold:
             return
         evolve(run, entry.seq, message, at=entry.stored_at or datetime.now(UTC))
 
+    def _keep(self, ended: RunState) -> None:
+        if self._keeps_finished:
+            self.ended[ended.run_id] = ended
+        if _is_left(ended):
+            self.left[ended.run_id] = ended
+
     def _begin(self, message: LaneEntry) -> RunState | None:
         started = started_by(message)
         if started is None:
@@ -145,6 +172,10 @@ class Fold:
             return None
         run = self.runs[started.run_id] = new_run(started, self._team)
         return run
+
+
+def _is_left(run: RunState) -> bool:
+    return any(step.lease is not None and step.revoked < step.lease.epoch for step in held_steps(run))
 
 
 def started_by(message: LaneEntry) -> RunStarted | None:

@@ -60,6 +60,8 @@ class StepRecords:
 
     def _apply(self, parts: RunSubject, entry: Entry) -> None:
         match parts.author, parts.kind:
+            case "lease", "revoked":
+                self._holder = None  # what its agent wrote later, it wrote without being asked
             case "lease", _:
                 self._holder = decode(Lease, entry.data)
             case "call", "called":

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from remit.contracts.ids import intent_key, node_of, role_of
-from remit.contracts.lease import Approval, Lease, Resolution
+from remit.contracts.lease import Approval, Lease, LeaseRevoked, Resolution
 from remit.contracts.plan import PlanAccepted, ProposedPlan
 from remit.contracts.review import ReviewDecided, ReviewOpened
 from remit.contracts.step import RunStep, StepChecked, StepCompleted, StepFailed, StepParked, StepTimedOut
@@ -148,6 +148,7 @@ def _on_dispatched(run: RunState, work: RunStep, at: datetime) -> None:
             at,
             lease=known.lease,
             lease_seq=known.lease_seq,
+            revoked=known.revoked,
             approvals=known.approvals,
             resolutions=known.resolutions,
             order=run.dispatched if known.status == "reset" else known.order,
@@ -187,6 +188,13 @@ def on_leased(run: RunState, seq: int, lease: Lease) -> bool:
         return False
     step.status, step.lease, step.lease_seq = "leased", lease, seq
     return True
+
+
+def on_revoked(run: RunState, notice: LeaseRevoked) -> None:
+    """Apply the revocation of a lease. What becomes of the step is a decision of its own."""
+    step = run.steps.get(notice.step)
+    if step is not None:
+        step.revoked = max(step.revoked, notice.epoch)
 
 
 def on_settled(run: RunState, author: str, subject: str, *, entry: StepEntry, at: datetime) -> bool:

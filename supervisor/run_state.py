@@ -36,6 +36,8 @@ class StepState:
     status: StepStatus = "dispatched"
     lease: Lease | None = None
     lease_seq: int = 0
+    revoked: int = 0
+    """The newest epoch whose lease was revoked."""
     reply: msgspec.Raw = field(default_factory=lambda: NULL)
     completed_by: str = ""
     """Subject of the entry that completed it."""

@@ -13,7 +13,12 @@ from remit.contracts.plan import TASK
 if TYPE_CHECKING:
     from remit.contracts.plan import Node
     from remit.contracts.tool import ToolInDoubt
-    from remit.supervisor.run_state import NodeState, ReviewState, RunState
+    from remit.supervisor.run_state import NodeState, ReviewState, RunState, StepState
+
+
+def held_steps(run: RunState) -> list[StepState]:
+    """Give the steps that somebody holds."""
+    return [step for step in run.steps.values() if step.status == "leased"] if run.in_flight else []
 
 
 def is_waiting(run: RunState, step: str) -> bool:

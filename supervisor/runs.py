@@ -81,7 +81,7 @@ class OpenRun:
 class Runs:
     """All open runs of the team."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one for each neighbour
         self,
         journal: Journal,
         team: TeamSpec,
@@ -92,6 +92,7 @@ class Runs:
         turns: Callable[[RunState], Awaitable[Append | None]],
         origin: Callable[[str], Awaitable[ForkOrigin]],
         disputes: Callable[[], DisputeBook],
+        release: Callable[[RunState], Awaitable[None]],
     ) -> None:
         self._journal = journal
         self._team = team
@@ -103,6 +104,7 @@ class Runs:
         self._active: set[str] = set()
         """Runs of which somebody holds a step, or whose next step finds no room: these are looked at regularly."""
         self._disputes = disputes
+        self._release = release
         self._freshness = FreshnessCheck(journal, arbiter)
         self._open: dict[str, OpenRun] = {}
         self._admitting: dict[str, asyncio.Event] = {}
@@ -265,7 +267,7 @@ class Runs:
             await self.store_or_end(run, append)
         self._disputes().look(run)
         if run.state.finished is not None:
-            self._close(run, run.state.finished)
+            await self._close(run, run.state.finished)
         else:
             self._note_time(run.state)
 
@@ -306,7 +308,7 @@ class Runs:
         if is_waiting or state.failed:
             self.timers.set(name, due_at)
 
-    def _close(self, run: OpenRun, finished: RunFinished) -> None:
+    async def _close(self, run: OpenRun, finished: RunFinished) -> None:
         if self._open.pop(run.state.run_id, None) is None:
             return
         self._active.discard(run.state.run_id)
@@ -322,6 +324,7 @@ class Runs:
             steps=finished.steps,
             duration_ms=finished.duration_ms,
         )
+        await self._release(run.state)
 
     async def store_or_end(self, run: OpenRun, append: Append) -> None:
         """As `store`; a run whose next entry is too large to be stored ends with that error."""
@@ -385,12 +388,13 @@ class Runs:
 
     async def _reload(self, run: OpenRun) -> None:
         name = run.state.run_id
-        fold = Fold(self._team)
+        fold = Fold(self._team, keeps_finished=True)
         async for entry in self._journal.read(subject.run_all(name), start_seq=max(run.state.first_seq, 1)):
             fold.apply(entry)
         if name in fold.finished:
+            run.state = fold.ended.get(name, run.state)
             run.state.finished = fold.finished[name]
-            self._close(run, fold.finished[name])
+            await self._close(run, fold.finished[name])
         elif name in fold.runs:
             run.state = fold.runs[name]
 

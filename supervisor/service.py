@@ -34,6 +34,7 @@ from remit.supervisor.forks import Forks
 from remit.supervisor.holders import Holders
 from remit.supervisor.overwrite import Overwrites
 from remit.supervisor.review import open_review
+from remit.supervisor.revocation import Revocations
 from remit.supervisor.rollbacks import Rollbacks
 from remit.supervisor.run_view import doubt_is_known
 from remit.supervisor.runs import Runs
@@ -110,6 +111,8 @@ class Supervisor:
             self._journal, team, arbiter=self.arbiter, overwrites=overwrites, stop=self._stop_held, wake=self._wake
         )
         self._overwrites = overwrites
+        self._revocations = Revocations(self._journal, announce=journal_bus, answers=answer_bus)
+        self._folded: fold.Fold | None = None
         self.runs = Runs(
             self._journal,
             team,
@@ -119,6 +122,7 @@ class Supervisor:
             turns=self._turn,
             origin=self._forks.origin,
             disputes=lambda: self.disputes,
+            release=self._revocations.release,
         )
         self.disputes = Disputes(team, arbiter=self.arbiter, runs=self.runs, spawn=self._spawn)
         self._undeliverable = UndeliverableWork(self._journal, DeadLetters(journal_bus), self.runs)
@@ -139,6 +143,7 @@ class Supervisor:
             self.disputes.adopt(state)
         for name in runs.finished:
             self.arbiter.forget(name)
+        self._folded = runs
         for version in self.arbiter.versions.all():
             self._cache.note(version)
         for stranger in runs.strangers.values():
@@ -185,6 +190,9 @@ class Supervisor:
         ]
         for run in self.runs:
             self._spawn(self._advance(run))
+        if self._folded is not None:
+            self._spawn(self._revocations.catch_up(self._folded))
+            self._folded = None
         self._spawn(self._sweep())
         self._spawn(self._cache.run())
         self._spawn(self._probe())
@@ -326,6 +334,7 @@ class Supervisor:
             return
         if self._pools is not None and beat.agent == subject.last_token(message.subject):
             self._pools.heard(beat)
+            self._revocations.heard(beat.agent, message.reply)
 
     def _reply(self, message: Incoming, answer: msgspec.Struct | None) -> None:
         if answer is not None:
@@ -385,6 +394,7 @@ class Supervisor:
 
     def agent_gone(self, agent: str) -> None:
         """Dispatch again at once what a dead agent held."""
+        self._revocations.forget(agent)
         self._dispatch_again(lambda step: step.lease is not None and step.lease.agent == agent, f"host of {agent} gone")
 
     def gateway_gone(self, gateway: str) -> None:
