@@ -302,7 +302,7 @@ def overdue(run: RunState, now: datetime) -> list[Append]:
 
 def _is_late(step: StepState, before: datetime) -> bool:
     end = _ends_at(step)
-    return end is not None and before > end
+    return end is not None and before >= end
 
 
 def _ends_at(step: StepState) -> datetime | None:

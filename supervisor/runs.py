@@ -303,9 +303,10 @@ class Runs:
     def _note_time(self, state: RunState) -> None:
         """See to it that the run is looked at again when time alone brings it on."""
         name, due_at = state.run_id, decide.due_at(self._team, state)
-        is_waiting = not state.in_flight and due_at > datetime.now(UTC)
+        is_ahead = due_at > datetime.now(UTC)  # what is due and not done waits for room, and time brings it none
+        is_waiting = not state.in_flight and is_ahead
         (self._active.discard if is_waiting else self._active.add)(name)
-        if is_waiting or state.failed:
+        if is_waiting or (state.failed and is_ahead):
             self.timers.set(name, due_at)
 
     async def _close(self, run: OpenRun, finished: RunFinished) -> None:
