@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Final, TypeVar, cast, get_type_hints, overload
+from typing import TYPE_CHECKING, Final, TypeVar, cast, overload
 
 import msgspec
 
 from remit.agents.fault import raise_fault
-from remit.agents.replay import scope, take_position
+from remit.agents.passage import Passage
+from remit.agents.repetition import Repetition
+from remit.agents.replay import annotated_result, scope, take_position
 from remit.agents.role import Role, contract_of
 from remit.agents.state import StateView
 from remit.agents.thinking import Thinking
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from remit.agents.port import StepPort
     from remit.contracts.model import Completion
+    from remit.contracts.rollback import RolledBackNote
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,13 +46,16 @@ _REFUSED: Final = "RM-2"
 """Codes of what would be refused again."""
 
 
-class Context(Thinking):
+class Context(Thinking, Passage):
     """One step as its handler sees it."""
 
     def __init__(self, work: RunStep, port: StepPort) -> None:
         self._work = work
         self.port = port
         self.state = StateView(self)
+        self._repetition = Repetition()
+        self._acting = 0
+        """Functions of the handler that run now, and would begin anew if the step were parked."""
 
     @property
     def run_id(self) -> str:
@@ -87,6 +93,16 @@ class Context(Thinking):
         return self._work.outdated
 
     @property
+    def refusals(self) -> tuple[Fault, ...]:
+        """Why the plan that this step proposed before was refused."""
+        return self._work.refusals
+
+    @property
+    def rolled_back(self) -> RolledBackNote | None:
+        """The rollback after which this step begins again, if it does: why, and what lasts of what was done."""
+        return self._work.rolled_back
+
+    @property
     def deadline_at(self) -> datetime:
         """When the step is stopped."""
         return self._work.deadline_at
@@ -112,6 +128,7 @@ class Context(Thinking):
         position = take_position()
         replay = await self.port.hold()
         request = digest_of({"role": name, "body": msgspec.json.decode(body)})
+        self._repetition.count(name, request, where=f"{self.step_id} position {position}", most=replay.repeats)
         found = replay.find(position=position, kind="ask", name=name, request=request)
         if found is None:
             asked = AskRole(
@@ -121,6 +138,7 @@ class Context(Thinking):
                 position=position,
                 contract=tag_of(type(work)),
                 body=msgspec.Raw(_bounded(body, "ask")),
+                may_park=not self._acting,
             )
             answer = await self.port.ask(name, asked)
             value, error = answer.reply, answer.error
@@ -142,7 +160,7 @@ class Context(Thinking):
         The value is decoded as `returns`, or as the function's annotated result, or as plain JSON: the first
         time as on every replay. Use it for what is not deterministic: time, randomness, a costly thought.
         """
-        kind = returns or _annotated_result(act)
+        kind = returns or annotated_result(act)
 
         async def once(_position: str) -> bytes:
             value = act()
@@ -180,7 +198,11 @@ class Context(Thinking):
         found = replay.find(position=position, kind=kind, name=name, request=request)
         if found is not None:
             return found.value
-        value = msgspec.Raw(_bounded(await act(position), f"{kind} {name}"))
+        self._acting += 1
+        try:
+            value = msgspec.Raw(_bounded(await act(position), f"{kind} {name}"))
+        finally:
+            self._acting -= 1
         await self.port.record(
             Recorded(
                 run_id=self.run_id,
@@ -199,6 +221,7 @@ class Context(Thinking):
         request = digest_of({"tool": tool, "arguments": arguments})
         position = take_position()
         replay = await self.port.hold()
+        self._repetition.count(tool, request, where=f"{self.step_id} position {position}", most=replay.repeats)
         found = replay.find(position=position, kind="call", name=tool, request=request)
         if found is not None:
             return found.value, found.error
@@ -250,14 +273,6 @@ class Context(Thinking):
                 body=raw(body),
             )
         )
-
-
-def _annotated_result(act: Callable[..., object]) -> object:
-    """Give what a function says it returns; plain JSON if it says nothing, as a lambda or a builtin does."""
-    try:
-        return get_type_hints(act).get("return", object)
-    except (TypeError, NameError):
-        return object
 
 
 def _outcome(tool: ToolRef[R], value: msgspec.Raw, error: Fault | None) -> R:

@@ -13,7 +13,6 @@ from remit.agents.replay import scope
 from remit.agents.role import Role, contract_of
 from remit.contracts.blob import INLINE_LIMIT_BYTES
 from remit.contracts.errors import MalformedMessageError, TooLargeError
-from remit.contracts.ids import GENERATION
 from remit.contracts.message import Message, decode, encode, tag_of
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class Handler:
         if work.body_ref is not None:
             raise TooLargeError("the body is too large for an agent", got=f"{work.body_ref.size_bytes} bytes")
         message = decode(self._takes, work.body)
-        with scope(first=work.generation * GENERATION):
+        with scope(jumps=work.jumps):
             reply = await self._instance.handle(message, Context(work, port))
         return self._bounded(self._encoded(reply))
 

@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from remit.agents.replay import Replay
     from remit.contracts.proposal import ProposeState, ReadState, StateDecided, StateRead
     from remit.contracts.review import RequestReview, ReviewOutcome
-    from remit.contracts.step import AskAnswered, AskRole, Recorded
+    from remit.contracts.rollback import MarkCheckpoint
+    from remit.contracts.step import AskAnswered, AskRole, Marked, Recorded, SleepStep, Slept
     from remit.contracts.tool import CallNeedsReview, CallTool, ToolAnswered
 
 
@@ -36,6 +37,12 @@ class StepPort(Protocol):
 
     async def review(self, request: RequestReview) -> ReviewOutcome:
         """A person decided. While nobody has, the step is parked: raises `ParkedSignal`."""
+
+    async def sleep(self, request: SleepStep) -> Slept:
+        """It is time. Before that, the step is parked: raises `ParkedSignal`."""
+
+    async def mark(self, request: MarkCheckpoint) -> Marked:
+        """The checkpoint is in the journal."""
 
     async def read(self, request: ReadState) -> StateRead:
         """The state at one point in time. While a dispute over it is open, raises `ParkedSignal`."""

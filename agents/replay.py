@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_type_hints
 
 from remit.contracts.errors import ReplayMismatchError
+from remit.contracts.lease import REPEATS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from remit.contracts.step import Recorded, RecordKind
+
+
+Jumps = tuple[tuple[int, int], ...]
 
 
 class Scope:
@@ -21,15 +25,16 @@ class Scope:
     `2-1-0 …`, so that the same operation has the same position however the branches interleave.
     """
 
-    def __init__(self, prefix: str = "", first: int = 0) -> None:
+    def __init__(self, prefix: str = "", jumps: Jumps = ()) -> None:
         self._prefix = prefix
-        self._next = first
+        self._jumps = dict(jumps)
+        self._next = self._jumps.get(-1, 0)
 
     def take(self) -> str:
         """Give the next position of this branch."""
-        position = f"{self._prefix}{self._next}"
-        self._next += 1
-        return position
+        number = self._next
+        self._next = self._jumps.get(number, number + 1)
+        return f"{self._prefix}{number}"
 
 
 _scope: ContextVar[Scope] = ContextVar("remit_scope")
@@ -41,9 +46,13 @@ def take_position() -> str:
 
 
 @contextmanager
-def scope(prefix: str = "", first: int = 0) -> Iterator[None]:
-    """Count the operations inside as a branch of their own, from `first` on."""
-    token = _scope.set(Scope(prefix, first))
+def scope(prefix: str = "", jumps: Jumps = ()) -> Iterator[None]:
+    """Count the operations inside as a branch of their own.
+
+    `jumps` name what comes after an operation, where it is not the next number: what a rollback undid, or what was
+    done for a result that does not count, has positions that are not used again. -1 stands before the first.
+    """
+    token = _scope.set(Scope(prefix, jumps))
     try:
         yield
     finally:
@@ -53,7 +62,9 @@ def scope(prefix: str = "", first: int = 0) -> Iterator[None]:
 class Replay:
     """What earlier holders of a step recorded, by position."""
 
-    def __init__(self, recorded: Iterable[Recorded] = ()) -> None:
+    def __init__(self, recorded: Iterable[Recorded] = (), *, repeats: int = REPEATS) -> None:
+        self.repeats = repeats
+        """How often the step may ask for the same."""
         self._by_position = {item.position: item for item in recorded}
 
     def find(self, *, position: str, kind: RecordKind, name: str, request: str) -> Recorded | None:
@@ -75,3 +86,11 @@ class Replay:
                 fix="put what varies (time, randomness, order of a set) into ctx.step(…)",
             )
         return item
+
+
+def annotated_result(act: Callable[..., object]) -> object:
+    """Give what a function says it returns; plain JSON if it says nothing, as a lambda or a builtin does."""
+    try:
+        return get_type_hints(act).get("return", object)
+    except (TypeError, NameError):
+        return object

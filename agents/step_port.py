@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeVar, cast
 
+import msgspec
+
 from remit.agents.fault import raise_fault
 from remit.agents.port import ParkedSignal
 from remit.agents.progress import Progress
@@ -19,10 +21,13 @@ from remit.contracts.step import (
     AskRole,
     ClaimRefused,
     ClaimStep,
+    Marked,
     Parked,
     Recorded,
     Refused,
     RunStep,
+    SleepStep,
+    Slept,
     StepLeased,
     Superseded,
 )
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
 
     from remit.agents.asker import Asker
     from remit.bus.consumer import Delivery
+    from remit.contracts.rollback import MarkCheckpoint
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -61,6 +67,7 @@ class BusStepPort:
         self._replay: Replay | None = None
         self._claiming: asyncio.Task[Replay] | None = None
         self._waiting = 0
+        self._calling = 0
         self._progress: Progress | None = None
         self._on_lost = on_lost
 
@@ -107,6 +114,10 @@ class BusStepPort:
         if self._is_handed_over:
             self.settle()
 
+    def revoke(self) -> None:
+        """The supervisor took the step: every door is closed, whatever its handler makes of that."""
+        self.ended = self.ended or "superseded"
+
     def leave(self) -> None:
         """The slot is free. What was not handed over goes to another agent at once, unless that one has it already."""
         if self._is_handed_over or self.ended:
@@ -136,15 +147,28 @@ class BusStepPort:
         await self.hold()
         gateway = "" if self._lease is None else self._lease.lease.gateway
         target = subject.tool(gateway, call.tool, self._asker.agent)
-        return await self._ask(target, call, _CALLED, on_silence=self._confirm_lease)
+        self._calling += 1
+        try:
+            return await self._ask(target, call, _CALLED, on_silence=self._confirm_lease)
+        finally:
+            self._calling -= 1
 
     async def ask(self, role: str, ask: AskRole) -> AskAnswered:
-        """The child step ended."""
-        return await self._ask(subject.ask(role, self._asker.agent), ask, AskAnswered)
+        """The child step ended. If that takes long, and nothing else goes on, the step is parked: `ParkedSignal`."""
+        asked = msgspec.structs.replace(ask, may_park=ask.may_park and not self._calling)
+        return await self._ask(subject.ask(role, self._asker.agent), asked, AskAnswered)
 
     async def review(self, request: RequestReview) -> ReviewOutcome:
         """A person decided. While nobody has, the step is parked: raises `ParkedSignal`."""
         return await self._ask(subject.review(self._asker.agent), request, ReviewOutcome)
+
+    async def sleep(self, request: SleepStep) -> Slept:
+        """It is time. Before that, the step is parked: raises `ParkedSignal`."""
+        return await self._ask(subject.sleep(self._asker.agent), request, Slept)
+
+    async def mark(self, request: MarkCheckpoint) -> Marked:
+        """The checkpoint is in the journal."""
+        return await self._ask(subject.checkpoint(self._asker.agent), request, Marked)
 
     async def read(self, request: ReadState) -> StateRead:
         """The state at one point in time. While a dispute over it is open, the step is parked: `ParkedSignal`."""
@@ -156,6 +180,8 @@ class BusStepPort:
 
     def progress(self, text: str, *, done: int, total: int) -> None:
         """Tell whoever watches; nothing is stored."""
+        if self.ended:
+            return
         if self._progress is None:
             self._progress = Progress(self._asker.bus, self._work, self._asker.agent)
         self._progress.tell(text, done=done, total=total)
@@ -171,7 +197,7 @@ class BusStepPort:
         if isinstance(answer, ClaimRefused):
             self._refuse_claim(answer)
         self._lease = answer
-        self._replay = self._replay or Replay(answer.recorded)
+        self._replay = self._replay or Replay(answer.recorded, repeats=answer.lease.grant.repeats)
         self.settle()
         return self._replay
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-import msgspec
-
 from remit.contracts.errors import Fault
-from remit.contracts.message import NULL, Message
+from remit.contracts.message import Message
 
 TASK = "task"
 """The pseudo-node that stands for the run's input."""
@@ -61,8 +59,8 @@ class Node(Message, frozen=True, kw_only=True, tag="plan.node.v1"):
     """Name of the field (a tuple of messages) of the only upstream reply: one shard per item."""
     when: tuple[Condition, ...] = ()
     fresh: Freshness = "ignore"
-    body: msgspec.Raw = NULL
-    """The message itself, where a plan gives one; `after` is then only the order."""
+    body: object = None
+    """The message itself as plain JSON, where a plan gives one; `after` is then only the order."""
     deadline_s: float = 0.0
     """Of each of its steps; 0 leaves it to the role's charter, which is the ceiling."""
     attempts: int = 0

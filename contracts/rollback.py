@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
 from remit.contracts.errors import Fault
-from remit.contracts.message import NULL, Message
+from remit.contracts.message import Message, convert
+
+T = TypeVar("T", bound=Message)
 
 
 class MarkCheckpoint(Message, frozen=True, kw_only=True, tag="checkpoint.mark.v1"):
@@ -41,8 +43,9 @@ class EffectDone(Message, frozen=True, kw_only=True, tag="rollback.effect.v1"):
     tool: str
     intent: str
     """The key under which the effect is known outside."""
-    arguments: msgspec.Raw = NULL
-    value: msgspec.Raw = NULL
+    arguments: object = None
+    """As plain JSON; None if they are too large, and stand in the call's own entry."""
+    value: object = None
     error: Fault | None = None
     is_in_doubt: bool = False
     """Nobody knows whether it happened."""
@@ -54,12 +57,20 @@ class Undo(Message, frozen=True, kw_only=True, tag="rollback.undo.v1"):
     step: str
     role: str
     reason: str
-    work: msgspec.Raw = NULL
-    """The message that the step took."""
-    reply: msgspec.Raw = NULL
-    """Its reply; null if it had none yet."""
+    work: object = None
+    """The message that the step took, as plain JSON."""
+    reply: object = None
+    """Its reply; None if it had none yet."""
     effects: tuple[EffectDone, ...] = ()
     """Newest first, those of the roles that it asked included."""
+
+    def work_as(self, kind: type[T]) -> T:
+        """Give the message that the step took; raises MalformedMessageError if it is no such message."""
+        return convert(kind, self.work)
+
+    def reply_as(self, kind: type[T]) -> T:
+        """Give the step's reply; raises MalformedMessageError if it is no such message, or there is none."""
+        return convert(kind, self.reply)
 
 
 class Undoing(Message, frozen=True, kw_only=True, tag="rollback.undoing.v1"):

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from remit.contracts.errors import NotFoundError
-from remit.contracts.message import Message, canonical, digest_of, encode, schema_of, tag_of
+from remit.contracts.message import Message, canonical, digest_of, schema_of, tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,5 +82,5 @@ class TeamSpec:
         }
         tools = {name: tool.manifest for name, tool in sorted(self.tools.items())}
         state = [[item.template, item.scope, item.schema, schema_of(item.kind)] for item in self.state]
-        plans = [[name, msgspec.json.decode(encode(plan))] for name, plan in sorted(self.workflows.items())]
+        plans = [[name, plan] for name, plan in sorted(self.workflows.items())]
         return digest_of([self.name, roles, tools, plans, sorted(state, key=canonical)])

@@ -21,6 +21,7 @@ from remit.contracts.errors import (
 )
 from remit.contracts.message import Message
 from remit.contracts.model import Completion, ModelMessage
+from remit.contracts.plan import ProposedPlan
 from remit.contracts.proposal import (
     StateBatch,
     StateCommitted,
@@ -32,7 +33,8 @@ from remit.contracts.proposal import (
     StateRuling,
 )
 from remit.contracts.review import ReviewOutcome
-from remit.team import Plan, Team, state, step, when
+from remit.contracts.rollback import EffectDone, RolledBackNote, Undo
+from remit.team import Plan, Team, propose, rollback, state, step, undo, when
 from remit.tools.model import Price, model_tool
 from remit.tools.tool import Tool, ToolScope, tool
 
@@ -43,17 +45,20 @@ __all__ = [
     "Conflict",
     "ContendedError",
     "Context",
+    "EffectDone",
     "Fault",
     "Message",
     "ModelMessage",
     "ModelOutputError",
     "Plan",
     "Price",
+    "ProposedPlan",
     "RefusedError",
     "RemitError",
     "ReviewOutcome",
     "ReviewRejectedError",
     "Role",
+    "RolledBackNote",
     "StateBatch",
     "StateCommitted",
     "StateConflict",
@@ -68,11 +73,15 @@ __all__ = [
     "ToolFailedError",
     "ToolNotDoneError",
     "ToolScope",
+    "Undo",
     "Versioned",
     "model_tool",
     "policy",
+    "propose",
+    "rollback",
     "state",
     "step",
     "tool",
+    "undo",
     "when",
 ]

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from remit.contracts.document import LIMIT_BYTES, StateContract
 from remit.contracts.errors import TeamInvalidError
-from remit.contracts.plan import TASK, Condition, Freshness, Node, Operator, PlanSpec
+from remit.contracts.message import Message
+from remit.contracts.plain import plain_of
+from remit.contracts.plan import (
+    TASK,
+    Compensation,
+    Condition,
+    Freshness,
+    Node,
+    Operator,
+    PlanSpec,
+    ProposedPlan,
+    RollbackRule,
+)
 from remit.contracts.team import TeamSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from remit.agents.role import AnyRole
+    from remit.agents.role import AnyRole, Role
     from remit.contracts.charter import Charter
     from remit.contracts.document import Document, Scope
     from remit.contracts.policy import Policy, RoleRef
+    from remit.contracts.rollback import Undo
     from remit.tools.tool import Tool
 
 T = TypeVar("T")
+Reply = TypeVar("Reply", bound=Message)
 
 
 def when(field: str, operator: Operator = "eq", value: str | float | bool | None = True) -> Condition:  # noqa: FBT001, FBT002  # reads as a sentence: when("report.publish")
@@ -44,6 +58,13 @@ class Step:
     each: str
     when: tuple[Condition, ...]
     fresh: Freshness
+    message: Message | None
+    deadline_s: float
+    attempts: int
+    backoff_s: float
+    share: float
+    undo: Compensation | None
+    checkpoint: str
 
     def node(self) -> Node:
         """Give this node as data."""
@@ -54,10 +75,17 @@ class Step:
             each=self.each,
             when=self.when,
             fresh=self.fresh,
+            body=plain_of(self.message) if self.message is not None else None,
+            deadline_s=self.deadline_s,
+            attempts=self.attempts,
+            backoff_s=self.backoff_s,
+            share=self.share,
+            undo=self.undo,
+            checkpoint=self.checkpoint,
         )
 
 
-def step(
+def step(  # noqa: PLR0913  # one sentence of a plan, of which most is left out
     name: str,
     role: type[AnyRole],
     *,
@@ -65,6 +93,13 @@ def step(
     each: str = "",
     when: Condition | Sequence[Condition] = (),
     fresh: Freshness = "ignore",
+    message: Message | None = None,
+    deadline_s: float = 0.0,
+    attempts: int = 0,
+    backoff_s: float = 0.0,
+    share: float = 0.0,
+    undo: Compensation | None = None,
+    checkpoint: str = "",
 ) -> Step:
     """Name one node of a plan.
 
@@ -76,6 +111,11 @@ def step(
     `fresh` says what becomes of the reply if shared state that the step read, or that a `StateRef` in its message
     names, has changed before the reply is accepted: `ignore`, `warn` (the run says so), or `require_fresh` (the
     reply does not count, and the step runs again on what stands now).
+
+    `message` is what the node takes, and `after` is then only the order. `deadline_s` and `attempts` are of each of its
+    steps, at most the role's own; `backoff_s` is the pause after the first failure, doubling. `share` is the part of
+    the run's steps that the node may use, retries and asks included. `undo` is what undoes it when the run is rolled
+    back to before it, and `checkpoint` names a checkpoint that is taken when the node is over.
     """
     return Step(
         name=name,
@@ -84,19 +124,59 @@ def step(
         each=each,
         when=(when,) if isinstance(when, Condition) else tuple(when),
         fresh=fresh,
+        message=message,
+        deadline_s=deadline_s,
+        attempts=attempts,
+        backoff_s=backoff_s,
+        share=share,
+        undo=undo,
+        checkpoint=checkpoint,
     )
 
 
-class Plan:
-    """A static plan: steps in any order. The reply of the last one is the result of the run."""
+def undo(role: type[Role[Undo, Reply]], check: Condition) -> Compensation:
+    """Name what undoes a node: a role that takes an `Undo`, and what its reply must say for the undoing to count.
 
-    def __init__(self, *steps: Step, window: int = 32) -> None:
+    `undo(Refunder, when("undo.refunded"))` holds if the field `refunded` of the Refunder's reply is true.
+    """
+    return Compensation(role=role.role_name(), check=check)
+
+
+def rollback(
+    to: str,
+    *,
+    when: Condition | None = None,
+    failed: str = "",
+    times: int = 1,
+    then: Literal["resume", "end"] = "resume",
+) -> RollbackRule:
+    """Roll back by itself to a checkpoint (`start` is the run's beginning): `when` a reply says so, or a node `failed`.
+
+    At most `times` in one run. Afterwards the plan goes on from the checkpoint, or the run ends.
+    """
+    return RollbackRule(to=to, when=when, failed=failed, times=times, then=then)
+
+
+def propose(*steps: Step, drop: Sequence[str] = (), reason: str = "") -> ProposedPlan:
+    """Give what a planner role replies: steps that are added to the run's plan, and names of steps to give up."""
+    return ProposedPlan(nodes=tuple(item.node() for item in steps), drop=tuple(drop), reason=reason)
+
+
+class Plan:
+    """A plan: steps in any order. The reply of the last one is the result of the run.
+
+    A step whose role replies with a `ProposedPlan` adds to it while the run goes on.
+    """
+
+    def __init__(self, *steps: Step, window: int = 32, rollbacks: Sequence[RollbackRule] = ()) -> None:
         self.steps = steps
         self.window = window
+        self.rollbacks = tuple(rollbacks)
 
     def spec(self) -> PlanSpec:
         """Give this plan as data."""
-        return PlanSpec(nodes=tuple(item.node() for item in self.steps), window=self.window)
+        nodes = tuple(item.node() for item in self.steps)
+        return PlanSpec(nodes=nodes, window=self.window, rollbacks=self.rollbacks)
 
 
 def state(

@@ -10,7 +10,7 @@ import structlog
 from remit.bus import subject
 from remit.contracts.errors import MalformedMessageError, ToolNotDoneError
 from remit.contracts.ids import base_position, intent_key
-from remit.contracts.message import NULL, decode
+from remit.contracts.message import decode
 from remit.contracts.rollback import EffectDone
 from remit.contracts.tool import ToolCalled, ToolInDoubt, ToolReturned
 
@@ -113,14 +113,14 @@ def _told(call: Call) -> EffectDone:
         tool=called.tool,
         intent=intent_key(called.run_id, called.step, position),
         arguments=_bounded(called.arguments),
-        value=_bounded(returned.value) if returned is not None else NULL,
+        value=_bounded(returned.value) if returned is not None else None,
         error=returned.error if returned is not None else None,
         is_in_doubt=returned is None,
     )
 
 
-def _bounded(value: msgspec.Raw) -> msgspec.Raw:
-    return value if len(bytes(value)) <= _SHOWN_BYTES else NULL
+def _bounded(value: msgspec.Raw) -> object:
+    return decode(object, value) if len(bytes(value)) <= _SHOWN_BYTES else None
 
 
 def is_below(step: str, root: str) -> bool:

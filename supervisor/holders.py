@@ -155,6 +155,7 @@ class Holders:
             data=tuple(data),
             approvals=step.approvals,
             resolutions=step.resolutions + retries,
+            repeats=role.limits.repeats,
         )
 
     def _source(self, run: RunState, name: str) -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from remit.contracts.errors import ConflictError, MalformedMessageError, PlanInvalidError
 from remit.contracts.ids import is_name
-from remit.contracts.message import NULL, decode
+from remit.contracts.message import NULL, convert, decode, encode
 from remit.contracts.plan import TASK
 from remit.supervisor.run_view import reply_of
 
@@ -80,14 +80,14 @@ def check_types(
 
 def is_given(node: Node) -> bool:
     """Say whether the plan itself holds the message of a node."""
-    return bytes(node.body) != b"null"
+    return node.body is not None
 
 
 def _check_body(where: str, node: Node, takes: type[Message]) -> None:
     if node.each:
         raise PlanInvalidError("a node with a message of its own is not fanned out", where=f"{where}.{node.name}")
     try:
-        decode(takes, node.body)
+        convert(takes, node.body)
     except MalformedMessageError as error:
         raise PlanInvalidError(
             f"the message of node {node.name} does not fit {takes.__name__}: {error.message}",
@@ -278,7 +278,7 @@ def body_of(run: RunState, node: Node, index: int) -> bytes:
         ConflictError: the plan was decided by another reply than the one that counts; two agents settled one step.
     """
     if is_given(node):
-        return bytes(node.body)
+        return encode(node.body)
     if node.each:
         items = run.nodes[node.name].items
         if index >= len(items):

@@ -9,13 +9,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 import structlog
 
 from remit.bus import subject
 from remit.contracts.errors import BusUnavailableError
 from remit.contracts.ids import node_of
-from remit.contracts.message import raw
+from remit.contracts.message import decode, raw
 from remit.contracts.rollback import Lasting, RollbackListed, Undo, Undoing
 from remit.supervisor import saga
 from remit.supervisor.dispatch import Append
@@ -105,8 +104,8 @@ class Rollbacks:
             step=step.work.step,
             role=step.work.role,
             reason=reason,
-            work=step.work.body,
-            reply=step.reply if step.status == "completed" else msgspec.Raw(b"null"),
+            work=decode(object, step.work.body),
+            reply=decode(object, step.reply) if step.status == "completed" else None,
             effects=effects,
         )
         if len(raw(body)) > max(room, 0):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from remit.bus import subject
 from remit.contracts.errors import LimitReachedError, MalformedMessageError, RemitError, UsageError
-from remit.contracts.ids import is_name, is_position
+from remit.contracts.ids import GENERATION, is_name, is_position
 from remit.contracts.plan import START
 from remit.contracts.rollback import Checkpointed
 from remit.contracts.step import Marked, Parked, Refused, Slept, StepParked, Superseded
@@ -154,6 +154,12 @@ def _beyond(run: RunState, request: SleepStep) -> LimitReachedError:
     )
 
 
+def _is_redone(taken: Checkpointed, request: MarkCheckpoint) -> bool:
+    """Say whether a step that began again marks its checkpoint again."""
+    is_later = int(request.position) // GENERATION > int(taken.position or 0) // GENERATION
+    return taken.step == request.step and is_later
+
+
 def _check_mark(run: RunState, request: MarkCheckpoint) -> None:
     if not is_name(request.name) or request.name == START:
         raise MalformedMessageError(
@@ -171,7 +177,7 @@ def _check_mark(run: RunState, request: MarkCheckpoint) -> None:
         )
     declared = {node.spec.checkpoint for node in run.nodes.values()} - {""}
     taken = run.checkpoints.get(request.name)
-    if request.name in declared or (taken is not None and taken.taken.step != request.step):
+    if request.name in declared or (taken is not None and not _is_redone(taken.taken, request)):
         raise UsageError("another checkpoint has this name", where="$.name", got=request.name)
     if run.steps[request.step].work.parent is not None or run.steps[request.step].work.undoes:
         raise UsageError(

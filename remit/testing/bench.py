@@ -17,17 +17,21 @@ from remit.agents.replay import scope
 from remit.agents.role import Role, contract_of
 from remit.contracts.errors import RefusedError, ReplayMismatchError
 from remit.contracts.ids import intent_key
-from remit.contracts.message import Message, decode, digest_of, encode, tag_of
+from remit.contracts.message import Message, decode, digest, digest_of, encode, tag_of
 from remit.contracts.step import Recorded, RunStep
 from remit.testing.board import WHENEVER, Board
 from remit.testing.desk import Called, Desk
 from remit.testing.flow import flow
+from remit.testing.model import Said, ScriptedModel
+from remit.tools.model import model_tool
 from remit.tools.tool import ToolScope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from remit.agents.role import AnyRole
+    from remit.contracts.model import Completion, ModelMessage
     from remit.contracts.review import RequestReview
     from remit.team import Team
     from remit.tools.tool import Tool
@@ -78,6 +82,9 @@ class Bench:
         self.calls: list[Called] = []
         self.asked: list[tuple[str, Message]] = []
         self.reviews: list[RequestReview] = []
+        self.slept: list[datetime] = []
+        """The times until which a role waited; no test waits."""
+        self.checkpoints: list[str] = []
         self.progress: list[str] = []
         self.board = Board(team.state if team else None)
         self._scratch = scratch
@@ -98,6 +105,16 @@ class Bench:
         for tool in tools:
             self._tools[tool.name] = tool
             self._scripts.pop(tool.name, None)
+
+    def model(
+        self, *says: Said | Callable[[tuple[ModelMessage, ...]], Said], tool: Tool[Completion] | None = None
+    ) -> None:
+        """Answer what is asked of a model: by these one after the other, the last for ever, or by a function.
+
+        A text or a completion is said as it is, any other value as JSON; what a function raises, the tool raised.
+        """
+        scripted = ScriptedModel(says)
+        self.tool(tool or model_tool("http://bench", models=["bench"]), scripted.answer)
 
     def reply(self, role: type[Role[Work, Reply]], script: Reply | Callable[[Work], Reply]) -> None:
         """Answer what is asked of a role by one reply, or by a function of the work."""
@@ -225,7 +242,7 @@ class Bench:
             epoch=1,
             role=role.role_name(),
             goal=self.goal,
-            goal_hash=digest_of(self.goal),
+            goal_hash=digest(self.goal.encode()),
             contract=tag_of(contract_of(role)[0]),
             body=msgspec.Raw(work),
             deadline_at=WHENEVER + timedelta(hours=1),

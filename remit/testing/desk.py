@@ -12,13 +12,15 @@ from remit.agents.replay import Replay
 from remit.contracts.errors import Fault, RemitError, ReplayMismatchError, ToolFailedError
 from remit.contracts.message import convert, decode_any, digest_of, encode
 from remit.contracts.review import RequestReview, ReviewOutcome
-from remit.contracts.step import AskAnswered, AskRole, Recorded, RecordKind
+from remit.contracts.step import AskAnswered, AskRole, Marked, Recorded, RecordKind, Slept
 from remit.contracts.tool import CallNeedsReview, CallTool, ToolAnswered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from remit.contracts.proposal import ProposeState, ReadState, StateDecided, StateRead
+    from remit.contracts.rollback import MarkCheckpoint
+    from remit.contracts.step import SleepStep
     from remit.testing.bench import Bench
     from remit.tools.tool import Tool
 
@@ -95,6 +97,17 @@ class Desk:
             by="bench",
             reason=self._bench.reason,
         )
+
+    async def sleep(self, request: SleepStep) -> Slept:
+        """It is time at once."""
+        self._bench.slept.append(request.until_at)
+        return Slept()
+
+    async def mark(self, request: MarkCheckpoint) -> Marked:
+        """Remember the checkpoint."""
+        if request.name not in self._bench.checkpoints:
+            self._bench.checkpoints.append(request.name)
+        return Marked()
 
     async def read(self, request: ReadState) -> StateRead:
         """Read the board."""
