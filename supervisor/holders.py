@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from remit.bus import subject
 from remit.contracts.errors import Fault, GrantDeniedError, MalformedMessageError, RefusedError, RemitError
@@ -143,7 +144,7 @@ class Holders:
         if before is not None and before.gateway in live:
             return before.gateway, before.gateways_gone
         gone = (*before.gateways_gone, before.gateway) if before is not None else ()
-        return live[hash(step.work.run_id) % len(live)], gone
+        return live[crc32(step.work.run_id.encode()) % len(live)], gone
 
     def _grant(self, run: RunState, step: StepState, retries: tuple[Resolution, ...]) -> Grant:
         charter = self._team.charter
