@@ -175,10 +175,14 @@ class Context(Thinking, Passage):
         import asyncio  # most of the time that importing a team takes, and a branch has it loaded already
 
         position = take_position()
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(_branch(f"{position}-{index}-", branch)) for index, branch in enumerate(branches)
-            ]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(_branch(f"{position}-{index}-", branch)) for index, branch in enumerate(branches)
+                ]
+        finally:
+            for branch in branches:
+                branch.close()  # Python warns of one that was cancelled before it began
         return tuple(task.result() for task in tasks)
 
     async def review(self, title: str, body: object) -> ReviewOutcome:
