@@ -18,6 +18,7 @@ from remit.bus.connection import Bus
 from remit.bus.consumer import PullLoop
 from remit.contracts.control import Heartbeat
 from remit.contracts.errors import BusUnavailableError, MalformedMessageError
+from remit.contracts.lease import LeaseRevoked
 from remit.contracts.message import decode, encode
 from remit.contracts.step import RunStep
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from remit.agents.asker import Patience
     from remit.agents.role import AnyRole
-    from remit.bus.connection import Credentials
+    from remit.bus.connection import Credentials, Incoming
     from remit.bus.consumer import Delivery
 
 log = structlog.get_logger(__name__)
@@ -63,6 +64,8 @@ class Agent:
         self._asker = Asker(bus, role=spec.role, agent=spec.agent, patience=spec.patience)
         self._handler = Handler(spec.kind)
         self._attempts: dict[Step, tuple[Attempt, asyncio.Task[None]]] = {}
+        self._told = bus.new_inbox("told")
+        """Where the supervisor says at any time, in answer to a heartbeat, that a step was taken from us."""
         self._pull: PullLoop | None = None
 
     @classmethod
@@ -86,6 +89,7 @@ class Agent:
         )
         try:
             agent = cls(spec, host, bus=bus, on_bug=on_bug)
+            await bus.subscribe(agent._told, agent._on_told)
             agent.beat()
             agent._pull = await PullLoop.start(
                 bus, subject.JOURNAL, spec.role, agent._on_delivery, batch=spec.slots, limit=spec.slots
@@ -116,7 +120,7 @@ class Agent:
             busy=self.busy,
             state="draining" if self.is_draining else "ready",
         )
-        self._bus.send(subject.registry(self.spec.agent), encode(beat))
+        self._bus.send(subject.registry(self.spec.agent), encode(beat), reply=self._told)
 
     async def drain(self, deadline_s: float) -> None:
         """Nothing runs here any more and the connection is closed; what was not done by the deadline is handed back."""
@@ -144,6 +148,19 @@ class Agent:
             self.beat()
         except BusUnavailableError as error:
             log.warning("heartbeat.missed", agent=self.spec.agent, code=error.code)
+
+    def _on_told(self, message: Incoming) -> None:
+        if message.status:
+            return  # nobody heard the heartbeat: a supervisor that restarts
+        try:
+            notice = decode(LeaseRevoked, message.data)
+        except MalformedMessageError as error:
+            log.warning("notice.ignored", agent=self.spec.agent, error=str(error))
+            return
+        found = self._attempts.get((notice.run_id, notice.step, notice.epoch))
+        if found is not None:
+            log.info("step.revoked", run_id=notice.run_id, step=notice.step, epoch=notice.epoch, reason=notice.reason)
+            found[0].revoke()
 
     def _on_delivery(self, delivery: Delivery) -> None:
         if self.is_draining:

@@ -50,6 +50,11 @@ class Attempt:
         """The server delivered the step again while it runs here."""
         self._port.adopt(delivery)
 
+    def revoke(self) -> None:
+        """The step was taken from this agent: the handler is cancelled, its doors are closed, nothing more is said."""
+        self._port.revoke()
+        self._stop("lost")
+
     def leave(self) -> None:
         """The slot is free; a step that was never handed over, because a drain cut it off, goes to another agent."""
         self._port.leave()
