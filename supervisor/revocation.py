@@ -66,7 +66,7 @@ class Revocations:
             await self.release(run)
         for run in folded.runs.values():
             for step in _given_up(run):
-                await self.revoke(run, (step,), reason="its supervisor died", ends_calls=step.status == "reset")
+                await self.revoke(run, (step,), reason="its supervisor died", ends_calls=False)
 
     def heard(self, agent: str, way: str) -> None:
         """An agent lives, and hears answers to its heartbeat there; it is told what it may have missed."""

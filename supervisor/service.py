@@ -43,7 +43,7 @@ from remit.supervisor.undeliverable import UndeliverableWork
 from remit.supervisor.waits import Waits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine
 
     import msgspec
 
@@ -177,7 +177,7 @@ class Supervisor:
             runs=self.runs,
             overwrites=self._overwrites,
             disputes=self.disputes,
-            steering=Steering(self._team, runs=self.runs, forks=self._forks, revoke=self._revoke),
+            steering=Steering(self._team, runs=self.runs, forks=self._forks, revoke=self._revocations.revoke),
             pools=pools,
             dead=DeadLetters(self._bus),
             redelivered=self._redelivered,
@@ -370,10 +370,8 @@ class Supervisor:
         """What a rollback stopped is stopped everywhere: its conflicts, its holders, its calls."""
         self.disputes.drop(run.run_id)
         held = [step for step in run.steps.values() if step.status == "reset" and step.lease is not None]
-        await self._revoke(run, held, "rolled back")
-
-    async def _revoke(self, run: RunState, steps: Sequence[StepState], reason: str) -> None:
-        """Whoever held these steps is told, and can do no more in their name."""
+        # Calls that run may finish: cut off, some of them could neither be undone nor done again.
+        await self._revocations.revoke(run, held, reason="rolled back", ends_calls=False)
 
     def _wake(self, name: str, delay_s: float) -> None:
         asyncio.get_running_loop().call_later(delay_s, self._poke, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from remit.bus import subject
 from remit.contracts.control import ControlDone, ForkRun, PauseRun, ResumeRun, RetryStep, RollbackRun
@@ -13,12 +13,20 @@ from remit.supervisor import dispatch, saga
 from remit.supervisor.dispatch import Append
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Iterable
 
     from remit.contracts.team import TeamSpec
     from remit.supervisor.forks import Forks
     from remit.supervisor.run_state import RunState, StepState
     from remit.supervisor.runs import OpenRun, Runs
+
+
+class Revoke(Protocol):
+    """Takes steps from their holders."""
+
+    async def __call__(self, run: RunState, steps: Iterable[StepState], *, reason: str, ends_calls: bool) -> None:
+        """Their leases are worth nothing any more."""
+
 
 Steer = PauseRun | ResumeRun | RetryStep | RollbackRun | ForkRun
 
@@ -32,7 +40,7 @@ class Steering:
         *,
         runs: Runs,
         forks: Forks,
-        revoke: Callable[[RunState, Sequence[StepState], str], Awaitable[None]],
+        revoke: Revoke,
     ) -> None:
         self._team = team
         self._runs = runs
@@ -81,7 +89,7 @@ class Steering:
                 held = [step for step in run.state.steps.values() if step.status == "leased"]
                 entry = RunPaused(run_id=wish.run_id, by=operator, reason=wish.reason, paused_at=datetime.now(UTC))
                 if await self._runs.store(run, _decision(run.state, "paused", entry)):
-                    await self._revoke(run.state, held, f"paused by {operator}")
+                    await self._revoke(run.state, held, reason=f"paused by {operator}", ends_calls=False)
             await self._runs.advance(run)
         return ControlDone(detail=f"{wish.run_id} is paused by {run.state.paused.by}")
 
@@ -105,7 +113,7 @@ class Steering:
                 is_failed = step.status == "failed"
                 again = dispatch.again(run.state, step, f"retry by {operator}", attempt=step.work.attempt + is_failed)
                 await self._runs.store_or_end(run, again)
-                await self._revoke(run.state, held, f"retried by {operator}")
+                await self._revoke(run.state, held, reason=f"retried by {operator}", ends_calls=True)
             await self._runs.advance(run)
         return ControlDone(detail=f"{wish.run_id}: {', '.join(names)} dispatched again")
 
