@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from remit.contracts import errors
-from remit.contracts.errors import Fault, RefusedError, RemitError, RoleFailedError, SupersededError
+from remit.contracts.errors import (
+    DeadlineError,
+    Fault,
+    ModelOutputError,
+    RefusedError,
+    RemitError,
+    RoleFailedError,
+    StoppedError,
+    SupersededError,
+)
 
 _MESSAGE_LIMIT: Final = 500
 _KINDS: Final[dict[str, type[RemitError]]] = {
@@ -34,8 +43,13 @@ def fault_of(error: BaseException, *, file: str) -> Fault:
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Say whether the same step may succeed when it is tried again: what was refused is refused again."""
-    return not isinstance(error, RefusedError | WrongReplyError)
+    """Say whether the same step may succeed when it is tried again: what was refused is refused again.
+
+    Of what stops a run, time alone may be had again. A model's answers are recorded, so they would not fit again.
+    """
+    if isinstance(error, StoppedError):
+        return isinstance(error, DeadlineError)
+    return not isinstance(error, RefusedError | WrongReplyError | ModelOutputError)
 
 
 def leaf_of(error: BaseException) -> BaseException:

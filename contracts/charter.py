@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
+from remit.contracts.lease import REPEATS
 from remit.contracts.message import digest_of
 from remit.contracts.plan import Operator
 from remit.contracts.tool import Risk
@@ -23,6 +24,8 @@ class RoleLimits(_Strict):
     deadline_s: PositiveFloat = 60.0
     attempts: PositiveInt = 3
     slots: PositiveInt = 32
+    repeats: Annotated[int, Field(ge=1, le=1000)] = REPEATS
+    """How often a step may make the same call, or the same ask."""
 
 
 class RoleCharter(_Strict):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from remit.contracts.message import NULL, Message
+
+REPEATS: Final = 5
+"""How often a step may make the same call where its charter does not say."""
 
 
 class DataScope(Message, frozen=True, kw_only=True, tag="lease.data.v1"):
@@ -46,6 +49,8 @@ class Grant(Message, frozen=True, kw_only=True, tag="lease.grant.v1"):
     data: tuple[DataScope, ...] = ()
     approvals: tuple[Approval, ...] = ()
     resolutions: tuple[Resolution, ...] = ()
+    repeats: int = REPEATS
+    """How often the step may make the same call, or the same ask."""
 
 
 class Lease(Message, frozen=True, kw_only=True, tag="step.lease.v1"):

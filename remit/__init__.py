@@ -4,6 +4,7 @@ Importing this imports neither ray nor nats, so a role is tested like any other 
 """
 
 from remit.agents.context import Context
+from remit.agents.reflection import Reflection
 from remit.agents.role import Role
 from remit.agents.state import Change, Conflict, Versioned
 from remit.contracts import policy
@@ -32,6 +33,7 @@ from remit.contracts.proposal import (
     StateRejected,
     StateRuling,
 )
+from remit.contracts.reflection import Critique, ReflectionRound, Requirement
 from remit.contracts.review import ReviewOutcome
 from remit.contracts.rollback import EffectDone, RolledBackNote, Undo
 from remit.team import Plan, Team, propose, rollback, state, step, undo, when
@@ -45,6 +47,7 @@ __all__ = [
     "Conflict",
     "ContendedError",
     "Context",
+    "Critique",
     "EffectDone",
     "Fault",
     "Message",
@@ -53,8 +56,11 @@ __all__ = [
     "Plan",
     "Price",
     "ProposedPlan",
+    "Reflection",
+    "ReflectionRound",
     "RefusedError",
     "RemitError",
+    "Requirement",
     "ReviewOutcome",
     "ReviewRejectedError",
     "Role",

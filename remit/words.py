@@ -25,6 +25,7 @@ from remit.contracts.proposal import (
     StateRejected,
     StateRuling,
 )
+from remit.contracts.reflection import ReflectionRound
 from remit.contracts.review import ReviewDecided, ReviewOpened
 from remit.contracts.step import (
     OutdatedRead,
@@ -70,6 +71,8 @@ MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
 }
 """What an entry of a kind holds."""
 SHORT: Final = 100
+REFLECTED: Final = ("step", "reflect")
+"""Kind and name of the record of a round of a reflection."""
 
 
 def plain(text: str, limit: int = 0) -> str:
@@ -188,9 +191,20 @@ def _recorded(entry: Recorded, author: str) -> str:
         if entry.error is None and entry.kind == "read":
             found = ", ".join(read(item) for item in decode(StateRead, entry.value).items)
             return f"{entry.step}: {author} read state {found or entry.name + ': nothing'}"
+        if entry.error is None and (entry.kind, entry.name) == REFLECTED:
+            return f"{entry.step}: {author} reflected: {reflected(decode(ReflectionRound, entry.value))}"
     except MalformedMessageError:
         return said
     return said
+
+
+def reflected(entry: ReflectionRound) -> str:
+    """Say one round of a reflection: its score and reasons, and what ended it."""
+    judged = f"score {entry.score:g}" if entry.score is not None else "not judged"
+    reasons = f" ({plain('; '.join(entry.reasons), SHORT)})" if entry.reasons else ""
+    spent = f", cost {entry.cost:g}" if entry.cost else ""
+    ended = f"; stopped by {entry.stopped_by}, round {entry.best} is the best" if entry.stopped_by else ""
+    return f"round {entry.number}, {judged}{reasons}{spent}{ended}"
 
 
 def _completed(entry: StepCompleted, author: str) -> str:

@@ -13,8 +13,17 @@ import structlog
 from remit.bus import subject
 from remit.bus.blob import Blobs
 from remit.bus.journal import Journal
-from remit.contracts.errors import AnswerTimeoutError, RefusedError, RemitError, RetryableError, SupersededError
-from remit.contracts.message import encode
+from remit.contracts.errors import (
+    AnswerTimeoutError,
+    BusUnavailableError,
+    MalformedMessageError,
+    RefusedError,
+    RemitError,
+    RetryableError,
+    SupersededError,
+)
+from remit.contracts.lease import LeaseRevoked
+from remit.contracts.message import decode, encode
 from remit.contracts.step import Parked, Refused, Superseded
 from remit.contracts.tool import CallNeedsReview, ToolAnswered
 from remit.tools import policy
@@ -24,6 +33,8 @@ from remit.tools.leases import Leases
 from remit.tools.ledger import Ledger
 from remit.tools.outcome import answered
 from remit.tools.policy import Desk
+from remit.tools.stops import Stops
+from remit.tools.repetition import Repetition
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -34,6 +45,7 @@ if TYPE_CHECKING:
     from remit.contracts.team import TeamSpec
     from remit.tools.effects import Clock
     from remit.tools.policy import Request
+    from remit.tools.stops import Held
     from remit.tools.tool import Tool
 
 log = structlog.get_logger(__name__)
@@ -41,6 +53,7 @@ log = structlog.get_logger(__name__)
 Answer = ToolAnswered | CallNeedsReview | Refused | Superseded | Parked
 
 _RUNNING_MOST: Final = 256
+_LOOK_AGAIN_S: Final = 0.2
 _OPEN_MOST: Final = 4096
 """Calls that wait or run; one more is refused at once and asked again."""
 
@@ -74,9 +87,13 @@ class Gateway:
         self._clock = clock
         self._executor = Executor()
         self._leases = Leases(journal)
+        self._stops = Stops()
+        self._journal, self._journal_bus = journal, journal_bus
+        self._repetition = Repetition()
         self._effects = Effects(
             Ledger(journal, gateway=desk.gateway),
             self._executor,
+            stops=self._stops,
             gateway=desk.gateway,
             scratch=data_dir / "scratch",
             blobs=Blobs(journal_bus),
@@ -137,12 +154,13 @@ class Gateway:
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.wait((self._runner,))
-        self._executor.close()
+        await self._executor.end()
         log.info("gateway.stopped", gateway=self.name)
 
     async def _run(self, is_open: asyncio.Event) -> None:
         try:
             async with asyncio.TaskGroup() as group:
+                await self._hear_stops(group)
                 self._subscription = await self._answer_bus.subscribe(
                     subject.tool_filter(self.name), lambda message: self._take(group, message)
                 )
@@ -155,6 +173,35 @@ class Gateway:
             is_open.set()
             if self._subscription is not None:
                 await self._subscription.unsubscribe()
+
+    # --- leases that are revoked -----------------------------------------------------------------
+
+    async def _hear_stops(self, group: asyncio.TaskGroup) -> None:
+        """Revocations are heard; those that came while the bus was away are looked up when it is back."""
+        await self._journal_bus.subscribe(subject.STOPS, self._on_stop)
+        self._journal_bus.when_reconnected(lambda: self._look_up_stops(group))
+
+    def _on_stop(self, message: Incoming) -> None:
+        try:
+            self._stops.hear(decode(LeaseRevoked, message.data))
+        except MalformedMessageError as error:
+            log.warning("notice.ignored", subject=message.subject, error=str(error))
+
+    def _look_up_stops(self, group: asyncio.TaskGroup) -> None:
+        for held in self._stops.running:
+            group.create_task(self._look_up_stop(held))
+
+    async def _look_up_stop(self, held: Held) -> None:
+        while held in self._stops.running:
+            try:
+                entry = await self._journal.get(subject.lease_revoked(*held))
+            except BusUnavailableError as error:
+                log.warning("revocation.not_read", run_id=held[0], step=held[1], error=str(error))
+                await asyncio.sleep(_LOOK_AGAIN_S)
+            else:
+                if entry is not None:
+                    self._stops.hear(decode(LeaseRevoked, entry.data))
+                return
 
     # --- one call --------------------------------------------------------------------------------
 
@@ -186,8 +233,10 @@ class Gateway:
                 tool=call.tool,
                 agent=agent,
             )
+            self._stops.check(call)
             held = await self._leases.find(call)
             request = policy.admit(agent, call, held.lease, desk=self._desk, now=self._clock())
+            self._repetition.check(request, most=held.lease.grant.repeats)
             return policy.missing_review(request) or await self._settled(request, lease_seq=held.seq)
         except RemitError as error:
             return _refusal(error)
@@ -195,7 +244,9 @@ class Gateway:
     async def _settled(self, request: Request, *, lease_seq: int) -> ToolAnswered | Parked:
         call = request.call
         async with self._turn((call.run_id, call.step, call.position)), self._permits:
+            self._stops.check(call)
             outcome = await self._effects.settle(request, lease_seq=lease_seq)
+        self._stops.check(call)  # its outcome is in the journal; who asked has nothing to do with it any more
         return Parked(review_id="") if outcome is None else answered(outcome)
 
     @asynccontextmanager

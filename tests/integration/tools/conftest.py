@@ -17,7 +17,7 @@ from remit.bus.connection import Bus
 from remit.bus.journal import Journal
 from remit.contracts.errors import BusUnavailableError
 from remit.contracts.ids import GatewayId
-from remit.contracts.lease import Approval, DataScope, Grant, Lease, Resolution
+from remit.contracts.lease import REPEATS, Approval, DataScope, Grant, Lease, Resolution
 from remit.contracts.message import decode, decode_any, encode, raw
 from remit.contracts.step import Parked, Refused, Superseded
 from remit.contracts.tool import CallNeedsReview, CallTool, ToolAnswered, ToolCalled, ToolInDoubt, ToolReturned
@@ -142,6 +142,7 @@ class Floor:
         approvals: tuple[Approval, ...] = (),
         resolutions: tuple[Resolution, ...] = (),
         data: tuple[DataScope, ...] = (),
+        repeats: int = REPEATS,
     ) -> int:
         """The supervisor has leased step `s` of run `r1`."""
         every = tools or tuple(workshop.tools(0))
@@ -154,7 +155,7 @@ class Floor:
             gateway=gateway,
             gateways_gone=gone,
             until_at=self.clock() + timedelta(seconds=until_s),
-            grant=Grant(tools=every, approvals=approvals, resolutions=resolutions, data=data),
+            grant=Grant(tools=every, approvals=approvals, resolutions=resolutions, data=data, repeats=repeats),
         )
         return await self.journal.append(subject.lease("r1", "s", epoch), encode(lease))
 

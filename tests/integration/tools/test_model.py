@@ -10,10 +10,10 @@ import pytest
 from remit.bus.connection import Bus
 from remit.contracts.charter import ToolCharter
 from remit.contracts.ids import GatewayId
-from remit.contracts.message import decode, encode
+from remit.contracts.message import decode, encode, raw
 from remit.contracts.model import Completion, ModelMessage
 from remit.contracts.team import TeamSpec
-from remit.contracts.tool import ToolAnswered
+from remit.contracts.tool import CallTool, ToolAnswered
 from remit.tools.gateway import Gateway
 from remit.tools.model import Price, model_tool
 from tests.integration.tools import workshop
@@ -66,9 +66,13 @@ class ModelFloor:
         self.floor.keep(gateway)
         return gateway
 
-    async def ask(self, position: str = "0", **arguments: object) -> Answer:
+    async def ask(self, position: str = "0", /, **arguments: object) -> Answer:
         """Give the gateway's answer to one call of the model."""
-        return await self.floor.call("model.complete", position, **({"messages": HELLO} | arguments))
+        arguments = {"messages": HELLO} | arguments
+        call = CallTool(
+            run_id="r1", step="s", epoch=1, position=position, tool="model.complete", arguments=raw(arguments)
+        )
+        return await self.floor.call("model.complete", body=encode(call))
 
     async def journal(self) -> bytes:
         """Give everything that the journal holds of the run."""
@@ -354,6 +358,12 @@ async def test_a_server_that_is_said_to_bear_no_schema_gets_none(model: ModelFlo
 async def test_arguments_that_do_not_fit_are_refused(model: ModelFloor) -> None:
     await model.serve()
 
-    for wrong in ({"messages": []}, {"messages": [encode("x").decode()]}, {"max_tokens": -1}, {"stream": True}):
-        assert not isinstance(await model.ask(**wrong), ToolAnswered)
+    wrong: tuple[dict[str, object], ...] = (
+        {"messages": []},
+        {"messages": ["x"]},
+        {"max_tokens": -1},
+        {"stream": True},
+    )
+    for arguments in wrong:
+        assert not isinstance(await model.ask(**arguments), ToolAnswered)
     assert model.server.asked == []
