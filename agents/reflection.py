@@ -25,7 +25,7 @@ from remit.contracts.errors import (
     UsageError,
 )
 from remit.contracts.message import canonical, decode, decode_any, digest, encode, raw
-from remit.contracts.reflection import Critique, ReflectionRound, Requirement, StoppedBy
+from remit.contracts.reflection import AskedCritique, Critique, ReflectionRound, Requirement, StoppedBy
 
 if TYPE_CHECKING:
     from remit.contracts.step import RunStep
@@ -202,7 +202,7 @@ class Reflecting(Generic[T]):
     async def _drafted(self, made: ReflectionRound, before: tuple[ReflectionRound, ...]) -> ReflectionRound:
         if before:
             last = before[-1]
-            critique = Critique(score=last.score or 0.0, reasons=last.reasons, requirement=last.requirement)
+            critique = Critique(score=last.score or 0.0, reasons=last.reasons)
             draft = await self._revise(self._requirement(), self._decoded(last.draft), critique)
         elif callable(self._draft):
             draft = await self._draft(self._requirement())
@@ -225,15 +225,10 @@ class Reflecting(Generic[T]):
             raise MalformedMessageError(
                 "a critique is none", where="ctx.reflect(critique)", expected="Critique", got=type(said).__name__
             )
-        said = decode(Critique, encode(said))  # a struct is not checked when it is made
-        if said.requirement not in {"", made.requirement}:
-            raise RequirementDriftError(
-                "the draft was judged by another requirement",
-                where=f"ctx.reflect(critique), round {made.number}",
-                expected=made.requirement,
-                got=said.requirement,
-            )
-        spend(said.cost)
+        said = decode(type(said), encode(said))  # a struct is not checked when it is made
+        if isinstance(said, AskedCritique):
+            _check_same(said, made)
+            spend(said.cost)
         reasons = tuple(reason[:_REASON_MOST] for reason in said.reasons[:_REASONS_MOST])
         return msgspec.structs.replace(made, score=said.score, reasons=reasons)
 
@@ -256,6 +251,16 @@ class Reflecting(Generic[T]):
 
     def _decoded(self, draft: msgspec.Raw) -> T:
         return cast("T", decode_any(self._kind, draft))
+
+
+def _check_same(said: AskedCritique, made: ReflectionRound) -> None:
+    if said.requirement != made.requirement:
+        raise RequirementDriftError(
+            "the draft was judged by another requirement",
+            where=f"ctx.reflect(critique), round {made.number}",
+            expected=made.requirement,
+            got=said.requirement,
+        )
 
 
 def kind_of(draft: object, returns: object | None) -> object:

@@ -40,10 +40,15 @@ class Critique(Message, frozen=True, kw_only=True, tag="reflection.critique.v1")
 
     score: Score
     reasons: tuple[str, ...] = ()
-    requirement: str = ""
-    """The hash of the requirement it was judged by, where another role judged; another hash than ours is refused."""
-    cost: float = 0.0
-    """What was spent on it elsewhere: by a role that was asked. What `ctx.generate` spends is counted by itself."""
+
+
+class AskedCritique(Critique, frozen=True, kw_only=True, tag="reflection.asked_critique.v1"):
+    """The critique of a role that was asked. It says more than a model is let say, who would fill in anything."""
+
+    requirement: str
+    """The hash of the requirement by which the role judged; another one than ours is refused."""
+    cost: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
+    """What the role spent on it."""
 
 
 class ReflectionRound(Message, frozen=True, kw_only=True, tag="reflection.round.v1"):

@@ -33,7 +33,7 @@ from remit.contracts.proposal import (
     StateRejected,
     StateRuling,
 )
-from remit.contracts.reflection import Critique, ReflectionRound, Requirement
+from remit.contracts.reflection import AskedCritique, Critique, ReflectionRound, Requirement
 from remit.contracts.review import ReviewOutcome
 from remit.contracts.rollback import EffectDone, RolledBackNote, Undo
 from remit.team import Plan, Team, propose, rollback, state, step, undo, when
@@ -42,6 +42,7 @@ from remit.tools.tool import Tool, ToolScope, tool
 
 __all__ = [
     "AskFailedError",
+    "AskedCritique",
     "Change",
     "Completion",
     "Conflict",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from remit import Completion, Context, Critique, Message, RefusedError, Requirement, Role
+from remit import AskedCritique, Completion, Context, Critique, Message, RefusedError, Requirement, Role
 from remit.agents.fault import is_retryable
 from remit.contracts.errors import DeadlineError, MalformedMessageError, RequirementDriftError, UsageError
 from remit.testing import Bench
@@ -143,8 +143,8 @@ async def test_what_models_cost_ends_it() -> None:
 
 
 async def test_what_another_role_spent_on_a_critique_counts_where_it_says_so() -> None:
-    async def judge(_requirement: Requirement, draft: str) -> Critique:
-        return Critique(score=len(draft) / 10, cost=0.6)
+    async def judge(requirement: Requirement, draft: str) -> Critique:
+        return AskedCritique(score=len(draft) / 10, requirement=requirement.hash, cost=0.6)
 
     async def think(ctx: Context) -> Outcome:
         return said(await ctx.reflect("a", critique=judge, revise=longer, max_cost=1.0))
@@ -202,7 +202,7 @@ async def test_every_critique_gets_the_goal_and_the_work_as_they_were() -> None:
 async def test_a_critique_of_another_requirement_is_refused() -> None:
     async def drift(requirement: Requirement, draft: str) -> Critique:
         same = len(draft) == 1
-        return Critique(score=0.1, requirement=requirement.hash if same else "sha256:else")
+        return AskedCritique(score=0.1, requirement=requirement.hash if same else "sha256:else")
 
     async def think(ctx: Context) -> Outcome:
         return said(await ctx.reflect("a", critique=drift, revise=longer))
