@@ -68,7 +68,8 @@ def state_hash(run: RunState, going: Collection[str] = ()) -> str:
     steps = [_told(step, is_going=name in going) for name, step in sorted(run.steps.items())]
     reviews = [[name, item.decided.decision if item.decided else ""] for name, item in sorted(run.reviews.items())]
     marks = [[name, mark.seq] for name, mark in sorted(run.checkpoints.items())]
-    return digest_of([run.run_id, run.number, run.plan_version, run.dispatched, nodes, steps, reviews, marks])
+    number = run.number - (run.finished is not None)
+    return digest_of([run.run_id, number, run.plan_version, run.dispatched, nodes, steps, reviews, marks])
 
 
 def _told(step: StepState, *, is_going: bool) -> list[object]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from remit.cli import fault, option, say
+from remit.cli.replay import replay
 from remit.contracts.errors import NotFoundError
 from remit.words import clock, line
 
@@ -135,3 +136,6 @@ def _span(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.1f} s"
+
+
+command.add_command(replay)

@@ -15,7 +15,6 @@ from remit.contracts.step import Refused
 from remit.contracts.task import RunFinished, RunStarted
 
 if TYPE_CHECKING:
-
     from tests.integration.durable.conftest import Housing
 
 
