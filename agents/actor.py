@@ -15,12 +15,14 @@ from remit.agents.host import Host, HostReport
 from remit.bus.identity import Credentials, NKey
 from remit.contracts.errors import NotFoundError
 from remit.contracts.ids import AgentId, new_agent, role_of
+from remit.contracts.upcast import NO_UPCASTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import NoReturn
 
     from remit.agents.role import AnyRole
+    from remit.contracts.upcast import Upcasts
 
 __all__ = ["HostActor", "HostSpec"]
 
@@ -29,6 +31,10 @@ log = structlog.get_logger(__name__)
 WATCH_S: Final = 5.0
 BUG_EXIT: Final = 70
 _SLOTS: Final = 32
+
+
+def _no_upcasts(_team_ref: str) -> Upcasts:
+    return NO_UPCASTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +48,8 @@ class HostSpec:
     team_ref: str
     load: Callable[[str], Mapping[str, type[AnyRole]]]
     """Gives the roles of a team by name; sent to the host by its own name, never by value."""
+    upcasts: Callable[[str], Upcasts] = _no_upcasts
+    """Gives what brings the team's older messages forward; sent like `load`."""
     slots: Mapping[str, int] = field(default_factory=dict)
     """By role."""
 
@@ -103,6 +111,7 @@ class HostActor:
             kind=kinds[role],
             credentials=Credentials(jwt=spec.jwts[agent], seed=key.seed),
             slots=spec.slots.get(role, _SLOTS),
+            upcasts=spec.upcasts(spec.team_ref),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from remit.agents.role import AnyRole
     from remit.bus.connection import Credentials, Incoming
     from remit.bus.consumer import Delivery
+    from remit.contracts.upcast import Upcasts
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +46,7 @@ class AgentSpec:
     credentials: Credentials | None
     slots: int = 32
     patience: Patience | None = None
+    upcasts: Upcasts = field(default_factory=dict)
 
     @property
     def role(self) -> str:
@@ -62,7 +64,7 @@ class Agent:
         self._bus = bus
         self._on_bug = on_bug
         self._asker = Asker(bus, role=spec.role, agent=spec.agent, patience=spec.patience)
-        self._handler = Handler(spec.kind)
+        self._handler = Handler(spec.kind, spec.upcasts)
         self._attempts: dict[Step, tuple[Attempt, asyncio.Task[None]]] = {}
         self._told = bus.new_inbox("told")
         """Where the supervisor says at any time, in answer to a heartbeat, that a step was taken from us."""

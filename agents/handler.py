@@ -14,17 +14,20 @@ from remit.agents.role import Role, contract_of
 from remit.contracts.blob import INLINE_LIMIT_BYTES
 from remit.contracts.errors import MalformedMessageError, TooLargeError
 from remit.contracts.message import Message, decode, encode, tag_of
+from remit.contracts.upcast import NO_UPCASTS, decode_forward
 
 if TYPE_CHECKING:
     from remit.agents.port import StepPort
     from remit.agents.role import AnyRole
     from remit.contracts.step import RunStep
+    from remit.contracts.upcast import Upcasts
 
 
 class Handler:
     """One instance of a role with its contract; it serves many steps at once."""
 
-    def __init__(self, kind: type[AnyRole]) -> None:
+    def __init__(self, kind: type[AnyRole], upcasts: Upcasts = NO_UPCASTS) -> None:
+        self._upcasts = upcasts
         self.role = kind.role_name()
         self._takes, self._gives = contract_of(kind)
         self.contract = tag_of(self._gives)
@@ -37,14 +40,14 @@ class Handler:
         """Give the encoded reply to a step.
 
         Raises:
-            MalformedMessageError: the body does not fit the role's input.
+            MalformedMessageError: the body does not fit the role's input, and cannot be brought forward to it.
             TooLargeError: the body or the reply is too large for a message.
             WrongReplyError: the handler replied with something else than its contract.
             BaseException: whatever the handler raised.
         """
         if work.body_ref is not None:
             raise TooLargeError("the body is too large for an agent", got=f"{work.body_ref.size_bytes} bytes")
-        message = decode(self._takes, work.body)
+        message = decode_forward(self._takes, work.body, contract_tag=work.contract, upcasts=self._upcasts)
         with scope(jumps=work.jumps):
             reply = await self._instance.handle(message, Context(work, port))
         return self._bounded(self._encoded(reply))

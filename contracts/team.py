@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from remit.contracts.document import StateContract
     from remit.contracts.plan import PlanSpec
     from remit.contracts.tool import Effect, Risk
+    from remit.contracts.upcast import Upcasts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,8 @@ class TeamSpec:
     tools: Mapping[str, ToolSpec]
     state: tuple[StateContract[object], ...]
     charter: Charter
+    upcast: Upcasts = field(default_factory=dict)
+    """Brings messages of older versions forward, by their tag."""
     build: str = field(default="")
     charter_digest: str = field(default="")
 
@@ -83,4 +86,5 @@ class TeamSpec:
         tools = {name: tool.manifest for name, tool in sorted(self.tools.items())}
         state = [[item.template, item.scope, item.schema, schema_of(item.kind)] for item in self.state]
         plans = [[name, plan] for name, plan in sorted(self.workflows.items())]
-        return digest_of([self.name, roles, tools, plans, sorted(state, key=canonical)])
+        upcast = [sorted(self.upcast)] if self.upcast else []  # which function it is, a digest cannot say
+        return digest_of([self.name, roles, tools, plans, sorted(state, key=canonical), *upcast])

@@ -65,9 +65,17 @@ class HostSpecs:
     def __call__(self, host: str, jwts: Mapping[str, str]) -> object:
         """Give the spec of one host."""
         from remit.agents.actor import HostSpec
-        from remit.loader import load_roles
+        from remit.loader import load_roles, load_upcasts
 
-        return HostSpec(host=host, url=self.url, jwts=jwts, team_ref=self.team_ref, load=load_roles, slots=self.slots)
+        return HostSpec(
+            host=host,
+            url=self.url,
+            jwts=jwts,
+            team_ref=self.team_ref,
+            load=load_roles,
+            upcasts=load_upcasts,
+            slots=self.slots,
+        )
 
 
 @dataclass(frozen=True)

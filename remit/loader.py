@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from remit.agents.role import AnyRole
     from remit.contracts.charter import Charter
     from remit.contracts.team import TeamSpec
+    from remit.contracts.upcast import Upcasts
     from remit.tools.tool import Tool
 
 TEAM_FILE, CHARTER_FILE = "team.py", "charter.yaml"
@@ -95,6 +96,11 @@ def load_spec(ref: str) -> TeamSpec:
 def load_roles(ref: str) -> Mapping[str, type[AnyRole]]:
     """Give the roles of a team, for a host."""
     return load(ref).team.roles
+
+
+def load_upcasts(ref: str) -> Upcasts:
+    """Give what brings a team's older messages forward, for a host."""
+    return load(ref).team.upcast
 
 
 def load_tools(ref: str) -> tuple[TeamSpec, Mapping[str, Tool[object]]]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from remit.contracts.document import Document, Scope
     from remit.contracts.policy import Policy, RoleRef
     from remit.contracts.rollback import Undo
+    from remit.contracts.upcast import Upcasts
     from remit.tools.tool import Tool
 
 T = TypeVar("T")
@@ -208,7 +209,11 @@ def state(
 
 
 class Team:
-    """Roles, their tools, and the workflows that tasks may name."""
+    """Roles, their tools, and the workflows that tasks may name.
+
+    `upcast` gives, by the tag of an older version of a message, what makes the next version of it: tasks, bodies and
+    replies that an older build wrote are brought forward when they are read.
+    """
 
     def __init__(
         self,
@@ -218,12 +223,14 @@ class Team:
         workflows: Mapping[str, type[AnyRole] | Plan],
         tools: Sequence[Tool[object]] = (),
         state: Sequence[StateContract[object]] = (),
+        upcast: Upcasts | None = None,
     ) -> None:
         self.name = name
         self.roles = {role.role_name(): role for role in roles}
         self.tools = {item.name: item for item in tools}
         self.workflows = dict(workflows)
         self.state = tuple(state)
+        self.upcast = dict(upcast or {})
 
     def spec(self, charter: Charter) -> TeamSpec:
         """Give the team as the planes see it.
@@ -238,6 +245,7 @@ class Team:
             tools={name: item.spec() for name, item in self.tools.items()},
             state=self.state,
             charter=charter,
+            upcast=self.upcast,
         )
 
 

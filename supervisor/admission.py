@@ -17,14 +17,17 @@ from remit.contracts.errors import (
 from remit.contracts.message import NULL, decode, digest, tag_of
 from remit.contracts.plan import Node, PlanSpec
 from remit.contracts.task import Limits, RunFinished, RunStarted, TaskRequest
+from remit.contracts.upcast import forwarded
 from remit.supervisor.dispatch import Append, work
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from remit.contracts.envelope import Envelope
+    from remit.contracts.message import Message
     from remit.contracts.task import ForkOrigin
     from remit.contracts.team import TeamSpec
+    from remit.contracts.upcast import Upcasts
 
 
 def start(  # the facts of one task
@@ -70,7 +73,7 @@ def _started(
         )
     request = decode(TaskRequest, body)
     takes = team.takes(workflow)
-    _check_input(takes, request.input)
+    request = msgspec.structs.replace(request, input=_input(takes, request.input, team.upcast))
     started = RunStarted(
         run_id=run_id,
         workflow=workflow,
@@ -100,9 +103,10 @@ def is_alone(plan: PlanSpec) -> bool:
     return plan == PlanSpec(nodes=(Node(name=first.name, role=first.role, fresh=first.fresh),), window=plan.window)
 
 
-def _check_input(takes: type, body: msgspec.Raw) -> None:
+def _input(takes: type[Message], body: msgspec.Raw, upcasts: Upcasts) -> msgspec.Raw:
+    """Give the input as the workflow takes it today: an older version is brought forward."""
     try:
-        decode(takes, body)
+        return msgspec.Raw(forwarded(takes, body, upcasts=upcasts))
     except MalformedMessageError as error:
         where = "$.input" + error.where.removeprefix("$")
         raise MalformedMessageError(

@@ -15,12 +15,13 @@ from remit.contracts.errors import MalformedMessageError
 from remit.contracts.fork import RunForked
 from remit.contracts.ids import LANE
 from remit.contracts.lease import Lease, LeaseRevoked
-from remit.contracts.message import decode, decode_any
+from remit.contracts.message import decode_any
 from remit.contracts.plan import PlanAccepted, PlanRefused
 from remit.contracts.review import ReviewDecided, ReviewOpened
 from remit.contracts.rollback import Checkpointed, RollbackBegun, RollbackListed, RolledBack
 from remit.contracts.step import RunStep, StepChecked, StepCompleted, StepFailed, StepParked, StepTimedOut
 from remit.contracts.task import RunFinished, RunPaused, RunResumed, RunStarted
+from remit.contracts.upcast import forwarded
 from remit.supervisor.run import evolve, fits, new_run, on_leased, on_revoked, on_settled
 from remit.supervisor.run_view import held_steps
 
@@ -170,6 +171,8 @@ class Fold:
         if plan is None:
             self.strangers[started.run_id] = Stranger(started, 0, 0)
             return None
+        if self._team.upcast:
+            started = _todays(self._team, started)
         run = self.runs[started.run_id] = new_run(started, self._team)
         return run
 
@@ -209,9 +212,18 @@ def _checked(team: TeamSpec, run: RunState, message: StepCompleted) -> StepCompl
     if role is None:
         return message
     try:
-        decode(role.gives, message.reply)
+        reply = forwarded(role.gives, message.reply, contract_tag=message.contract, upcasts=team.upcast)
     except MalformedMessageError as error:
         return StepFailed(
             run_id=message.run_id, step=message.step, epoch=message.epoch, error=error.fault(), retryable=False
         )
-    return message
+    return message if reply is message.reply else msgspec.structs.replace(message, reply=msgspec.Raw(reply))
+
+
+def _todays(team: TeamSpec, started: RunStarted) -> RunStarted:
+    """Give a start whose input is of today's version; what cannot be brought forward is told by whoever takes it."""
+    try:
+        given = forwarded(team.takes(started.workflow), started.input, upcasts=team.upcast)
+    except MalformedMessageError:
+        return started
+    return msgspec.structs.replace(started, input=msgspec.Raw(given))

@@ -75,6 +75,11 @@ class Case:
         path = self._team_path
         return f"{shown(path)}:{self._team_words.get(template, 1)}" if path else f"state {template}"
 
+    def upcast(self, tag: str) -> str:
+        """Give `team.py:12` for an upcast."""
+        path = self._team_path
+        return f"{shown(path)}:{self._team_words.get(tag, 1)}" if path else f"upcast {tag}"
+
     def sent_to(self, role: str) -> bool:
         """Say whether any workflow, any role that may ask, or any conflict of state sends something to a role."""
         return role in self._arbiters or any(role in self.roles_of(name) for name in self.plans)
@@ -110,7 +115,7 @@ class Case:
 
     @cached_property
     def _team_words(self) -> Mapping[str, int]:
-        """Lines of the strings in calls of `Team(…)` and `state(…)`: names of workflows, templates of keys."""
+        """Lines of the strings in calls of `Team(…)` and `state(…)`: names of workflows, templates of keys, tags."""
         path = self._team_path
         return dict(_words(path)) if path is not None else {}
 

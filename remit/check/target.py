@@ -14,6 +14,7 @@ from remit.check.completion import unreachable_criteria
 from remit.check.contract import contract_mistakes
 from remit.check.source import source_mistakes
 from remit.check.state import state_mistakes
+from remit.check.upcast import upcast_mistakes
 from remit.contracts.errors import CharterInvalidError, RemitError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def mistakes(loaded: Loaded) -> list[RemitError]:
     """Give what is wrong between a team and a charter that are each in order."""
     case = Case(loaded)
     contract = contract_mistakes(case)
-    found = [*contract, *disagreements(case), *state_mistakes(case)]
+    found = [*contract, *disagreements(case), *state_mistakes(case), *upcast_mistakes(case)]
     if not contract:  # what follows walks the plans
         found += [*source_mistakes(case), *unreachable_criteria(case)]
     return sorted(found, key=_place)
