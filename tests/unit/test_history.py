@@ -29,6 +29,7 @@ from remit.contracts.proposal import (
     StateSide,
     StateVersion,
 )
+from remit.contracts.reflection import ReflectionRound
 from remit.contracts.review import ReviewDecided, ReviewOpened
 from remit.contracts.step import (
     OutdatedRead,
@@ -167,9 +168,9 @@ class Told:
         found = (StateVersion(key="k", version=4, hash="sha256:k"), StateVersion(key="m", version=0))
         return self.recorded("read", StateRead(items=found), author=author)
 
-    def recorded(self, kind: RecordKind, value: object, author: str = AGENT) -> Told:
+    def recorded(self, kind: RecordKind, value: object, author: str = AGENT, *, name: str = "k") -> Told:
         record = Recorded(
-            run_id="r1", step="ticket", epoch=1, position="1", kind=kind, name="k", request="q", value=raw(value)
+            run_id="r1", step="ticket", epoch=1, position="1", kind=kind, name=name, request="q", value=raw(value)
         )
         return self.add(subject.agent_entry("r1", "ticket", agent=author, index="1", kind="recorded"), record)
 
@@ -509,6 +510,26 @@ def test_what_becomes_of_shared_state_is_said_in_plain_words() -> None:
 )
 def test_what_an_agent_recorded_of_shared_state_is_said(kind: RecordKind, value: object, said: str) -> None:
     assert Told().recorded(kind, value).lines() == [f"ticket: clerk-1 {said}"]
+
+
+def test_the_rounds_of_a_reflection_are_said_with_score_reasons_and_what_ended_it() -> None:
+    first = ReflectionRound(number=1, requirement="sha256:q", score=0.25, reasons=("too long", "no\x1bvoice"), best=1)
+    last = ReflectionRound(number=2, requirement="sha256:q", cost=0.5, best=1, stopped_by="repetition")
+    told = Told().dispatched().leased()
+    told.recorded("step", first, name="reflect").recorded("step", last, name="reflect")
+
+    assert told.lines()[2:] == [
+        "ticket: clerk-1 reflected: round 1, score 0.25 (too long; no voice)",
+        "ticket: clerk-1 reflected: round 2, not judged, cost 0.5; stopped by repetition, round 1 is the best",
+    ]
+    assert told.history().rounds == [("ticket", first), ("ticket", last)]
+
+
+def test_a_step_of_a_handler_that_is_called_like_a_reflection_is_no_round() -> None:
+    told = Told().dispatched().leased().recorded("step", "mirror", name="reflect")
+
+    assert told.history().rounds == []
+    assert told.lines()[-1] == 'ticket: clerk-1 recorded step reflect "mirror"'
 
 
 def test_every_kind_of_entry_is_said_in_plain_words() -> None:

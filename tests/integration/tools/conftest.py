@@ -23,6 +23,8 @@ from remit.contracts.step import Parked, Refused, Superseded
 from remit.contracts.tool import CallNeedsReview, CallTool, ToolAnswered, ToolCalled, ToolInDoubt, ToolReturned
 from remit.tools.gateway import Gateway
 from tests.integration.tools import workshop
+from tests.integration.tools.model_floor import KEY, ModelFloor
+from tests.model_server import ModelServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -251,3 +253,17 @@ async def floor(nats_server: NatsServer, bus: Bus, effects: Effects, tmp_path: P
     await effects.release()
     await floor.close()
     assert floor.bugs == []
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ModelServer]:
+    async with ModelServer.start() as server:
+        yield server
+
+
+@pytest.fixture
+async def model(floor: Floor, server: ModelServer, tmp_path: Path) -> ModelFloor:
+    key_file = tmp_path / "key"
+    key_file.write_text(KEY + "\n")
+    await floor.lease("model.complete")
+    return ModelFloor(floor, server, key_file)
