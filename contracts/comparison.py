@@ -9,9 +9,10 @@ import msgspec
 from remit.contracts.evolution import Change, Evolution
 from remit.contracts.form import AnyOf, Choice, Described, Entries, Fixed, Form, Items, Ref, Scalar, describe, shown
 from remit.contracts.reading import Reading, fields_of, options_of, wires_of
+from remit.contracts.upcast import chain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from remit.contracts.evolution import What
     from remit.contracts.form import FieldForm, Record
@@ -26,9 +27,13 @@ def evolution_of(old: object, new: object, *, contract: str = "") -> Evolution:
     return compare(describe(old), describe(new), contract=contract)
 
 
-def compare(old: Described, new: Described, *, contract: str = "") -> Evolution:
-    """Give what changed from one description to another, each by itself: the old one may be all that is left."""
-    return Evolution(changes=tuple(_Comparison(old, new, contract or shown(old.root)).changes()))
+def compare(old: Described, new: Described, *, contract: str = "", upcasts: Collection[str] = ()) -> Evolution:
+    """Give what changed from one description to another, each by itself: the old one may be all that is left.
+
+    `upcasts` are the tags of older messages that the new side brings forward.
+    """
+    walk = _Comparison(old, new, contract or shown(old.root), upcasts=upcasts)
+    return Evolution(changes=tuple(walk.changes()))
 
 
 KEEP_TAG: Final = "keep it as it was, or give the message its next tag and bring the old one forward with upcast="
@@ -39,7 +44,8 @@ LATER: Final = "let every reader know it before a writer uses it"
 class _Comparison:
     """Walks both sides together; what it finds adds up to what the proof says of the whole."""
 
-    def __init__(self, old: Described, new: Described, contract: str) -> None:
+    def __init__(self, old: Described, new: Described, contract: str, *, upcasts: Collection[str]) -> None:
+        self._upcasts = upcasts
         self._old, self._new, self._contract = old, new, contract
         self._seen: set[tuple[str, str]] = set()
 
@@ -47,7 +53,7 @@ class _Comparison:
         yield from self._part("$", self._old.root, self._new.root)
 
     def _forward(self, new: Form, old: Form) -> bool:
-        return Reading(self._new.records, self._old.records).reads(new, old)
+        return Reading(self._new.records, self._old.records, upcasts=self._upcasts).reads(new, old)
 
     def _backward(self, old: Form, new: Form) -> bool:
         return Reading(self._old.records, self._new.records).reads(old, new)
@@ -158,6 +164,9 @@ class _Comparison:
             return
         self._seen.add((old.name, new.name))
         before, after = self._old.records[old.name], self._new.records[new.name]
+        if after.tag in chain(before.tag, self._upcasts)[1:]:
+            yield self._brought_forward(path, before.tag, after.tag)
+            return
         yield from self._tag(path, before, after)
         yield from self._closed(path, before, after)
         gone = [field for field in before.fields if field.name not in _names(after)]
@@ -184,6 +193,10 @@ class _Comparison:
             writers=writers,
             fix="" if readers else f'bring it forward: upcast={{"{old.tag}": function}}',
         )
+
+    def _brought_forward(self, path: str, old: str, new: str) -> Change:
+        why = f"the upcast from {old} brings it forward; an older reader does not know {new}"
+        return self._say(path, "tag", old=old, new=new, readers=True, writers=False, why=why)
 
     def _closed(self, path: str, old: Record, new: Record) -> Iterator[Change]:
         if old.closed == new.closed:

@@ -25,9 +25,10 @@ from remit.contracts.form import (
     Ref,
     Scalar,
 )
+from remit.contracts.upcast import chain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from remit.contracts.form import Records
 
@@ -38,9 +39,13 @@ _EVERY: Final[tuple[Wire, ...]] = ("null", "bool", "int", "float", "text", "arra
 
 
 class Reading:
-    """The records of both sides, and what is being proved: a record that holds itself is proved once."""
+    """The records of both sides, and what is being proved: a record that holds itself is proved once.
 
-    def __init__(self, reader: Records, writer: Records) -> None:
+    `upcasts` are the tags that the reader's side brings forward.
+    """
+
+    def __init__(self, reader: Records, writer: Records, *, upcasts: Collection[str] = ()) -> None:
+        self._upcasts = upcasts
         self._reader = reader
         self._writer = writer
         self._open: set[tuple[str, str, bool]] = set()
@@ -106,7 +111,8 @@ class Reading:
 
     def _record(self, reader: Ref, writer: Ref, *, needs_tag: bool) -> bool:
         pair = (reader.name, writer.name, needs_tag)
-        if pair in self._open:
+        tag = self._writer[writer.name].tag
+        if pair in self._open or self._reader[reader.name].tag in chain(tag, self._upcasts)[1:]:
             return True
         self._open.add(pair)
         try:

@@ -9,7 +9,7 @@ result fits. What an upcast does not know stays where it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from remit.contracts.errors import MalformedMessageError
@@ -40,7 +40,7 @@ def next_tag(tag: str) -> str:
     return f"{found['stem']}{int(found['number']) + 1}" if found else ""
 
 
-def chain(tag: str, upcasts: Upcasts) -> tuple[str, ...]:
+def chain(tag: str, upcasts: Collection[str]) -> tuple[str, ...]:
     """Give the tags that a document goes through, from its own to the last that it is brought forward to."""
     found = [tag]
     while found[-1] in upcasts:

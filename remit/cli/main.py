@@ -22,7 +22,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "role": "List and scale the pools of roles.",
     "state": "Read shared state, explain it, roll it back.",
     "dead": "List, show and drive dead letters again.",
-    "contract": "List, show and export message contracts.",
+    "contract": "List, show, export and compare message contracts.",
     "context": "List and choose deployments.",
     "status": "Show the deployment as its supervisor sees it.",
     "doctor": "Try the deployment and say what it gives and what it does not.",
