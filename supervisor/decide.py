@@ -178,7 +178,7 @@ def _stopped_by(step: StepState) -> str:
     return f"{what} of step {step.work.step}" if what else f"step {step.work.step}"
 
 
-STOPS = {"RM-404": "a limit", "RM-408": "ping-pong"}
+STOPS = {"RM-404": "a limit", "RM-405": "repetition", "RM-408": "ping-pong"}
 """What the step of a run that was stopped had reached, by the code of its error."""
 
 
