@@ -118,10 +118,6 @@ class BusStepPort:
         """The supervisor took the step: every door is closed, whatever its handler makes of that."""
         self.ended = self.ended or "superseded"
 
-    def revoke(self) -> None:
-        """The supervisor took the step: every door is closed, whatever its handler makes of that."""
-        self.ended = self.ended or "superseded"
-
     def leave(self) -> None:
         """The slot is free. What was not handed over goes to another agent at once, unless that one has it already."""
         if self._is_handed_over or self.ended:

@@ -292,6 +292,12 @@ class LimitReachedError(StoppedError):
     code = "RM-404"
 
 
+class CallCutOffError(StoppedError):
+    """A call was ended while it ran, because its step was taken from its holder; its tool may have done its part."""
+
+    code = "RM-406"
+
+
 class RolledBackError(StoppedError):
     """The run was rolled back, and does not go on."""
 

@@ -15,6 +15,7 @@ from remit.bus.connection import Bus
 from remit.bus.identity import Credentials
 from remit.contracts.ids import GatewayId
 from remit.tools.gateway import Gateway
+from remit.tools.program import kill_every_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -166,4 +167,5 @@ def _end_unconnected() -> NoReturn:
 def _leave(code: int) -> NoReturn:
     # Not sys.exit: Ray would catch it in its own loop, and threads that hang in a tool would keep the process.
     logging.shutdown()
+    kill_every_program()
     os._exit(code)

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from remit.tools.ledger import Ledger
     from remit.tools.outcome import Outcome
     from remit.tools.policy import Request
+    from remit.tools.stops import Stops
 
 log = structlog.get_logger(__name__)
 
@@ -71,8 +72,17 @@ class Effects:
     """The effects that one gateway is asked for. Its caller sees to it that one position is settled at a time."""
 
     def __init__(
-        self, ledger: Ledger, executor: Executor, *, gateway: str, scratch: Path, blobs: Blobs, clock: Clock
+        self,
+        ledger: Ledger,
+        executor: Executor,
+        *,
+        stops: Stops,
+        gateway: str,
+        scratch: Path,
+        blobs: Blobs,
+        clock: Clock,
     ) -> None:
+        self._stops = stops
         self._ledger = ledger
         self._blobs = blobs
         self._executor = executor
@@ -98,7 +108,7 @@ class Effects:
             outcome = await self._outcome(request, intent, fence)
             resolution = _resolution(request, index)
             if isinstance(outcome, ToolReturned):
-                if outcome.error is None or not may_retry(intent, resolution):
+                if outcome.error is None or not may_retry(intent, resolution, outcome.error):
                     return outcome
                 continue
             if resolution is None:
@@ -178,7 +188,11 @@ class Effects:
         except OSError as error:
             fault = EnvironmentFaultError(f"no scratch folder: {error.strerror}", where=request.tool.name).fault()
             return Execution(effected="no", fault=fault)
-        return await self._executor.run(request.tool.body, arguments, returns=request.tool.returns, within_s=within_s)
+        with self._stops.watch(request.call) as cut:
+            if cut.fault is not None:
+                return Execution(effected="no", fault=cut.fault)
+            body, returns = request.tool.body, request.tool.returns
+            return await self._executor.run(body, arguments, returns=returns, within_s=within_s, cut=cut)
 
     async def _look_up(self, request: Request, index: str) -> Execution | None:
         """Give what became of the effect, or None if it did not happen.

@@ -10,6 +10,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
+from weakref import WeakSet
 
 import msgspec
 
@@ -22,6 +23,9 @@ from remit.contracts.errors import (
     ToolTimeoutError,
 )
 from remit.contracts.message import decode_any, encode
+from remit.tools.process_group import GRACE_S
+from remit.tools.program import Programs
+from remit.tools.stops import Cut
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -58,6 +62,20 @@ class _Raised:
 _Ended = _Returned | _Raised
 
 
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """Until when a body may run, what cuts it off before, and the programs that end with it."""
+
+    give_up_at: float
+    cut: Cut
+    programs: Programs
+
+    def reached(self, effected: Effected) -> Execution:
+        """Give what is known of a body that did not end by itself."""
+        late = ToolTimeoutError("the tool did not end before its deadline")
+        return Execution(effected=effected, fault=self.cut.fault or late.fault())
+
+
 class Executor:
     """Runs bodies.
 
@@ -68,6 +86,7 @@ class Executor:
     def __init__(self, *, threads: int = _THREADS) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="tool")
         self._outlived: set[asyncio.Future[_Ended]] = set()
+        self._calls: WeakSet[Programs] = WeakSet()
 
     @property
     def hanging(self) -> int:
@@ -75,49 +94,78 @@ class Executor:
         return len(self._outlived)
 
     async def run(
-        self, body: Callable[..., object], arguments: Mapping[str, object], *, returns: object, within_s: float
+        self,
+        body: Callable[..., object],
+        arguments: Mapping[str, object],
+        *,
+        returns: object,
+        within_s: float,
+        cut: Cut | None = None,
     ) -> Execution:
-        """The body ended, or its time did."""
-        give_up_at = asyncio.get_running_loop().time() + within_s
+        """The body ended, or its time did, or it was cut off; no program that it started runs any more."""
+        limit = _Limit(asyncio.get_running_loop().time() + within_s, cut or Cut(), Programs())
+        self._calls.add(limit.programs)
         ended: _Ended | Execution
-        if inspect.iscoroutinefunction(body):
-            ended = _called(body, arguments)
-        else:
-            ended = await self._in_thread(body, arguments, give_up_at)
-        if isinstance(ended, _Returned) and inspect.isawaitable(ended.value):
-            ended = await self._on_loop(ended.value, give_up_at)
+        with limit.programs.within():
+            try:
+                if inspect.iscoroutinefunction(body):
+                    ended = _called(body, arguments)
+                else:
+                    ended = await self._in_thread(body, arguments, limit)
+                if isinstance(ended, _Returned) and inspect.isawaitable(ended.value):
+                    ended = await self._on_loop(ended.value, limit)
+            finally:
+                limit.programs.end()
         if isinstance(ended, Execution):
             return ended
         return checked(ended.value, returns) if isinstance(ended, _Returned) else _broken(ended.error)
+
+    async def end(self) -> None:
+        """No body is begun any more, and no program of one runs; what hangs in a thread is left alone."""
+        self.close()
+        for programs in self._calls:
+            programs.end()
+        if any(programs.is_running for programs in self._calls):
+            await asyncio.sleep(GRACE_S)
+        for programs in self._calls:
+            programs.kill()
 
     def close(self) -> None:
         """No body is begun any more; those that hang in a thread are left alone."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _on_loop(self, work: Awaitable[object], give_up_at: float) -> _Ended | Execution:
+    async def _on_loop(self, work: Awaitable[object], limit: _Limit) -> _Ended | Execution:
         task = asyncio.ensure_future(_guarded(work))
-        if await self._wait(task, give_up_at):
+        if await self._wait(task, limit):
             return _of_task(task)
         task.cancel()
-        is_over = await self._wait(task, asyncio.get_running_loop().time() + _GRACE_S)
-        return _timed_out("unknown" if is_over else "still_running")
+        limit.programs.end()
+        return limit.reached("unknown" if await self._is_over(task) else "still_running")
 
     async def _in_thread(
-        self, body: Callable[..., object], arguments: Mapping[str, object], give_up_at: float
+        self, body: Callable[..., object], arguments: Mapping[str, object], limit: _Limit
     ) -> _Ended | Execution:
         running = self._pool.submit(copy_context().run, _called, body, arguments)
         task = asyncio.wrap_future(running)
-        if await self._wait(task, give_up_at):
+        if await self._wait(task, limit):
             return task.result()
         if running.cancel():
             fault = ToolNotDoneError("every thread of the gateway is busy; the tool was not called").fault()
-            return Execution(effected="no", fault=fault)
-        return _timed_out("still_running")
+            return Execution(effected="no", fault=limit.cut.fault or fault)
+        has_program = limit.programs.is_running
+        limit.programs.end()
+        # A thread cannot be stopped, but it goes on at once when the program is gone for which it waits.
+        return limit.reached("unknown" if has_program and await self._is_over(task) else "still_running")
 
-    async def _wait(self, task: asyncio.Future[_Ended], until: float) -> bool:
-        """Say whether the body is over at that time; it is told to stop only if we are."""
+    async def _is_over(self, task: asyncio.Future[_Ended]) -> bool:
+        return await self._wait(task, _Limit(asyncio.get_running_loop().time() + _GRACE_S, Cut(), Programs()))
+
+    async def _wait(self, task: asyncio.Future[_Ended], limit: _Limit) -> bool:
+        """Say whether the body is over when its time is, or when it is cut off; it is told to stop only if we are."""
+        timeout_s = max(0.0, limit.give_up_at - asyncio.get_running_loop().time())
+        either: set[asyncio.Future[_Ended] | asyncio.Future[Fault]] = {task, limit.cut.asked}
         try:
-            done, _ = await asyncio.wait({task}, timeout=max(0.0, until - asyncio.get_running_loop().time()))
+            await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             task.cancel()
             raise
@@ -125,7 +173,7 @@ class Executor:
             if not task.done():
                 self._outlived.add(task)
                 task.add_done_callback(self._outlived.discard)
-        return bool(done)
+        return task.done()
 
 
 async def _guarded(work: Awaitable[object]) -> _Ended:
@@ -172,10 +220,6 @@ def _broken(error: BaseException) -> Execution:
         return Execution(effected=effected, fault=bounded(error.fault()))
     fault = ToolFailedError(f"{type(error).__name__}: {_said(error)}".rstrip(": "), where=_line_of(error)).fault()
     return Execution(effected=effected, fault=bounded(fault))
-
-
-def _timed_out(effected: Effected) -> Execution:
-    return Execution(effected=effected, fault=ToolTimeoutError("the tool did not end before its deadline").fault())
 
 
 def bounded(fault: Fault) -> Fault:

@@ -33,8 +33,8 @@ from remit.tools.leases import Leases
 from remit.tools.ledger import Ledger
 from remit.tools.outcome import answered
 from remit.tools.policy import Desk
-from remit.tools.stops import Stops
 from remit.tools.repetition import Repetition
+from remit.tools.stops import Stops
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping

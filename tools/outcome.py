@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from remit.contracts.errors import EffectInDoubtError, Fault, ReplayMismatchError, sentence
+from remit.contracts.errors import CallCutOffError, EffectInDoubtError, Fault, ReplayMismatchError, sentence
 from remit.contracts.message import NULL
 from remit.contracts.tool import ToolAnswered, ToolCalled, ToolInDoubt, ToolReturned
 
@@ -69,12 +69,14 @@ def conclude(intent: ToolCalled, execution: Execution, *, index: str, duration_m
     return in_doubt(intent, index, sentence(execution.fault))
 
 
-def may_retry(intent: ToolCalled, resolution: Resolution | None) -> bool:
+def may_retry(intent: ToolCalled, resolution: Resolution | None, error: Fault) -> bool:
     """Say whether a call that ended in an error is made again, because its step is tried again.
 
-    Never where neither the receiver nor a lookup can tell a repeated effect from the first.
+    Never where neither the receiver nor a lookup can tell a repeated effect from the first; unless the call was cut off
+    and is not in doubt: it had not begun.
     """
-    return resolution is not None and resolution.decision == "retry" and intent.effect != "at_most_once"
+    is_safe = intent.effect != "at_most_once" or error.code == CallCutOffError.code
+    return resolution is not None and resolution.decision == "retry" and is_safe
 
 
 def resolve(intent: ToolCalled, index: str, resolution: Resolution) -> ToolReturned:

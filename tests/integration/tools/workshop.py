@@ -16,6 +16,7 @@ from remit.contracts.errors import ToolNotDoneError
 from remit.contracts.ids import GatewayId
 from remit.contracts.team import TeamSpec
 from remit.tools.gateway import Gateway
+from remit.tools.program import run_program
 from remit.tools.tool import Tool, ToolScope, tool
 
 if TYPE_CHECKING:
@@ -99,6 +100,10 @@ def tools(port: int) -> dict[str, Tool[object]]:  # noqa: C901  # many small fun
         await asyncio.Event().wait()
         return what
 
+    @tool(risk="low", effect="at_most_once", name="run.program")
+    def run_it(code: str, *, scope: ToolScope) -> str:
+        return run_program([sys.executable, "-c", code], folder=scope.scratch).output.decode()
+
     @tool(risk="low", effect="pure", name="who.am_i")
     def who_am_i(source: str, *, scope: ToolScope) -> tuple[str, str, str, str]:
         (scope.scratch / "seen").write_text(scope.run_id)
@@ -106,6 +111,7 @@ def tools(port: int) -> dict[str, Tool[object]]:  # noqa: C901  # many small fun
 
     every = (
         look, charge, mail, fax, wire, fax_broken, fax_unplugged, mail_cut, big_text, wrong_type, slow_look, who_am_i,
+        run_it,
     )  # fmt: skip
     return {item.name: item for item in cast("Sequence[Tool[object]]", every)}
 
