@@ -125,10 +125,11 @@ def test_the_end_of_time_comes_before_everything_else() -> None:
 
 def test_a_step_that_turned_in_a_circle_ends_the_run_as_stopped() -> None:
     run = started("chain")
+    advanced(run)
     (step,) = run.steps
     failed(run, step, code="RM-405", retryable=False)
 
-    assert advanced(run) == ["2.finished"]
+    assert advanced(run)[-1].endswith("finished")
     assert run.finished is not None
     assert (run.finished.outcome, run.finished.stopped_by) == ("stopped", f"repetition of step {step}")
 
