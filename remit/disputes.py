@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from remit.contracts.errors import MalformedMessageError
-from remit.contracts.ids import intent_key
+from remit.contracts.ids import intent_key, node_of
 from remit.contracts.message import decode
 from remit.contracts.proposal import StateConflict
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import msgspec
 
     from remit.contracts.review import ReviewOpened
@@ -81,6 +83,12 @@ class Disputes:
             if known.review_id == review_id:
                 self._known[known.name] = replace(known, is_over=True)
                 return
+
+    def withdrawn(self, nodes: Collection[str]) -> None:
+        """The steps that proposed are taken back, and nobody waits for what they wished."""
+        for known in tuple(self._known.values()):
+            if node_of(known.conflict.proposal.step) in nodes:
+                self._known[known.name] = replace(known, is_over=True)
 
     def answered(self, run: str, step: str, position: str) -> None:
         """What became of a proposal stands in the journal."""

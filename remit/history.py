@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 
+from remit import standing
 from remit.bus import subject
 from remit.contracts.errors import MalformedMessageError
-from remit.contracts.ids import role_of
+from remit.contracts.fork import RunForked
+from remit.contracts.ids import node_of, role_of
 from remit.contracts.lease import Lease
 from remit.contracts.message import decode, digest
+from remit.contracts.plan import PlanRefused
 from remit.contracts.proposal import ProposalRecord, StateCommitted, StateRead
 from remit.contracts.reflection import ReflectionRound
 from remit.contracts.review import ReviewDecided, ReviewOpened
+from remit.contracts.rollback import RollbackBegun, RolledBack
 from remit.contracts.step import (
     OutdatedRead,
     Recorded,
@@ -26,20 +30,24 @@ from remit.contracts.step import (
     StepParked,
     StepTimedOut,
 )
-from remit.contracts.task import RunFinished, RunStarted
+from remit.contracts.task import RunFinished, RunPaused, RunStarted
 from remit.contracts.tool import ToolCalled, ToolInDoubt, ToolReturned
 from remit.disputes import Disputes
+from remit.turns import Turn, Turns
 from remit.words import REFLECTED, message_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from remit.bus.journal import Entry
     from remit.bus.subject import RunSubject
     from remit.contracts.proposal import StateVersion
     from remit.disputes import Dispute
 
-Status = Literal["dispatched", "held", "parked", "completed", "failed"]
+Status = Literal["dispatched", "held", "parked", "paused", "completed", "failed", "reset"]
+"""paused: somebody held it when the run was paused · reset: a rollback took it back."""
+_TURNS = get_args(Turn)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +85,10 @@ class Step:
     ended_by: str = ""
     waits_for: tuple[str, ...] = ()
     """The disputes over what it reads, while it is parked on them."""
+    until_at: datetime | None = None
+    """When it goes on, while it sleeps."""
+    asked: tuple[str, ...] = ()
+    """The steps that it asked for, while it is parked on their answers."""
     outdated: tuple[OutdatedRead, ...] = ()
     """State that had changed meanwhile when it completed."""
 
@@ -87,6 +99,8 @@ class Review:
 
     opened: ReviewOpened
     decided: ReviewDecided | None = None
+    withdrawn: str = ""
+    """The checkpoint to which a rollback took the step back that asked; then nobody waits for it."""
 
 
 @dataclass
@@ -106,6 +120,7 @@ class History:
     rounds: list[tuple[str, ReflectionRound]] = field(default_factory=list)
     """What became of drafts, each with the step that made them."""
     disputes: Disputes = field(default_factory=Disputes)
+    turns: Turns = field(default_factory=Turns)
     next_seq: int = 1
 
     @property
@@ -113,7 +128,7 @@ class History:
         """What a person has not decided; nothing once the run is finished."""
         if self.finished is not None:
             return ()
-        return tuple(review.opened for review in self.reviews.values() if review.decided is None)
+        return tuple(item.opened for item in self.reviews.values() if item.decided is None and not item.withdrawn)
 
     @property
     def open_disputes(self) -> tuple[Dispute, ...]:
@@ -125,28 +140,20 @@ class History:
         """The disputes, this run's or another's, on which a step is parked."""
         if self.finished is not None:
             return ()
-        return tuple(dict.fromkeys(name for step in self._in("parked") for name in step.waits_for))
+        return tuple(dict.fromkeys(name for step in self.among("parked") for name in step.waits_for))
 
     @property
     def is_parked(self) -> bool:
         """Whether nothing goes on: a person must decide, here or in the run whose dispute a step waits for."""
-        return bool(self.open_reviews or self.parked_on) and not self._in("dispatched", "held")
+        waits = self.open_reviews or self.parked_on or (self.finished is None and self.turns.paused is not None)
+        return bool(waits) and not self.among("dispatched", "held")
 
     def waiting_for(self) -> str:
         """Say what the run waits for, in a few words; nothing once it is finished."""
-        if self.finished is not None:
-            return ""
-        if self.open_reviews:
-            return "a person: " + ", ".join(item.review_id for item in self.open_reviews)
-        if held := self._in("held"):
-            return f"{held[0].agent} at {held[0].work.step}" + _and_more(held)
-        if sent := self._in("dispatched"):
-            return f"an agent of role {sent[0].work.role}" + _and_more(sent)
-        if self.parked_on:
-            return "the decision of dispute " + ", ".join(self.parked_on)
-        return "the supervisor"
+        return standing.waits_for(self)
 
-    def _in(self, *statuses: Status) -> list[Step]:
+    def among(self, *statuses: Status) -> list[Step]:
+        """Give the steps of these statuses."""
         return [step for step in self.steps.values() if step.status in statuses]
 
     # --- the fold --------------------------------------------------------------------------------
@@ -160,6 +167,8 @@ class History:
         parts, message = subject.parse_run(entry.subject), message_of(entry)
         if isinstance(message, ProposalRecord):
             self._on_record(message)
+        elif isinstance(message, _TURNS):
+            self._on_turn(entry.seq, message)
         elif parts is not None and message is not None and getattr(message, "run_id", "") == self.run_id:
             self._on_message(parts, message)
 
@@ -190,6 +199,47 @@ class History:
                 self._on_ended(author, message)
             case StepParked() | StepChecked():
                 self._on_state_moved(message)
+
+    def _on_turn(self, seq: int, turn: Turn) -> None:
+        """What a turn changes of the steps; its author is the supervisor, whose lane it stands in."""
+        if turn.run_id != self.run_id:
+            return
+        self.turns.apply(seq, turn)
+        match turn:
+            case RunPaused():
+                for step in self.among("dispatched", "held"):
+                    self.steps[step.work.step] = replace(step, status="paused")
+            case PlanRefused():
+                self._on_refused(turn)
+            case RollbackBegun():
+                self._on_rollback(turn)
+            case RolledBack():
+                self._reset(turn.reset, but=())
+            case RunForked():
+                self._on_forked(turn)
+
+    def _on_refused(self, turn: PlanRefused) -> None:
+        step = self.steps.get(turn.step)
+        if step is not None and step.work.epoch == turn.epoch:
+            self.steps[turn.step] = replace(step, status="failed")
+
+    def _on_rollback(self, turn: RollbackBegun) -> None:
+        """Nobody waits any more for what the stopped steps asked of people and judges."""
+        self._reset(turn.nodes, but=("completed",))
+        for name, item in self.reviews.items():
+            if item.decided is None and node_of(item.opened.step) in turn.nodes:
+                self.reviews[name] = replace(item, withdrawn=turn.to)
+        self.disputes.withdrawn(turn.nodes)
+
+    def _reset(self, nodes: tuple[str, ...], *, but: tuple[Status, ...]) -> None:
+        for name, step in self.steps.items():
+            if node_of(name) in nodes and not step.work.undoes and step.status not in but:
+                self.steps[name] = replace(step, status="reset")
+
+    def _on_forked(self, turn: RunForked) -> None:
+        for item in turn.steps:
+            adopted = Step(work=item.work, status="completed", ended_by=f"run {item.work.run_id}", dispatches=0)
+            self.steps[item.work.step] = adopted
 
     def _on_started(self, started: RunStarted) -> None:
         self.started = started
@@ -270,7 +320,7 @@ class History:
         if step is None or step.work.epoch != message.epoch:
             return
         if isinstance(message, StepParked):
-            self.steps[message.step] = replace(step, status="parked", waits_for=message.disputes)
+            self.steps[message.step] = _parked(step, message)
         else:
             status: Status = "failed" if message.error is not None else step.status
             self.steps[message.step] = replace(step, status=status, outdated=message.reads)
@@ -314,8 +364,10 @@ def _state_read(run: str, step: str, item: StateVersion) -> Read:
     return Read(step=step, what=f"state {item.key}{where}", identity=found + gone, hash=digest)
 
 
-def _and_more(steps: list[Step]) -> str:
-    return f" and {len(steps) - 1} more" if len(steps) > 1 else ""
+def _parked(step: Step, parked: StepParked) -> Step:
+    """Several branches of a gather may park one step; it goes on at the first of their times."""
+    until_at = min((at for at in (step.until_at, parked.until_at) if at is not None), default=None)
+    return replace(step, status="parked", waits_for=parked.disputes, until_at=until_at, asked=parked.steps)
 
 
 def fold(run_id: str, entries: Iterable[Entry]) -> History:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final, TypeVar, assert_never, cast
 
 import msgspec
 
+from remit import turn_words
 from remit.bus import subject
 from remit.contracts.blob import BlobRef
 from remit.contracts.errors import MalformedMessageError, sentence
 from remit.contracts.ids import is_run
 from remit.contracts.lease import Lease
 from remit.contracts.message import NULL, decode, decode_any, digest, raw, tag_of
-from remit.contracts.plan import PlanAccepted, PlannedNode
 from remit.contracts.policy import MISSING
 from remit.contracts.proposal import (
     DECIDED,
@@ -51,7 +51,6 @@ M = TypeVar("M", bound=msgspec.Struct)
 
 MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
     "started": RunStarted,
-    "planned": PlanAccepted,
     "work": RunStep,
     "lease": Lease,
     "called": ToolCalled,
@@ -68,6 +67,7 @@ MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
     "review_opened": ReviewOpened,
     "review_decided": ReviewDecided,
     "finished": RunFinished,
+    **turn_words.MESSAGES,
 }
 """What an entry of a kind holds."""
 SHORT: Final = 100
@@ -142,7 +142,8 @@ def hash_of(value: msgspec.Raw) -> str:
 
 
 def _started(entry: RunStarted, _author: str) -> str:
-    return f'run of workflow {entry.workflow} started: "{entry.goal}"'
+    fork = f"; a fork of {turn_words.origin(entry.fork)}" if entry.fork is not None else ""
+    return f'run of workflow {entry.workflow} started: "{entry.goal}"{fork}'
 
 
 def _work(entry: RunStep, _author: str) -> str:
@@ -151,16 +152,6 @@ def _work(entry: RunStep, _author: str) -> str:
     if entry.conflict:
         return f"{entry.step} asks role {entry.role}{again} to decide dispute {entry.conflict} ({entry.rule})"
     return f"{began}{entry.step} is for role {entry.role}{again} ({entry.rule})"
-
-
-def _planned(entry: PlanAccepted, _author: str) -> str:
-    return f"plan, version {entry.version}: " + ", ".join(_node(node) for node in entry.nodes)
-
-
-def _node(node: PlannedNode) -> str:
-    if node.skipped:
-        return f"{node.node} skipped ({node.skipped})"
-    return f"{node.node} x {node.width}" if node.fanned else node.node
 
 
 def _lease(entry: Lease, _author: str) -> str:
@@ -230,6 +221,11 @@ def _timed_out(entry: StepTimedOut, _author: str) -> str:
 
 
 def _parked(entry: StepParked, _author: str) -> str:
+    if entry.until_at is not None:
+        return f"{entry.step} sleeps until {moment(entry.until_at)}"
+    if entry.steps:
+        asks = "1 ask" if len(entry.steps) == 1 else f"{len(entry.steps)} asks"
+        return f"{entry.step} waits for {asks}: {', '.join(entry.steps)}"
     return f"{entry.step} waits: what it reads is disputed in {', '.join(entry.disputes)}"
 
 
@@ -262,7 +258,9 @@ def _decided(entry: ReviewDecided, _author: str) -> str:
 def _finished(entry: RunFinished, _author: str) -> str:
     why = f", {entry.stopped_by}" if entry.stopped_by else ""
     error = f"; {sentence(entry.error)}" if entry.error is not None else ""
-    return f"finished: {entry.outcome}{why}{error}"
+    partial = f"; partial results of {', '.join(item.step for item in entry.partial)}" if entry.partial else ""
+    left = f"; not finished: {', '.join(entry.left)}" if entry.left else ""
+    return f"finished: {entry.outcome}{why}{error}{partial}{left}"
 
 
 # --- what becomes of shared state ----------------------------------------------------------------
@@ -352,7 +350,6 @@ def outdated(item: OutdatedRead) -> str:
 _SAY: Final[dict[type[msgspec.Struct], object]] = {
     RunStarted: _started,
     RunStep: _work,
-    PlanAccepted: _planned,
     Lease: _lease,
     ToolCalled: _called,
     ToolReturned: _returned,
@@ -367,4 +364,5 @@ _SAY: Final[dict[type[msgspec.Struct], object]] = {
     ReviewOpened: _opened,
     ReviewDecided: _decided,
     RunFinished: _finished,
+    **turn_words.SAY,
 }
