@@ -153,7 +153,7 @@ class Runs:
 
     def active(self) -> Iterator[OpenRun]:
         """Give the runs in which something is going on; the others wait for their time, or for somebody."""
-        return iter([self._open[name] for name in self._active if name in self._open])
+        return iter([self._open[name] for name in sorted(self._active) if name in self._open])
 
     def adopt(self, state: RunState) -> OpenRun:
         """Take a run that was folded from the journal."""
