@@ -25,6 +25,6 @@ class Repetition:
                 f"the step asks for the same again and again: {what}",
                 where=where,
                 expected=f"at most {most} times",
-                got=f"the same request for the {most + 1}. time",
+                got=f"{most + 1} times",
                 fix="raise limits.repeats of the role in the charter, if this is meant",
             )
