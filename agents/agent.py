@@ -18,6 +18,7 @@ from remit.bus.connection import Bus
 from remit.bus.consumer import PullLoop
 from remit.contracts.control import Heartbeat
 from remit.contracts.errors import BusUnavailableError, MalformedMessageError
+from remit.contracts.ids import pool_of
 from remit.contracts.lease import LeaseRevoked
 from remit.contracts.message import decode, encode
 from remit.contracts.step import RunStep
@@ -52,6 +53,11 @@ class AgentSpec:
     def role(self) -> str:
         """Name of the role."""
         return self.kind.role_name()
+
+    @property
+    def pool(self) -> str:
+        """The pool whose work it pulls: of the role, or of the role in an older build."""
+        return pool_of(self.agent)
 
 
 class Agent:
@@ -94,7 +100,7 @@ class Agent:
             await bus.subscribe(agent._told, agent._on_told)
             agent.beat()
             agent._pull = await PullLoop.start(
-                bus, subject.JOURNAL, spec.role, agent._on_delivery, batch=spec.slots, limit=spec.slots
+                bus, subject.JOURNAL, spec.pool, agent._on_delivery, batch=spec.slots, limit=spec.slots
             )
         except BaseException:
             await bus.close()

@@ -10,7 +10,7 @@ import msgspec
 from remit.bus import subject
 from remit.bus.subject import BLOBS, DEAD, JOURNAL, RESULTS, STATE_CACHE, TASKS
 from remit.contracts.errors import UsageError
-from remit.contracts.ids import LANE, RESERVED_ROLES
+from remit.contracts.ids import LANE, RESERVED_ROLES, role_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +128,7 @@ def agent_permissions(role: str, agent: str, *, tools: Sequence[str], asks: Sequ
         publish_allow=(
             f"{PULL}.{JOURNAL}.{role}",
             *(subject.agent_entry("*", "*", agent=agent, index="*", kind=kind) for kind in AGENT_KINDS),
-            subject.claim(role, agent),
+            subject.claim(role_of(agent), agent),
             *(subject.ask(_token(target), agent) for target in asks),
             subject.propose(agent),
             subject.review(agent),

@@ -61,6 +61,12 @@ class ForkRun(Message, frozen=True, kw_only=True, tag="control.fork.v1"):
     changes: tuple[ForkChange, ...] = ()
 
 
+class AskPlan(Message, frozen=True, kw_only=True, tag="control.plan.v1"):
+    """Ask for the plan of a run as it is now, with all that was added to it; answered with a `PlanSpec`."""
+
+    run_id: str
+
+
 class ScaleRole(Message, frozen=True, kw_only=True, tag="control.scale.v1"):
     """Wish for a number of hosts of a role; 0 holds the work. The wish is journaled."""
 

@@ -400,6 +400,12 @@ class StreamMismatchError(EnvironmentFaultError):
     code = "RM-605"
 
 
+class BuildRefusedError(EnvironmentFaultError):
+    """The team's code cannot go on with runs that are open; nothing was started."""
+
+    code = "RM-607"
+
+
 class CredentialsRefusedError(EnvironmentFaultError):
     """The server does not know the credentials, or they are expired or revoked."""
 

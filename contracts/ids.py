@@ -26,6 +26,7 @@ _RUN = re.compile(r"r[1-9][0-9]{0,18}")
 _TOOL = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _POSITION = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})*")
 _BASE = re.compile(r"[0-9-]+")
+_BUILD_SHOWN = 10
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 GENERATION = 1_000_000
@@ -70,13 +71,23 @@ def role_name(class_name: str) -> str:
 
 
 def new_agent(role: str) -> AgentId:
-    """Name a new agent of a role."""
+    """Name a new agent of a role, or of a role's pool of an older build."""
     return AgentId(f"{role}-{secrets.token_hex(5)}")
 
 
 def role_of(agent: str) -> str:
     """Give the role in an agent's name."""
+    return pool_of(agent).split("=", 1)[0]
+
+
+def pool_of(agent: str) -> str:
+    """Give the pool in an agent's name: its role, and the build if that is an older one."""
     return agent.rsplit("-", 1)[0]
+
+
+def pool_name(role: str, build: str) -> str:
+    """Name the pool of a role; of an older build, `<role>=<build>`, which no role's name is."""
+    return f"{role}={build.removeprefix('sha256:')[:_BUILD_SHOWN]}" if build else role
 
 
 def new_gateway() -> GatewayId:

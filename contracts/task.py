@@ -10,6 +10,7 @@ import msgspec
 from remit.contracts.blob import BlobRef
 from remit.contracts.errors import Fault
 from remit.contracts.message import NULL, Message
+from remit.contracts.plan import PlanSpec
 
 Verdict = Literal["complete", "incomplete", "stopped", "failed", "refused", "rejected"]
 """complete: every criterion passed · incomplete: one did not · stopped: a limit or a person stopped it ·
@@ -39,6 +40,16 @@ class ForkOrigin(Message, frozen=True, kw_only=True, tag="run.origin.v1"):
     """What is different from it: paths."""
     wish: str = ""
     """Name of the operator's wish for it."""
+
+
+class RunBound(Message, frozen=True, kw_only=True, tag="run.bound.v1"):
+    """The run is served by this build from now on; what was held is dispatched again there."""
+
+    run_id: str
+    build: str
+    is_older: bool
+    """It stays with the build that it began with, beside the deployment's own."""
+    why: str
 
 
 class RunPaused(Message, frozen=True, kw_only=True, tag="run.paused.v1"):
@@ -100,6 +111,8 @@ class RunStarted(Message, frozen=True, kw_only=True, tag="run.started.v1"):
     trace: str = ""
     started_at: datetime
     fork: ForkOrigin | None = None
+    plan: PlanSpec | None = None
+    """The plan that the run began with; none if it is one role, which its first step names."""
 
 
 class Criterion(Message, frozen=True, kw_only=True, tag="run.criterion.v1"):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from remit.contracts.errors import NotFoundError
+from remit.contracts.ids import pool_name
 from remit.contracts.message import Message, canonical, digest_of, schema_of, tag_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from remit.contracts.charter import Charter
     from remit.contracts.document import StateContract
@@ -43,6 +44,12 @@ class ToolSpec:
     """Digest of name, description and schema."""
 
 
+def with_older(team: TeamSpec, load: Callable[[str], TeamSpec], refs: Mapping[str, str]) -> TeamSpec:
+    """Give a team that serves older builds of itself as well, each loaded from its reference."""
+    older = {build: replace(load(ref), is_older=True, build=build) for build, ref in refs.items()}
+    return replace(team, older=older)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TeamSpec:
     """Everything the supervisor decides by; built once from the team's file and its charter."""
@@ -55,12 +62,26 @@ class TeamSpec:
     charter: Charter
     upcast: Upcasts = field(default_factory=dict)
     """Brings messages of older versions forward, by their tag."""
+    code: str = ""
+    """Digest of the team's source files; empty if there are none to name, as in a test."""
     build: str = field(default="")
     charter_digest: str = field(default="")
+    older: Mapping[str, TeamSpec] = field(default_factory=dict)
+    """Builds that are served beside this one, because runs are pinned to them, by their digest."""
+    is_older: bool = False
+    """Served for the runs that are pinned to it, by pools of its own."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "charter_digest", self.charter.digest())
         object.__setattr__(self, "build", self.build or self._build())
+
+    def of(self, build: str) -> TeamSpec:
+        """Give the build that a run is pinned to, as far as it is served; else this one."""
+        return self.older.get(build, self)
+
+    def pool(self, role: str) -> str:
+        """Give the pool whose agents run a role's steps: of an older build it is another one."""
+        return pool_name(role, self.build if self.is_older else "")
 
     def role(self, name: str) -> RoleSpec:
         """Give a role by name.
@@ -87,4 +108,6 @@ class TeamSpec:
         state = [[item.template, item.scope, item.schema, schema_of(item.kind)] for item in self.state]
         plans = [[name, plan] for name, plan in sorted(self.workflows.items())]
         upcast = [sorted(self.upcast)] if self.upcast else []  # which function it is, a digest cannot say
-        return digest_of([self.name, roles, tools, plans, sorted(state, key=canonical), *upcast])
+        code = [self.code] if self.code else []
+        charter = self.charter.digest()
+        return digest_of([self.name, roles, tools, plans, charter, sorted(state, key=canonical), *upcast, *code])

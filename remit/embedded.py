@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import structlog
 
-from remit import logs, places
+from remit import builds, loader, logs, places
 from remit.bus import permission, topology
 from remit.bus.connection import Bus
 from remit.bus.embedded import EmbeddedServer
 from remit.bus.identity import Authority, Credentials
+from remit.bus.journal import Journal
 from remit.bus.private_file import private_directory
 from remit.contracts.errors import ClusterLostError
+from remit.contracts.ids import pool_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,9 +63,10 @@ class HostSpecs:
     url: str
     team_ref: str
     slots: Mapping[str, int]
+    older: Mapping[str, str]
 
     def __call__(self, host: str, jwts: Mapping[str, str]) -> object:
-        """Give the spec of one host."""
+        """Give the spec of one host; the label of one that serves an older build says so."""
         from remit.agents.actor import HostSpec
         from remit.loader import load_roles, load_upcasts
 
@@ -71,7 +74,7 @@ class HostSpecs:
             host=host,
             url=self.url,
             jwts=jwts,
-            team_ref=self.team_ref,
+            team_ref=_ref_of(host, self.team_ref, self.older),
             load=load_roles,
             upcasts=load_upcasts,
             slots=self.slots,
@@ -86,9 +89,10 @@ class GatewaySpecs:
     team_ref: str
     data: Path
     credentials: Path
+    older: Mapping[str, str]
 
-    def __call__(self, gateway: str) -> object:
-        """Give the spec of one gateway."""
+    def __call__(self, gateway: str, label: str) -> object:
+        """Give the spec of one gateway; the label of one that serves an older build says so."""
         from remit.loader import load_tools
         from remit.tools.actor import GatewaySpec
 
@@ -97,17 +101,32 @@ class GatewaySpecs:
             url=self.url,
             journal_creds=self.credentials / f"{gateway}-journal.creds",
             answer_creds=self.credentials / f"{gateway}-answer.creds",
-            team_ref=self.team_ref,
+            team_ref=_ref_of(label, self.team_ref, self.older),
             load=load_tools,
             configure_logs=logs.configure,
             data_dir=self.data,
         )
 
 
+def _ref_of(label: str, ref: str, older: Mapping[str, str]) -> str:
+    kind = label.split("=", maxsplit=1)[0]
+    return next((old for build, old in older.items() if pool_name(kind, build) == label), ref)
+
+
 class Embedded:
     """A deployment of one team on this machine; `start`, then `stop`, whatever happens in between."""
 
-    def __init__(self, loaded: Loaded, *, name: str, port: int | None = FIRST_PORT, durability: Durability) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        *,
+        name: str,
+        port: int | None = FIRST_PORT,
+        durability: Durability,
+        strands: bool = False,
+    ) -> None:
+        self._strands = strands
+        self._settlement = builds.Settlement()
         self.loaded = loaded
         self.name = name
         self.data = places.data_directory(name)
@@ -141,12 +160,14 @@ class Embedded:
         Raises:
             DataDirectoryInUseError: another process runs this deployment; nothing changed.
             ServerStartError: the nats-server did not start.
+            BuildRefusedError: this build cannot go on with what is open.
             ClusterLostError: Ray or the supervisor did not start in time.
         """
         private_directory(self.data)
         self._start_server()
         authority = Authority.create_or_load(self.data / "keys")
         self._issue(authority)
+        asyncio.run(self._settle_builds())
         asyncio.run(self._ensure_topology())
         self._start_ray()
         self._start_supervisor()
@@ -177,9 +198,34 @@ class Embedded:
         bus = await Bus.connect(self.server.url, name="topology", credentials=credentials)
         try:
             await topology.verify(bus)
-            await topology.ensure(bus, sorted(self.loaded.team.roles), profile=self._durability)
+            older = [loader.load_aside(ref) for ref in self._settlement.older.values()]
+            pools = [
+                pool_name(role, build)
+                for build, spec in zip(self._settlement.older, older, strict=True)
+                for role in spec.roles
+            ]
+            await topology.ensure(bus, [*sorted(self.loaded.team.roles), *pools], profile=self._durability)
         finally:
             await bus.close()
+
+    async def _settle_builds(self) -> None:
+        """It is known how every open run goes on under this build, and this build is kept for those that it begins."""
+        bus = await Bus.connect(
+            self.server.url, name="topology", credentials=Credentials.read(self._credentials("topology"))
+        )
+        try:
+            await topology.verify(bus)
+            await topology.ensure(bus, [], profile=self._durability)
+        finally:
+            await bus.close()
+        operator = Credentials.read(self._credentials("operator"))
+        bus = await Bus.connect(self.server.url, name="operator", credentials=operator)
+        try:
+            journal = Journal(bus)
+            self._settlement = await builds.settle(journal, self.loaded, self.data, strands=self._strands)
+        finally:
+            await bus.close()
+        builds.keep(self.loaded, self.data)
 
     def _credentials(self, name: str) -> Path:
         return self.data / "credentials" / f"{name}.creds"
@@ -278,7 +324,7 @@ class Embedded:
 
     def _supervisor_spec(self) -> object:
         from remit.agents.actor import HostActor
-        from remit.loader import load_spec
+        from remit.loader import load_aside, load_spec
         from remit.supervisor.actor import SupervisorSpec
         from remit.supervisor.pool import PoolSpec
         from remit.tools.actor import GatewayActor
@@ -292,14 +338,18 @@ class Embedded:
             answer_credentials=self._credentials("supervisor-answer"),
             team_ref=ref,
             load=load_spec,
+            load_aside=load_aside,
+            older=self._settlement.older,
+            bindings=self._settlement.bindings,
+            stranded=self._settlement.stranded,
             configure_logs=logs.configure,
             pool=PoolSpec(
                 prefix=self.name,
                 gateways=1,
                 host_actor=HostActor,
                 gateway_actor=GatewayActor,
-                host_spec=HostSpecs(url, ref, slots),
-                gateway_spec=GatewaySpecs(url, ref, self.data, credentials),
+                host_spec=HostSpecs(url, ref, slots, self._settlement.older),
+                gateway_spec=GatewaySpecs(url, ref, self.data, credentials, self._settlement.older),
                 credentials=credentials,
             ),
         )

@@ -93,13 +93,15 @@ def _parents() -> dict[int, int]:
 
 
 @contextmanager
-def deployed(loaded: Loaded, *, name: str, port: int | None, durability: Durability) -> Iterator[Embedded]:
+def deployed(
+    loaded: Loaded, *, name: str, port: int | None, durability: Durability, strands: bool = False
+) -> Iterator[Embedded]:
     """The team is up while this lasts, and its context is the current one; afterwards no process is left.
 
     Raises: as `Embedded.start`; no process is left. KeyboardInterrupt: a first signal came.
     """
     with Interrupts() as interrupts:
-        deployment = Embedded(loaded, name=name, port=port, durability=durability)
+        deployment = Embedded(loaded, name=name, port=port, durability=durability, strands=strands)
         try:
             deployment.start()
             interrupts.renew()

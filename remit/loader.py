@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from remit.tools.tool import Tool
 
 TEAM_FILE, CHARTER_FILE = "team.py", "charter.yaml"
+_ASIDE = {"__pycache__", "node_modules", "venv", "site-packages", "build", "dist"}
+"""Folders in which nothing is a team's own."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class Loaded:
     charter_path: Path
 
     def spec(self) -> TeamSpec:
-        """Give the team as the planes see it."""
-        return self.team.spec(self.charter)
+        """Give the team as the planes see it; its build is known by the code as well."""
+        return replace(self.team.spec(self.charter), code=code_digest(self.ref), build="")
 
 
 def resolve(target: str) -> str:
@@ -91,6 +93,54 @@ def load(ref: str) -> Loaded:
 def load_spec(ref: str) -> TeamSpec:
     """Give the team as the supervisor sees it."""
     return load(ref).spec()
+
+
+def load_aside(ref: str) -> TeamSpec:
+    """Give a team whose modules may be named like those of one that is loaded already; that one stays as it is."""
+    path = Path(ref)
+    if path.suffix != ".py":
+        return load_spec(ref)
+    names = {item.stem for item in path.parent.glob("*.py")} | {item.parent.name for item in path.parent.glob("*/*.py")}
+    stash = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] in names}
+    sys.path.insert(0, str(path.parent))
+    importlib.invalidate_caches()
+    try:
+        return load(ref).spec()
+    finally:
+        sys.path.remove(str(path.parent))
+        for name in [name for name in sys.modules if name.split(".")[0] in names]:
+            del sys.modules[name]
+        sys.modules.update(stash)
+
+
+def sources(ref: str) -> dict[str, Path]:
+    """Give the files that a build of a team is made of, by their names below its folder: code, charter; no tests."""
+    folder = _folder(ref)
+    found = [path for pattern in ("*.py", "*.yaml", "*.yml", "*.json", "*.toml") for path in folder.rglob(pattern)]
+    named = {path.relative_to(folder).as_posix(): path for path in found if path.is_file()}
+    return {name: path for name, path in sorted(named.items()) if not _is_aside(name)}
+
+
+def code_digest(ref: str) -> str:
+    """Give the digest of a team's source files."""
+    told = hashlib.sha256()
+    for name, path in sources(ref).items():
+        told.update(f"{name} {path.stat().st_size}\n".encode())
+        told.update(path.read_bytes())
+    return f"sha256:{told.hexdigest()}"
+
+
+def _folder(ref: str) -> Path:
+    if ref.endswith(".py"):
+        return Path(ref).parent
+    found = importlib.util.find_spec(ref)
+    return Path(found.origin).parent if found is not None and found.origin else Path(ref)
+
+
+def _is_aside(name: str) -> bool:
+    parts = name.split("/")
+    is_test = parts[-1].startswith("test_") or parts[-1] == "conftest.py" or "tests" in parts[:-1]
+    return is_test or any(part.startswith(".") or part in _ASIDE for part in parts)
 
 
 def load_roles(ref: str) -> Mapping[str, type[AnyRole]]:

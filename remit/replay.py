@@ -86,7 +86,7 @@ async def replay(
     if state is None:
         raise NotFoundError(f"there is no run {run} of team {team.name}", got=run, fix="remit run list")
     finished = state.finished
-    steps = [await _step(team, state, step, entries, kinds=roles) for step in _replayed(state)] if roles else []
+    steps = [await _step(team, state, step, entries=entries, kinds=roles) for step in _replayed(state)] if roles else []
     return Replayed(
         run_id=run,
         entries=len(entries),
@@ -112,8 +112,8 @@ async def _step(
     team: TeamSpec,
     state: RunState,
     step: StepState,
-    entries: list[Entry],
     *,
+    entries: list[Entry],
     kinds: Mapping[str, type[AnyRole]] | None,
 ) -> ReplayedStep:
     kind = (kinds or {}).get(step.work.role)
@@ -126,11 +126,11 @@ async def _step(
         if entry.subject.startswith(f"remit.run.{state.run_id}.{step.work.step}."):
             records.apply(entry)
     recorded = answered_asks(team, state, step.work.step) + records.recorded()
-    return await _handled(state, step, recorded, kind)
+    return await _handled(state, step, recorded=recorded, kind=kind)
 
 
 async def _handled(
-    state: RunState, step: StepState, recorded: tuple[Recorded, ...], kind: type[AnyRole]
+    state: RunState, step: StepState, *, recorded: tuple[Recorded, ...], kind: type[AnyRole]
 ) -> ReplayedStep:
     port = RecordedPort(state, step, recorded)
     count = len(recorded)

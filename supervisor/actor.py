@@ -14,13 +14,15 @@ from remit.bus.connection import Bus
 from remit.bus.identity import Authority, Credentials
 from remit.contracts.errors import BusUnavailableError
 from remit.contracts.proposal import TEAM_SCOPE
+from remit.contracts.team import with_older
 from remit.supervisor.pool import Pools, PoolSpec, wishes
 from remit.supervisor.service import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from remit.contracts.task import RunBound
     from remit.contracts.team import TeamSpec
 
 log = structlog.get_logger(__name__)
@@ -39,6 +41,14 @@ class SupervisorSpec:
     answer_credentials: Path
     team_ref: str
     load: Callable[[str], TeamSpec]
+    load_aside: Callable[[str], TeamSpec]
+    """Loads a team whose modules may be named like those of the first one."""
+    older: Mapping[str, str]
+    """References of the older builds that runs are pinned to, by their digest."""
+    bindings: tuple[RunBound, ...]
+    """Which build serves the runs that another one began."""
+    stranded: tuple[str, ...]
+    """Runs that nobody can go on with, and that are to end."""
     pool: PoolSpec
     configure_logs: Callable[[], None]
 
@@ -71,10 +81,17 @@ class SupervisorActor:
     async def _run(self) -> None:
         spec = self._spec
         spec.configure_logs()
-        team = spec.load(spec.team_ref)
+        team = with_older(spec.load(spec.team_ref), spec.load_aside, spec.older)
         journal_bus = await _connect(spec.url, "supervisor", spec.journal_credentials)
         answer_bus = await _connect(spec.url, "supervisor-answer", spec.answer_credentials)
-        supervisor = Supervisor(team, journal_bus=journal_bus, answer_bus=answer_bus, on_bug=_end_process)
+        supervisor = Supervisor(
+            team,
+            journal_bus=journal_bus,
+            answer_bus=answer_bus,
+            on_bug=_end_process,
+            bindings=spec.bindings,
+            stranded=spec.stranded,
+        )
         await supervisor.recover()
         pools = Pools(spec.pool, team, supervisor=supervisor, authority=Authority.create_or_load(spec.keys))
         await pools.adopt(wishes(supervisor.arbiter.values(TEAM_SCOPE)))

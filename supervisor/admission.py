@@ -90,7 +90,7 @@ def _started(
     )
     plan = team.workflows[workflow]
     if fork is not None or not is_alone(plan):
-        return Append(subject.decision(run_id, 1, "started"), started)
+        return Append(subject.decision(run_id, 1, "started"), msgspec.structs.replace(started, plan=plan))
     node = plan.nodes[0]
     start = msgspec.structs.replace(started, input=NULL)  # the body is the input: it is stored once
     entry = work(team, started, step=node.name, role=node.role, body=request.input, rule="plan", start=start)
@@ -124,15 +124,20 @@ def _limits(team: TeamSpec, request: TaskRequest) -> Limits:
     return Limits(wall_clock_s=wall, steps=ceiling.steps, depth=ceiling.depth)
 
 
-def strand(started: RunStarted, number: int, *, build: str, now: datetime) -> Append:
-    """End a run that the team's present build cannot go on with; `number` is the last of its lane."""
-    error = StrandedRunError(
-        f"the team has no workflow {started.workflow!r} any more, or has it with another plan",
+def stranded(started: RunStarted, *, build: str) -> Fault:
+    """Say why a run ends that the team's present build cannot go on with."""
+    return StrandedRunError(
+        f"the team's code cannot go on with this run of {started.workflow!r}: its roles or messages changed",
         where="build",
         expected=started.build,
         got=build,
         fix="submit the task again, or serve the build that it was started with",
     ).fault()
+
+
+def strand(started: RunStarted, number: int, *, build: str, now: datetime) -> Append:
+    """End a run that the team's present build cannot go on with; `number` is the last of its lane."""
+    error = stranded(started, build=build)
     entry = RunFinished(
         run_id=started.run_id,
         workflow=started.workflow,

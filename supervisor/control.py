@@ -10,6 +10,7 @@ import msgspec
 
 from remit.bus import subject
 from remit.contracts.control import (
+    AskPlan,
     AskStatus,
     CancelRun,
     ControlDone,
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
             """Names of the gateways that serve calls now."""
 
 
-Wish = CancelRun | ScaleRole | DecideReview | RedriveDead | RollbackState | AskStatus | Steer
+Wish = CancelRun | ScaleRole | DecideReview | RedriveDead | RollbackState | AskStatus | AskPlan | Steer
 WISHES: dict[str, type[Wish]] = {
     "cancel": CancelRun,
     "pause": PauseRun,
@@ -72,6 +73,7 @@ WISHES: dict[str, type[Wish]] = {
     "redrive": RedriveDead,
     "rollback": RollbackState,
     "status": AskStatus,
+    "plan": AskPlan,
 }
 POOL_KEY = "pool."
 
@@ -135,6 +137,8 @@ class Control:
                 return await self._rollback(wish, operator)
             case AskStatus():
                 return await self._status()
+            case AskPlan():
+                return await self._steering.plan(wish.run_id)
             case _:
                 return await self._steering.do(wish, operator)
 

@@ -88,7 +88,7 @@ def of_node(team: TeamSpec, run: RunState, node: NodeState, *, step: str, body: 
             rolled_back=node.note,
             jumps=_jumps(run, node, before.work, to=generation * GENERATION),
         )
-    return Append(subject.work(run.run_id, role=spec.role, step=step, epoch=entry.epoch), entry)
+    return Append(subject.work(run.run_id, role=team.pool(spec.role), step=step, epoch=entry.epoch), entry)
 
 
 def _jumps(run: RunState, node: NodeState, before: RunStep, *, to: int) -> tuple[tuple[int, int], ...]:
@@ -114,7 +114,7 @@ def child(
         ends_at=run.ends_at,
         parent=Parent(step=parent.work.step, position=position),
     )
-    return Append(subject.work(run.run_id, role=role, step=step, epoch=1), entry)
+    return Append(subject.work(run.run_id, role=team.pool(role), step=step, epoch=1), entry)
 
 
 def arbitration(
@@ -135,7 +135,7 @@ def arbitration(
         limit_s=within_s,
         ends_at=run.ends_at,
     )
-    return Append(subject.work(run.run_id, role=role, step=step, epoch=1), entry)
+    return Append(subject.work(run.run_id, role=team.pool(role), step=step, epoch=1), entry)
 
 
 def undo(team: TeamSpec, run: RunState, undoing: Undoing, *, now: datetime) -> Append:
@@ -151,7 +151,7 @@ def undo(team: TeamSpec, run: RunState, undoing: Undoing, *, now: datetime) -> A
         ends_at=max(run.ends_at, now + timedelta(seconds=UNDO_LIMITS * limit_s)),
         undoes=undoing.step,
     )
-    return Append(subject.work(run.run_id, role=undoing.role, step=undoing.by, epoch=1), entry)
+    return Append(subject.work(run.run_id, role=team.pool(undoing.role), step=undoing.by, epoch=1), entry)
 
 
 def again(run: RunState, step: StepState, rule: str, *, attempt: int = 0) -> Append:
@@ -171,4 +171,4 @@ def again(run: RunState, step: StepState, rule: str, *, attempt: int = 0) -> App
         deadline_at=run.ends_at if in_plan(old) else max(old.deadline_at, run.ends_at),
         start=None,
     )
-    return Append(subject.work(run.run_id, role=old.role, step=old.step, epoch=entry.epoch), entry)
+    return Append(subject.work(run.run_id, role=run.team.pool(old.role), step=old.step, epoch=entry.epoch), entry)

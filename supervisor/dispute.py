@@ -109,7 +109,7 @@ class Disputes:
     def adopt(self, run: RunState) -> None:
         """Take up the disputes that a run's journal left open."""
         for dispute in {*run.conflict_steps, *run.conflict_reviews}:
-            asked = question.questions(self._team, run, dispute)
+            asked = question.questions(run.team, run, dispute)
             proposal = asked[0].conflict.proposal
             if self._arbiter.versions.is_decided(run.run_id, proposal.step, proposal.position):
                 continue
@@ -132,7 +132,7 @@ class Disputes:
 
     def _next_question(self, run: RunState, wanted: list[tuple[Open, StateConflict]]) -> Append | None:
         """Give the entry that asks what nobody is asked yet."""
-        asked = question.questions(self._team, run, wanted[0][1].dispute)
+        asked = question.questions(run.team, run, wanted[0][1].dispute)
         waits = {field for item in asked if item.status == "open" for field in item.fields}
         for opened, conflict in wanted:
             if not {(item.key, item.path) for item in conflict.fields} <= waits:
@@ -143,7 +143,7 @@ class Disputes:
         if self._whom(opened) == PERSON:
             return question.review_of(run, conflict)
         return dispatch.arbitration(
-            self._team,
+            run.team,
             run,
             parent=run.steps[conflict.proposal.step],
             role=opened.policy.role,
@@ -160,7 +160,7 @@ class Disputes:
     def look(self, run: OpenRun) -> None:
         """Go on with the disputes of a run about which all was said that was asked."""
         for dispute in self._of_run.get(run.state.run_id, ()):
-            if dispute not in self._settling and question.is_answered(self._team, run.state, dispute):
+            if dispute not in self._settling and question.is_answered(run.state.team, run.state, dispute):
                 self._settling.add(dispute)
                 self._spawn(self._settle(run, dispute))
 
@@ -181,7 +181,7 @@ class Disputes:
 
     async def _is_settled(self, run: OpenRun, dispute: str) -> bool:
         """Put what was said into the state; False if the bus is away, and it is to be tried again."""
-        asked = [self._sound(item) for item in question.questions(self._team, run.state, dispute)]
+        asked = [self._sound(item) for item in question.questions(run.state.team, run.state, dispute)]
         conflict = asked[-1].conflict
         try:
             answer = await self._arbiter.propose(

@@ -20,7 +20,7 @@ from remit.contracts.plan import PlanAccepted, PlanRefused
 from remit.contracts.review import ReviewDecided, ReviewOpened
 from remit.contracts.rollback import Checkpointed, RollbackBegun, RollbackListed, RolledBack
 from remit.contracts.step import RunStep, StepChecked, StepCompleted, StepFailed, StepParked, StepTimedOut
-from remit.contracts.task import RunFinished, RunPaused, RunResumed, RunStarted
+from remit.contracts.task import RunBound, RunFinished, RunPaused, RunResumed, RunStarted
 from remit.contracts.upcast import forwarded
 from remit.supervisor.run import evolve, fits, new_run, on_leased, on_revoked, on_settled
 from remit.supervisor.run_view import held_steps
@@ -50,6 +50,7 @@ DECISIONS: dict[str, type[msgspec.Struct]] = {
     "paused": RunPaused,
     "resumed": RunResumed,
     "forked": RunForked,
+    "bound": RunBound,
     "finished": RunFinished,
 }
 REPEATED = 1_000
@@ -117,7 +118,7 @@ class Fold:
                 on_leased(run, entry.seq, lease)
         elif parts.kind in SETTLED:
             at = entry.stored_at or datetime.now(UTC)
-            settle(self._team, run, parts, name=entry.subject, data=entry.data, at=at)
+            settle(run.team, run, parts, name=entry.subject, data=entry.data, at=at)
 
     def _on_revoked(self, parts: RunSubject, notice: LeaseRevoked) -> None:
         if (notice.run_id, notice.step, str(notice.epoch)) != (parts.run, parts.lane, parts.index):
@@ -167,12 +168,13 @@ class Fold:
         started = started_by(message)
         if started is None:
             return None
-        plan = self._team.workflows.get(started.workflow)
-        if plan is None:
+        team = self._team.of(started.build)
+        plan = started.plan or team.workflows.get(started.workflow)
+        if plan is None or any(node.role not in team.roles for node in plan.nodes):
             self.strangers[started.run_id] = Stranger(started, 0, 0)
             return None
-        if self._team.upcast:
-            started = _todays(self._team, started)
+        if team.upcast:
+            started = _todays(team, started)
         run = self.runs[started.run_id] = new_run(started, self._team)
         return run
 

@@ -102,7 +102,7 @@ class Forks:
                 )
             if root in past.nodes:
                 step = past.steps[root]
-                _changed(step.reply, root, wish.changes, kind=self._team.roles[step.work.role].gives)
+                _changed(step.reply, root, wish.changes, kind=past.team.roles[step.work.role].gives)
 
     async def _past(self, wish: ForkRun) -> tuple[RunState, int]:
         """Give the origin as it was at its checkpoint, and the place of that in the journal."""
@@ -193,7 +193,7 @@ class Forks:
                 step = past.steps.get(name)
                 if step is None or step.status != "completed":
                     continue
-                kind = self._team.roles[step.work.role].gives
+                kind = past.team.roles[step.work.role].gives
                 reply = _changed(step.reply, name, changes, kind=kind)
                 work = msgspec.structs.replace(step.work, start=None)
                 found.append(AdoptedStep(work=work, reply=reply, completed_by=step.completed_by))

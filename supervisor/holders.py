@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     class Gateways(Protocol):
         """Who knows which gateways live."""
 
-        def gateways(self) -> Sequence[str]:
-            """Names of the gateways that serve calls now."""
+        def gateways(self, build: str = "") -> Sequence[str]:
+            """Names of the gateways that serve calls now: the deployment's own, or those of an older build."""
 
         def knows(self, agent: str) -> bool:
             """Say whether an agent lives, as far as is known."""
@@ -78,7 +78,7 @@ class Holders:
         self._reader = Reader(arbiter)
         self._disputes = disputes
         self._pools = pools
-        self._waits = Waits(team, runs=runs)
+        self._waits = Waits(runs)
 
     async def claim(self, agent: str, claim: ClaimStep) -> StepLeased | ClaimRefused | None:
         """The agent holds the step, or hears why not; None while no gateway could serve it."""
@@ -102,7 +102,7 @@ class Holders:
             step = run.state.steps[claim.step]
             if step.lease is None:
                 return None
-            recorded = answered_asks(self._team, run.state, claim.step) + records.recorded()
+            recorded = answered_asks(run.state.team, run.state, claim.step) + records.recorded()
             return StepLeased(lease=step.lease, lease_seq=step.lease_seq, recorded=recorded)
 
     def _check_claim(self, run: OpenRun, agent: str, claim: ClaimStep) -> ClaimRefused | None:
@@ -118,7 +118,7 @@ class Holders:
         return None
 
     async def _lease(self, run: OpenRun, step: StepState, agent: str, *, retries: tuple[Resolution, ...]) -> bool:
-        gateway, gone = self._gateway(step)
+        gateway, gone = self._gateway(run.state.team, step)
         if not gateway:
             return False
         now = datetime.now(UTC)
@@ -136,8 +136,9 @@ class Holders:
         )
         return await self._runs.lease(run, lease)
 
-    def _gateway(self, step: StepState) -> tuple[str, tuple[str, ...]]:
-        live = self._pools.gateways()
+    def _gateway(self, team: TeamSpec, step: StepState) -> tuple[str, tuple[str, ...]]:
+        build = team.build if team.is_older else ""
+        live = self._pools.gateways(build)
         if not live:
             return "", ()
         before = step.lease
@@ -147,7 +148,7 @@ class Holders:
         return live[crc32(step.work.run_id.encode()) % len(live)], gone
 
     def _grant(self, run: RunState, step: StepState, retries: tuple[Resolution, ...]) -> Grant:
-        charter = self._team.charter
+        charter = run.team.charter
         role = charter.roles[step.work.role]
         data = [DataScope(name=name, value=self._source(run, name)) for name in role.data_sources]
         return Grant(
@@ -160,7 +161,7 @@ class Holders:
         )
 
     def _source(self, run: RunState, name: str) -> str:
-        source = self._team.charter.data_sources[name]
+        source = run.team.charter.data_sources[name]
         if not source.from_input:
             return source.value
         value = field_at(run.input(), source.from_input)
@@ -185,7 +186,7 @@ class Holders:
                 if refusal is not None:
                     return Refused(error=refusal)
                 await self._runs.store(run, self._child(run.state, role, ask, name=name))
-            if is_answered(self._team, child):
+            if is_answered(run.state.team, child):
                 return answer_of(child)
             if await self._waits.park_asker(run, ask):
                 return Parked()
@@ -195,17 +196,17 @@ class Holders:
     def _check_ask(self, run: RunState, role: str, ask: AskRole) -> Fault | None:
         asker = run.steps[ask.step].work.role
         try:
-            if role not in self._team.charter.roles[asker].asks or role not in self._team.roles:
+            if role not in run.team.charter.roles[asker].asks or role not in run.team.roles:
                 raise GrantDeniedError(
                     f"role {asker} may not ask {role}",
                     where=f"charter.yaml: roles.{asker}.asks",
-                    expected=", ".join(self._team.charter.roles[asker].asks) or "no role",
+                    expected=", ".join(run.team.charter.roles[asker].asks) or "no role",
                     got=role,
                 )
             check_limits(run, ask.step)
             _check_position(ask.position)
             decode(object, ask.body)
-            decode(self._team.roles[role].takes, ask.body)
+            decode(run.team.roles[role].takes, ask.body)
             check_circle(run, ask.step, role, body=ask.body)
         except RemitError as error:
             return error.fault()
@@ -213,9 +214,7 @@ class Holders:
 
     def _child(self, run: RunState, role: str, ask: AskRole, *, name: str) -> Append:
         parent = run.steps[ask.step]
-        return dispatch.child(
-            self._team, run, parent=parent, step=name, role=role, body=ask.body, position=ask.position
-        )
+        return dispatch.child(run.team, run, parent=parent, step=name, role=role, body=ask.body, position=ask.position)
 
     def _holding(
         self, agent: str, run_id: str, *, step: str, epoch: int, status: Sequence[StepStatus] = ("leased",)

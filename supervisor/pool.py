@@ -17,7 +17,7 @@ import structlog
 from ray.exceptions import RayError
 
 from remit.bus import permission
-from remit.contracts.ids import new_gateway
+from remit.contracts.ids import new_gateway, pool_name, role_of
 from remit.supervisor import children
 from remit.supervisor.control import POOL_KEY, PoolReport
 from remit.supervisor.layout import layout
@@ -52,8 +52,9 @@ class PoolSpec:
     gateway_actor: object
     host_spec: Callable[[str, Mapping[str, str]], object]
     """Gives what a host is told: from its name and the JWT of each of its agents."""
-    gateway_spec: Callable[[str], object]
-    """Gives what a gateway is told; its credentials are in files, never in messages of Ray."""
+    gateway_spec: Callable[[str, str], object]
+    """Gives what a gateway is told, from its name and its label; its credentials are in files, never in messages of
+    Ray. The label of a host or a gateway names its build, if that is an older one."""
     credentials: Path
     """Directory in which the credentials of gateways are written."""
     role_resources: bool = False
@@ -89,9 +90,10 @@ class Pools:
 
     # --- what the supervisor and operators ask ---------------------------------------------------
 
-    def gateways(self) -> tuple[str, ...]:
-        """Names of the gateways that serve calls now."""
-        return tuple(sorted(self._gateways))
+    def gateways(self, build: str = "") -> tuple[str, ...]:
+        """Names of the gateways that serve calls now: the deployment's own, or those of an older build."""
+        label = pool_name("gateway", build) if build else "gateway-"
+        return tuple(sorted(name for name, child in self._gateways.items() if child.label.startswith(label)))
 
     def scale(self, role: str, hosts: int) -> None:
         """Wish for a number of hosts of a role; the next reconciliation makes it so."""
@@ -193,11 +195,10 @@ class Pools:
             self._changed.clear()
 
     def _reconcile(self) -> None:
-        for index in range(self._spec.gateways):
-            label = f"gateway-{index}"
+        for label in self._wished_gateways():
             if all(child.label != label for child in self._gateways.values()):
                 self._start(label, partial(self._start_gateway, label))
-        wished = layout(self._team.roles, self._desired)
+        wished = layout(self._team.roles, self._desired) | self._wished_older()
         for label, roles in wished.items():
             host = self._hosts.get(label)
             if host is None:
@@ -208,6 +209,19 @@ class Pools:
             extra = set(host.agents) - wished.get(label, frozenset())
             if extra:
                 self._once(f"drain {label}", partial(self._drain, host, extra))
+
+    def _wished_gateways(self) -> list[str]:
+        own = [f"gateway-{index}" for index in range(self._spec.gateways)]
+        return own + [pool_name("gateway", team.build) for team in self._older()]
+
+    def _wished_older(self) -> dict[str, frozenset[str]]:
+        """One host for each older build that runs are pinned to; it is drained when the last of them is over."""
+        return {
+            pool_name("host", team.build): frozenset(team.pool(role) for role in team.roles) for team in self._older()
+        }
+
+    def _older(self) -> list[TeamSpec]:
+        return [self._team.older[build] for build in sorted(self._supervisor.older_builds())]
 
     def _start(self, label: str, start: Callable[[], Coroutine[object, object, None]]) -> None:
         restarts = self._restarts.setdefault(label, Restarts(Intensity()))
@@ -223,7 +237,7 @@ class Pools:
             identity = f"{name}-{suffix}"
             self._authority.issue(identity, permissions=permissions).write(self._spec.credentials / f"{identity}.creds")
         child = children.start(self._spec.prefix, "gateway", label, cls=self._spec.gateway_actor, resources={})
-        if await self._tell(child, "ensure", self._spec.gateway_spec(name)):
+        if await self._tell(child, "ensure", self._spec.gateway_spec(name, label)):
             self._gateways[name] = child
             self._keep(self._bury(child), f"watch {child.name}")
             log.info("gateway.started", gateway=name)
@@ -254,9 +268,16 @@ class Pools:
             self._roster.forget(*jwts)
 
     def _jwt(self, role: str, agent: str, public: str) -> str:
-        charter = self._team.charter.roles[role]
+        charter = self._team_of(role).charter.roles[role_of(agent)]
         permissions = permission.agent_permissions(role, agent, tools=charter.tools, asks=charter.asks)
         return self._authority.user_jwt(public, name=agent, permissions=permissions)
+
+    def _team_of(self, pool: str) -> TeamSpec:
+        """Give the build whose pool this is."""
+        return next(
+            (team for team in self._team.older.values() if team.pool(pool.split("=", maxsplit=1)[0]) == pool),
+            self._team,
+        )
 
     async def _tell(self, child: Child, method: str, spec: object) -> bool:
         try:

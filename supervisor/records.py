@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from remit.bus import subject
-from remit.contracts.errors import MalformedMessageError
+from remit.contracts.errors import CallCutOffError, MalformedMessageError
 from remit.contracts.ids import GENERATION, base_position, is_position
 from remit.contracts.lease import Lease, Resolution
 from remit.contracts.message import decode, digest_of
@@ -21,6 +21,7 @@ from remit.supervisor.retry import may_retry
 if TYPE_CHECKING:
     from remit.bus.journal import Entry, Journal
     from remit.bus.subject import RunSubject
+    from remit.contracts.errors import Fault
     from remit.contracts.team import TeamSpec
     from remit.supervisor.run_state import RunState, StepState
 
@@ -29,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 class StepRecords:
     """Folds the entries of one step. A record counts only if its author held the step when it was stored.
+
+    A call that was cut off is made again by whoever holds the step next.
 
     When the step is retried after a failure, a call that ended in an error is not answered from the records, so that
     it is made again; but only if its branch of the handler did nothing after it: a handler that went on after an
@@ -122,16 +125,17 @@ class StepRecords:
         )
 
     def _tried_again(self) -> list[str]:
-        if not self._is_retried:
-            return []
         return [
             position
             for position, item in self._recorded.items()
-            if item.kind == "call"
-            and item.error is not None
-            and self._called[position].effect != "at_most_once"
-            and not any(_follows(other, position) for other in self._recorded)
+            if item.kind == "call" and item.error is not None and self._is_tried_again(position, item.error)
         ]
+
+    def _is_tried_again(self, position: str, error: Fault) -> bool:
+        if error.code == CallCutOffError.code:  # its handler was ended, and never heard of this
+            return True
+        is_safe = self._is_retried and self._called[position].effect != "at_most_once"
+        return is_safe and not any(_follows(other, position) for other in self._recorded)
 
 
 def _generation(position: str) -> int:

@@ -92,7 +92,8 @@ def _stage_types(
 ) -> Iterator[Callable[[], None]]:
     whole = _combined(run, added, drop)
     known = {node.name: node for node in whole.nodes}
-    task = team.takes(run.started.workflow)
+    first = next((node.spec for node in run.nodes.values() if plans.is_first(node.spec)), None)
+    task = team.roles[first.role].takes if first is not None else team.takes(run.started.workflow)
     yield lambda: plans.check_order(where, whole)
     for node in added:
         yield lambda node=node: plans.check_types(where, node, nodes=known, roles=team.roles, task=task)  # type: ignore[misc]  # bound now

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from remit.bus import subject
-from remit.contracts.document import TEAM_SCOPE
+from remit.contracts.document import TEAM_SCOPE, WORKFLOW_PREFIX
 from remit.contracts.errors import ConflictError, MalformedMessageError
 from remit.contracts.message import decode
 from remit.contracts.policy import MISSING
@@ -13,6 +13,8 @@ from remit.contracts.proposal import StateCommitted
 from remit.contracts.rollback import Lasting
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from remit.bus.journal import Journal
     from remit.supervisor.arbiter import Arbiter
     from remit.supervisor.overwrite import Overwrites
@@ -21,6 +23,31 @@ if TYPE_CHECKING:
 ROLLBACK: Final = "rollback"
 BATCH: Final = 400
 """Keys that are put back at once: all of them or none."""
+
+
+def scopes(run: str, workflow: str) -> tuple[str, ...]:
+    """Give the scopes in which a run may write."""
+    return (run, WORKFLOW_PREFIX + workflow, TEAM_SCOPE)
+
+
+def to_stand(
+    run: str, scope: str, history: Mapping[str, Sequence[tuple[int, StateCommitted]]], at_seq: int
+) -> tuple[dict[str, int], list[Lasting]]:
+    """Give the version that is to stand again of each key that a run wrote later, 0 where there was none; and the rest.
+
+    `history` has every version of a scope since the run began, each with its place in the journal.
+    """
+    wanted, lasting = dict[str, int](), list[Lasting]()
+    own = f"{run}-rollback"  # positions of what this run's rollbacks put back
+    for key, versions in history.items():
+        later = [version for seq, version in versions if seq > at_seq]
+        if not any(version.run_id == run for version in later):
+            continue
+        if scope != run and any(item.run_id != run and not item.position.startswith(own) for item in later):
+            lasting.append(Lasting(what=f"state {key}", why="others wrote it since"))
+            continue
+        wanted[key] = later[0].version - 1
+    return wanted, lasting
 
 
 class Restoration:
@@ -38,7 +65,7 @@ class Restoration:
             BusUnavailableError: the journal could not be read or written; what is put back so far stays.
         """
         restored, lasting = list[str](), list[Lasting]()
-        for scope in (run.run_id, run.started.workflow, TEAM_SCOPE):
+        for scope in scopes(run.run_id, run.started.workflow):
             wanted, kept = await self._wanted(run, scope, at_seq)
             lasting += kept
             names = sorted(wanted)
@@ -53,20 +80,9 @@ class Restoration:
         self, run: RunState, scope: str, at_seq: int
     ) -> tuple[dict[str, StateCommitted | None], list[Lasting]]:
         """Give what is to stand again by key, None where there was nothing; and what others wrote meanwhile."""
-        history = await self.history(scope, run.first_seq)
-        wanted, lasting = dict[str, StateCommitted | None](), list[Lasting]()
-        own = f"{run.run_id}-rollback"  # positions of what this run's rollbacks put back
-        for key, versions in history.items():
-            later = [version for seq, version in versions if seq > at_seq]
-            if not any(version.run_id == run.run_id for version in later):
-                continue
-            others = [item for item in later if item.run_id != run.run_id and not item.position.startswith(own)]
-            if scope != run.run_id and others:
-                lasting.append(Lasting(what=f"state {key}", why="others wrote it since"))
-                continue
-            number = later[0].version - 1
-            before = await self._arbiter.archive.version(scope, key, number) if number else None
-            wanted[key] = before
+        numbers, lasting = to_stand(run.run_id, scope, await self.history(scope, run.first_seq), at_seq)
+        archive = self._arbiter.archive
+        wanted = {key: await archive.version(scope, key, item) if item else None for key, item in numbers.items()}
         return wanted, lasting
 
     async def history(

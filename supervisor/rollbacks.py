@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from remit.bus.journal import Journal
     from remit.contracts.rollback import EffectDone
-    from remit.contracts.team import TeamSpec
     from remit.supervisor.arbiter import Arbiter
     from remit.supervisor.overwrite import Overwrites
     from remit.supervisor.run_state import RollbackState, RunState, StepState
@@ -45,7 +44,6 @@ class Rollbacks:
     def __init__(
         self,
         journal: Journal,
-        team: TeamSpec,
         *,
         arbiter: Arbiter,
         overwrites: Overwrites,
@@ -54,7 +52,6 @@ class Rollbacks:
     ) -> None:
         self._stop = stop
         self._journal = journal
-        self._team = team
         self._restoration = Restoration(journal, arbiter, overwrites)
         self._wake = wake
 
@@ -65,7 +62,7 @@ class Rollbacks:
         try:
             if run.rollback.listed is None:
                 return await self._listed(run, run.rollback)
-            if saga.is_compensated(self._team, run):
+            if saga.is_compensated(run.team, run):
                 return await self._done(run, run.rollback)
         except BusUnavailableError as error:
             log.warning("rollback.waits", run_id=run.run_id, error=str(error))

@@ -42,18 +42,20 @@ StepEntry = StepCompleted | StepFailed
 
 
 def new_run(started: RunStarted, team: TeamSpec) -> RunState:
-    """Give the state of a run of which only the start is known; the team has its workflow."""
-    plan = team.workflows[started.workflow]
+    """Give the state of a run of which only the start is known; it has a plan of its own, or the team has one."""
+    plan, served = started.plan or team.workflows[started.workflow], team.of(started.build)
     nodes = {node.name: NodeState(node) for node in plan.nodes}
     return RunState(
         started.run_id,
         started,
         nodes,
         plan.window,
+        newest=team,
+        team=served,
         undecided=len(nodes),
         wants_fresh=any(node.fresh != "ignore" for node in plan.nodes),
         rules=plan.rollbacks,
-        planners=frozenset(name for name, role in team.roles.items() if role.gives is ProposedPlan),
+        planners=frozenset(name for name, role in served.roles.items() if role.gives is ProposedPlan),
         ends_at=started.started_at + timedelta(seconds=started.limits.wall_clock_s),
         is_forking=started.fork is not None,
     )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from remit.contracts.rollback import Checkpointed, RollbackBegun, RollbackListed, RolledBackNote
     from remit.contracts.step import OutdatedRead, RunStep
     from remit.contracts.task import RunFinished, RunPaused, RunStarted, Verdict
+    from remit.contracts.team import TeamSpec
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
 StepStatus = Literal["dispatched", "leased", "parked", "decided", "completed", "failed", "reset"]
@@ -140,6 +141,10 @@ class RunState:
     started: RunStarted
     nodes: dict[str, NodeState]
     window: int
+    newest: TeamSpec
+    """The deployment's build."""
+    team: TeamSpec
+    """The build that serves this run."""
     first_seq: int = 0
     lane_seq: int = 0
     number: int = 0
@@ -161,6 +166,10 @@ class RunState:
     wants_fresh: bool = False
     """Some edge asks that results be held against the state that they stand on."""
     undecided: int = 0
+    is_bound: bool = False
+    """It stays with an older build."""
+    bound_to: str = ""
+    """The build that it was last said to be served by; empty if that is the one which began it."""
     rules: tuple[RollbackRule, ...] = ()
     planners: frozenset[str] = frozenset()
     """Roles whose replies are plans."""

@@ -24,6 +24,7 @@ from remit.contracts.message import decode, encode
 from remit.contracts.step import AskAnswered
 from remit.contracts.task import TaskRequest
 from remit.supervisor import admission, decide
+from remit.supervisor.finish import finish
 from remit.supervisor.fold import Fold, settle, started_by
 from remit.supervisor.freshness import FreshnessCheck
 from remit.supervisor.records import is_answered
@@ -236,6 +237,16 @@ class Runs:
         except (FencedOutError, AlreadyStoredError) as error:  # another supervisor goes on with it
             log.warning("run.not_stranded", run_id=started.run_id, error=str(error))
 
+    async def strand_open(self, run: OpenRun) -> None:
+        """A run that this build cannot read has its outcome, because somebody said that it is to be given up."""
+        async with run.lock:
+            while run.state.finished is None:
+                error = admission.stranded(run.state.started, build=self._team.build)
+                await self.store(
+                    run, finish(run.state, "stopped", now=datetime.now(UTC), stopped_by="build", error=error)
+                )
+            await self.advance(run)
+
     async def settle(self, parts: RunSubject, name: str, data: bytes) -> None:
         """A completion or failure is folded, and what follows from it is journaled and performed.
 
@@ -249,13 +260,13 @@ class Runs:
             return
         async with run.lock:
             await self.catch_up(run, parts.lane, int(parts.index) if parts.index.isdecimal() else 0)
-            settle(self._team, run.state, parts, name=name, data=data, at=datetime.now(UTC))
+            settle(run.state.team, run.state, parts, name=name, data=data, at=datetime.now(UTC))
             await self.advance(run)
 
     def _answer_askers(self, run: OpenRun) -> None:
         for name in tuple(run.askers):
             step = run.state.steps.get(name)
-            if step is not None and is_answered(self._team, step):
+            if step is not None and is_answered(run.state.team, step):
                 self._answer(run.askers.pop(name), answer_of(step))
 
     async def advance(self, run: OpenRun) -> None:
@@ -298,11 +309,11 @@ class Runs:
         if is_turning and (append := await self._turns(state)) is not None:
             return append
         versions = self._arbiter.numbers(state.run_id) if not state.undecided else {}
-        return decide.advance(self._team, state, versions, now=datetime.now(UTC), disputes=self._disputes().open)
+        return decide.advance(state.team, state, versions, now=datetime.now(UTC), disputes=self._disputes().open)
 
     def _note_time(self, state: RunState) -> None:
         """See to it that the run is looked at again when time alone brings it on."""
-        name, due_at = state.run_id, decide.due_at(self._team, state)
+        name, due_at = state.run_id, decide.due_at(state.team, state)
         is_ahead = due_at > datetime.now(UTC)  # what is due and not done waits for room, and time brings it none
         is_waiting = not state.in_flight and is_ahead
         (self._active.discard if is_waiting else self._active.add)(name)

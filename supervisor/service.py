@@ -29,6 +29,7 @@ from remit.supervisor import decide, dispatch, fold, versions
 from remit.supervisor.arbiter import Arbiter
 from remit.supervisor.cache_writer import CacheWriter
 from remit.supervisor.control import Control, PoolReport
+from remit.supervisor.dispatch import Append
 from remit.supervisor.dispute import Disputes
 from remit.supervisor.forks import Forks
 from remit.supervisor.holders import Holders
@@ -43,7 +44,7 @@ from remit.supervisor.undeliverable import UndeliverableWork
 from remit.supervisor.waits import Waits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     import msgspec
 
@@ -51,8 +52,8 @@ if TYPE_CHECKING:
     from remit.bus.delivery import Delivery
     from remit.bus.journal import Entry
     from remit.bus.wire import Incoming
+    from remit.contracts.task import RunBound
     from remit.contracts.team import TeamSpec
-    from remit.supervisor.dispatch import Append
     from remit.supervisor.run_state import RunState, StepState
     from remit.supervisor.runs import OpenRun
 
@@ -67,8 +68,8 @@ IN_HAND = 2_000
 class Pools(Protocol):
     """What the supervisor needs of the pools of hosts and gateways."""
 
-    def gateways(self) -> tuple[str, ...]:
-        """Names of the gateways that serve calls now."""
+    def gateways(self, build: str = "") -> tuple[str, ...]:
+        """Names of the gateways that serve calls now: the deployment's own, or those of an older build."""
 
     def knows(self, agent: str) -> bool:
         """Say whether an agent lives, as far as is known."""
@@ -87,9 +88,18 @@ class Supervisor:
     """One team's supervisor: `recover`, then `serve`."""
 
     def __init__(
-        self, team: TeamSpec, *, journal_bus: Bus, answer_bus: Bus, on_bug: Callable[[BaseException], None]
+        self,
+        team: TeamSpec,
+        *,
+        journal_bus: Bus,
+        answer_bus: Bus,
+        on_bug: Callable[[BaseException], None],
+        bindings: Sequence[RunBound] = (),
+        stranded: Sequence[str] = (),
     ) -> None:
         self._team = team
+        self._bindings = bindings
+        self._stranded = stranded
         self._bus = journal_bus
         self._answers = answer_bus
         self._on_bug = on_bug
@@ -108,7 +118,7 @@ class Supervisor:
         overwrites = Overwrites(self.arbiter)
         self._forks = Forks(journal_bus, self._journal, team, arbiter=self.arbiter, overwrites=overwrites)
         self._rollbacks = Rollbacks(
-            self._journal, team, arbiter=self.arbiter, overwrites=overwrites, stop=self._stop_held, wake=self._wake
+            self._journal, arbiter=self.arbiter, overwrites=overwrites, stop=self._stop_held, wake=self._wake
         )
         self._overwrites = overwrites
         self._revocations = Revocations(self._journal, announce=journal_bus, answers=answer_bus)
@@ -171,17 +181,18 @@ class Supervisor:
             disputes=self.disputes,
             pools=pools,
         )
-        self._waits = Waits(self._team, runs=self.runs)
+        self._waits = Waits(self.runs)
         self._control = Control(
             self._team,
             runs=self.runs,
             overwrites=self._overwrites,
             disputes=self.disputes,
-            steering=Steering(self._team, runs=self.runs, forks=self._forks, revoke=self._revocations.revoke),
+            steering=Steering(runs=self.runs, forks=self._forks, revoke=self._revocations.revoke),
             pools=pools,
             dead=DeadLetters(self._bus),
             redelivered=self._redelivered,
         )
+        await self._bind()
         await self._listen()
         self._loops = [
             await PullLoop.start(self._bus, subject.TASKS, "supervisor", self._on_task, batch=IN_HAND),
@@ -223,6 +234,25 @@ class Supervisor:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def older_builds(self) -> set[str]:
+        """Give the older builds to which open runs are pinned."""
+        return {run.state.team.build for run in self.runs if run.state.is_bound}
+
+    async def _bind(self) -> None:
+        """Runs of another build are served by it, or moved to this one, as was found when the deployment started."""
+        for name in self._stranded:
+            run = self.runs.get(name)
+            if run is not None:
+                await self.runs.strand_open(run)
+        for bound in self._bindings:
+            run = self.runs.get(bound.run_id)
+            if run is None:
+                continue
+            async with run.lock:
+                while run.state.finished is None and not _is_bound(run.state, bound):
+                    name = subject.decision(bound.run_id, run.state.number + 1, "bound")
+                    await self.runs.store(run, Append(name, bound))
 
     # --- deliveries ------------------------------------------------------------------------------
 
@@ -351,7 +381,7 @@ class Supervisor:
             await asyncio.sleep(SWEEP_S)
             now = datetime.now(UTC)
             for run in self.runs.active():
-                if not run.lock.locked() and decide.is_due(self._team, run.state, now):
+                if not run.lock.locked() and decide.is_due(run.state.team, run.state, now):
                     self._spawn(self._advance(run))
 
     async def _probe(self) -> None:
@@ -432,3 +462,7 @@ class Supervisor:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_bug(error)
+
+
+def _is_bound(run: RunState, bound: RunBound) -> bool:
+    return run.team.build == bound.build and run.is_bound == bound.is_older

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from remit.bus import subject
 from remit.contracts.control import ControlDone, ForkRun, PauseRun, ResumeRun, RetryStep, RollbackRun
 from remit.contracts.errors import ConflictError, NotFoundError
+from remit.contracts.plan import PlanSpec
 from remit.contracts.task import RunPaused, RunResumed
 from remit.supervisor import dispatch, saga
 from remit.supervisor.dispatch import Append
@@ -15,7 +16,6 @@ from remit.supervisor.dispatch import Append
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from remit.contracts.team import TeamSpec
     from remit.supervisor.forks import Forks
     from remit.supervisor.run_state import RunState, StepState
     from remit.supervisor.runs import OpenRun, Runs
@@ -36,13 +36,11 @@ class Steering:
 
     def __init__(
         self,
-        team: TeamSpec,
         *,
         runs: Runs,
         forks: Forks,
         revoke: Revoke,
     ) -> None:
-        self._team = team
         self._runs = runs
         self._forks = forks
         self._revoke = revoke
@@ -67,6 +65,19 @@ class Steering:
             case ForkRun():
                 made = await self._forks.begin(wish, by=operator)
                 return ControlDone(detail=f"{wish.run_id} is forked as {made}", run_id=made)
+
+    async def plan(self, run_id: str) -> PlanSpec:
+        """Give the plan of a run, open or finished, as it is now.
+
+        Raises:
+            NotFoundError: this team has no such run.
+            BusUnavailableError: the journal could not be read.
+        """
+        run = await self._forks.folded(run_id)
+        if run is None:
+            raise NotFoundError(f"there is no run {run_id} of this team", got=run_id, fix="remit run list")
+        nodes = tuple(node.spec for node in run.nodes.values())
+        return PlanSpec(nodes=nodes, window=run.window, rollbacks=run.rules)
 
     def find(self, run_id: str) -> OpenRun:
         """Give an open run.

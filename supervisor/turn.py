@@ -10,7 +10,7 @@ from remit.contracts.fork import RunForked
 from remit.contracts.ids import node_of
 from remit.contracts.plan import START, PlanRefused
 from remit.contracts.rollback import Checkpointed, RollbackBegun, RollbackListed, RolledBack, RolledBackNote
-from remit.contracts.task import RunPaused, RunResumed
+from remit.contracts.task import RunBound, RunPaused, RunResumed
 from remit.supervisor.run_state import CheckpointState, Ending, NodeState, RollbackState, StepState
 from remit.supervisor.run_view import items_of
 from remit.supervisor.step_end import discard, fail, park, take_back
@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from remit.contracts.task import Verdict
     from remit.supervisor.run_state import RunState
 
-Turn = PlanRefused | Checkpointed | RollbackBegun | RollbackListed | RolledBack | RunPaused | RunResumed | RunForked
+Turn = (
+    PlanRefused
+    | Checkpointed
+    | RollbackBegun
+    | RollbackListed
+    | RolledBack
+    | RunPaused
+    | RunResumed
+    | RunForked
+    | RunBound
+)
 
 
 def on_turn(run: RunState, seq: int, entry: Turn, *, at: datetime) -> None:
@@ -32,12 +42,24 @@ def on_turn(run: RunState, seq: int, entry: Turn, *, at: datetime) -> None:
         case Checkpointed():
             _on_checkpoint(run, seq, entry)
         case RunPaused():
-            _on_paused(run, entry)
+            run.paused = entry
+            _dispatch_again(run)
+        case RunBound():
+            run.team, run.is_bound, run.bound_to = run.newest.of(entry.build), entry.is_older, entry.build
+            _dispatch_again(run)
         case RunResumed():
             run.paused = None
             run.ends_at += timedelta(seconds=entry.paused_s)
         case RunForked():
             _on_forked(run, seq, entry, at=at)
+        case _:
+            _on_rollback_turn(run, seq, entry, at=at)
+
+
+def _on_rollback_turn(
+    run: RunState, seq: int, entry: RollbackBegun | RollbackListed | RolledBack, *, at: datetime
+) -> None:
+    match entry:
         case RollbackBegun():
             _on_rollback(run, entry)
         case RollbackListed():
@@ -81,9 +103,8 @@ def _on_checkpoint(run: RunState, seq: int, entry: Checkpointed) -> None:
             node.is_marked |= node.spec.checkpoint == entry.name
 
 
-def _on_paused(run: RunState, entry: RunPaused) -> None:
+def _dispatch_again(run: RunState) -> None:
     """What is held will be dispatched again; an end that the supervisor had not heard of stands on replay."""
-    run.paused = entry
     for step in run.steps.values():
         if park(run, step):
             reopen(run, step)

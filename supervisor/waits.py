@@ -43,8 +43,7 @@ def holding(
 class Waits:
     """Parks steps, and takes checkpoints for them; every answer follows from the journal."""
 
-    def __init__(self, team: TeamSpec, *, runs: Runs) -> None:
-        self._team = team
+    def __init__(self, runs: Runs) -> None:
         self._runs = runs
 
     async def sleep(self, agent: str, request: SleepStep) -> Slept | Parked | Refused | Superseded:
@@ -83,7 +82,7 @@ class Waits:
         The caller holds the run's lock. The step is dispatched again when all that it asked for is answered, or when
         something of it has failed for good.
         """
-        children = _unanswered(self._team, run.state, ask.step)
+        children = _unanswered(run.state.team, run.state, ask.step)
         oldest = min((child.since for child in children), default=None)
         is_long = oldest is not None and datetime.now(UTC) - oldest >= timedelta(seconds=PARK_AFTER_S)
         if not (ask.may_park and is_long) or run.state.steps[ask.step].work.conflict:

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="`durable` also survives a loss of power.",
 )
+@click.option("--strand", is_flag=True, help="End the open runs that this build cannot go on with.")
 @output_option
-def command(team: str, *, name: str, port: int | None, durability: Durability, output: Output) -> int:
+def command(team: str, *, name: str, port: int | None, durability: Durability, strand: bool, output: Output) -> int:
     """Serve a team (a folder, a file or a module) until Ctrl-C; what is open goes on at the next start."""
     from remit import foreground, logs
     from remit.check.target import check
@@ -49,7 +50,9 @@ def command(team: str, *, name: str, port: int | None, durability: Durability, o
     _check_same_team(chosen, loaded)
     was_up = False
     try:
-        with foreground.deployed(loaded, name=chosen, port=_port(port), durability=durability) as deployment:
+        with foreground.deployed(
+            loaded, name=chosen, port=_port(port), durability=durability, strands=strand
+        ) as deployment:
             was_up = True
             _say_ready(deployment, output, duration_s=time.monotonic() - began)
             foreground.wait(deployment)

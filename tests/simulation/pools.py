@@ -77,7 +77,7 @@ class SimPools:
 
     # --- what the supervisor asks ----------------------------------------------------------------
 
-    def gateways(self) -> tuple[str, ...]:
+    def gateways(self, build: str = "") -> tuple[str, ...]:
         return tuple(sorted(name for label in GATEWAYS if label in self._known for name in self._known[label].names))
 
     def knows(self, agent: str) -> bool:
@@ -112,7 +112,7 @@ class SimPools:
     async def run(self) -> None:
         """Reconcile until the process ends."""
         self._looked_at = _now()
-        while True:
+        while self._cluster.pools is self:
             if not self._supervisor.is_connected or _now() - self._looked_at > SILENCE_S / 2:
                 self._roster.forgive(_now())
             self._looked_at = _now()
@@ -122,6 +122,7 @@ class SimPools:
                     self._starting.add(label)
                     self.process.spawn(self._start(label))
             await asyncio.sleep(RECONCILE_S)
+        await asyncio.Event().wait()  # another supervisor keeps the children alive by now
 
     def _end_silent(self) -> None:
         silent = set(self._roster.silent(_now(), SILENCE_S))

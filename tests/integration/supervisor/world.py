@@ -51,7 +51,7 @@ class Pools:
     def knows(self, agent: str) -> bool:
         return bool(agent)
 
-    def gateways(self) -> tuple[str, ...]:
+    def gateways(self, build: str = "") -> tuple[str, ...]:
         return self.names
 
     def heard(self, beat: Heartbeat) -> None:
