@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remit import charter_file
+from remit.agents.role import contract_of
 from remit.contracts.part import arbiters_in
-from remit.contracts.plan import Node, PlanSpec
+from remit.contracts.plan import Node, PlanSpec, ProposedPlan
 from remit.team import Plan
 
 if TYPE_CHECKING:
@@ -81,8 +82,13 @@ class Case:
         return f"{shown(path)}:{self._team_words.get(tag, 1)}" if path else f"upcast {tag}"
 
     def sent_to(self, role: str) -> bool:
-        """Say whether any workflow, any role that may ask, or any conflict of state sends something to a role."""
-        return role in self._arbiters or any(role in self.roles_of(name) for name in self.plans)
+        """Say whether a workflow, a planner, a role that may ask, or a conflict of state sends something to a role."""
+        return self._has_planner or role in self._arbiters or any(role in self.roles_of(name) for name in self.plans)
+
+    @cached_property
+    def _has_planner(self) -> bool:
+        """Whether a role replies with plans, which may name any role."""
+        return any(contract_of(kind)[1] is ProposedPlan for kind in self.team.roles.values())
 
     @cached_property
     def _arbiters(self) -> frozenset[str]:
@@ -92,7 +98,8 @@ class Case:
     def roles_of(self, workflow: str) -> frozenset[str]:
         """Give the roles that a run of a workflow may reach: its nodes, and whom they may ask."""
         found: set[str] = set()
-        todo = [node.role for node in self.plans[workflow].nodes]
+        nodes = self.plans[workflow].nodes
+        todo = [node.role for node in nodes] + [node.undo.role for node in nodes if node.undo is not None]
         while todo:
             name = todo.pop()
             if name not in found:
