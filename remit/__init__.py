@@ -38,6 +38,7 @@ from remit.contracts.review import ReviewOutcome
 from remit.contracts.rollback import EffectDone, RolledBackNote, Undo
 from remit.team import Plan, Team, propose, rollback, state, step, undo, when
 from remit.tools.model import Price, model_tool
+from remit.tools.program import ProgramEnded, run_program
 from remit.tools.tool import Tool, ToolScope, tool
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "ModelOutputError",
     "Plan",
     "Price",
+    "ProgramEnded",
     "ProposedPlan",
     "Reflection",
     "ReflectionRound",
@@ -86,6 +88,7 @@ __all__ = [
     "policy",
     "propose",
     "rollback",
+    "run_program",
     "state",
     "step",
     "tool",

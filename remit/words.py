@@ -12,7 +12,7 @@ from remit.bus import subject
 from remit.contracts.blob import BlobRef
 from remit.contracts.errors import MalformedMessageError, sentence
 from remit.contracts.ids import is_run
-from remit.contracts.lease import Lease
+from remit.contracts.lease import Lease, LeaseRevoked
 from remit.contracts.message import NULL, decode, decode_any, digest, raw, tag_of
 from remit.contracts.policy import MISSING
 from remit.contracts.proposal import (
@@ -53,6 +53,7 @@ MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
     "started": RunStarted,
     "work": RunStep,
     "lease": Lease,
+    "revoked": LeaseRevoked,
     "called": ToolCalled,
     "returned": ToolReturned,
     "in_doubt": ToolInDoubt,
@@ -156,6 +157,11 @@ def _work(entry: RunStep, _author: str) -> str:
 
 def _lease(entry: Lease, _author: str) -> str:
     return f"{entry.step} is held by {entry.agent} until {clock(entry.until_at)}"
+
+
+def _revoked(entry: LeaseRevoked, _author: str) -> str:
+    calls = "its calls are cut off" if entry.ends_calls else "calls that run may finish"
+    return f"{entry.step} is taken from {entry.agent}, {calls} ({entry.reason})"
 
 
 def _called(entry: ToolCalled, _author: str) -> str:
@@ -351,6 +357,7 @@ _SAY: Final[dict[type[msgspec.Struct], object]] = {
     RunStarted: _started,
     RunStep: _work,
     Lease: _lease,
+    LeaseRevoked: _revoked,
     ToolCalled: _called,
     ToolReturned: _returned,
     ToolInDoubt: _in_doubt,

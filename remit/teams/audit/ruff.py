@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from remit import ToolFailedError, ToolScope, tool
+from remit import ToolFailedError, ToolScope, run_program, tool
 from remit.teams.audit.complexity import seen
 from remit.teams.audit.scratch import Stored, fetched
 from remit.teams.audit.sighting import Blob, Scan, Sighting, clipped
@@ -94,12 +94,10 @@ def binary() -> str:
 
 def _run(root: Path, paths: list[str]) -> list[Diagnostic]:
     safe = [path for path in paths if (root / path).resolve().is_relative_to(root.resolve())]
-    done = subprocess.run(
-        command(safe), cwd=root, env={"NO_COLOR": "1"}, capture_output=True, timeout=TIMEOUT_S, check=False
-    )
-    if done.returncode:
-        raise ToolFailedError("ruff ended early", got=done.stderr.decode(errors="replace")[-300:])
-    return msgspec.json.decode(done.stdout or b"[]", type=list[Diagnostic])
+    done = run_program(command(safe), folder=root, environment={"NO_COLOR": "1"}, within_s=TIMEOUT_S)
+    if done.code:
+        raise ToolFailedError("ruff ended early", got=done.errors.decode(errors="replace")[-300:])
+    return msgspec.json.decode(done.output or b"[]", type=list[Diagnostic])
 
 
 def _sightings(root: Path, said: list[Diagnostic]) -> tuple[list[Sighting], tuple[Blob, ...]]:

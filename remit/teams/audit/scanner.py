@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from remit import ToolFailedError, ToolScope, tool
+from remit import ToolFailedError, ToolScope, run_program, tool
 from remit.teams.audit.finding import Skill
 from remit.teams.audit.scan import Request
 from remit.teams.audit.scratch import Stored, fetched
@@ -38,15 +38,13 @@ def _paths(scope: ToolScope, files: Stored) -> tuple[str, ...]:
 
 
 def _answer(request: Request, kind: type[T]) -> T:
-    done = subprocess.run(
+    done = run_program(
         COMMAND,
-        input=msgspec.json.encode(request),
-        cwd=Path(sys.prefix),
-        env={"PATH": os.defpath},
-        capture_output=True,
-        timeout=TIMEOUT_S,
-        check=False,
+        folder=Path(sys.prefix),
+        given=msgspec.json.encode(request),
+        environment={"PATH": os.defpath},
+        within_s=TIMEOUT_S,
     )
-    if done.returncode:
-        raise ToolFailedError("the scan ended early", got=done.stderr.decode(errors="replace")[-300:])
-    return msgspec.json.decode(done.stdout, type=kind)
+    if done.code:
+        raise ToolFailedError("the scan ended early", got=done.errors.decode(errors="replace")[-300:])
+    return msgspec.json.decode(done.output, type=kind)

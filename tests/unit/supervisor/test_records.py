@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 
 from remit.bus import subject
 from remit.bus.journal import Entry
-from remit.contracts.errors import Fault
-from remit.contracts.lease import Grant, Lease
+from remit.contracts.errors import CallCutOffError, Fault
+from remit.contracts.lease import Grant, Lease, LeaseRevoked, Resolution
 from remit.contracts.message import encode, raw
 from remit.contracts.step import Parent, Recorded, RecordKind, StepFailed
 from remit.contracts.tool import Effect, ToolCalled, ToolReturned
@@ -49,6 +50,10 @@ class Lane:
             grant=Grant(),
         )
         self.put(subject.lease("r1", "s", epoch), lease)
+
+    def revoke(self, agent: str, epoch: int = 1) -> None:
+        notice = LeaseRevoked(run_id="r1", step="s", epoch=epoch, agent=agent, reason="cancelled", ends_calls=True)
+        self.put(subject.lease_revoked("r1", "s", epoch), notice)
 
     def record(  # the fields of a record
         self, agent: str, position: str, *, epoch: int = 1, kind: RecordKind = "step", run: str = "r1", step: str = "s"
@@ -90,6 +95,27 @@ class Lane:
     @property
     def found(self) -> dict[str, object]:
         return {item.position: msgspec.json.decode(item.value) for item in self.records.recorded()}
+
+
+def test_what_the_old_holder_records_after_its_lease_was_revoked_does_not_count() -> None:
+    lane = Lane()
+    lane.lease("clerk-1")
+    lane.record("clerk-1", "0")
+    lane.revoke("clerk-1")
+    lane.record("clerk-1", "1")
+
+    assert lane.found == {"0": "clerk-1 0"}
+
+
+@pytest.mark.parametrize("effect", ["pure", "at_most_once"])
+def test_a_call_that_was_cut_off_is_made_again_though_nothing_failed(effect: Effect) -> None:
+    """One of an at_most_once tool that is not in doubt had not begun."""
+    lane = Lane()
+    lane.lease("clerk-1")
+    lane.call("0", error=CallCutOffError("cut off").fault(), effect=effect)
+
+    assert lane.found == {}
+    assert lane.records.retries() == (Resolution(position="0", decision="retry"),)
 
 
 def test_what_the_holder_recorded_counts() -> None:
