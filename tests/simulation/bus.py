@@ -140,7 +140,8 @@ class SimWire:
         if not self.is_connected:
             return
         self.is_connected = False
-        link, self._link.is_cut = self._link, True
+        link = self._link
+        link.cut()
         asyncio.get_running_loop().call_later(notice_s, self._network.server.leave, link, context=self._network.nowhere)
         if not for_good:
             self.process.spawn(self._on_lost())

@@ -92,7 +92,7 @@ class Chaos:
 
 def crash(chaos: Chaos) -> None:
     """A process dies as it is about to send its n-th message, or just after."""
-    left = {"n": chaos.chance.randrange(1, 60)}
+    left = {"n": chaos.chance.randrange(1, 40)}
 
     def tap(process: Process, subject: str) -> bool:
         if subject.startswith(_IDLE) or process not in chaos.processes():
@@ -100,7 +100,7 @@ def crash(chaos: Chaos) -> None:
         left["n"] -= 1
         if left["n"] > 0:
             return True
-        left["n"] = chaos.chance.randrange(1, 80)
+        left["n"] = chaos.chance.randrange(1, 50)
         if chaos.chance.random() < 0.5:
             chaos.kill(process)
             return False
@@ -148,6 +148,22 @@ def freeze(chaos: Chaos) -> None:
     chaos.hurt(3.0, act)
 
 
+def rival(chaos: Chaos) -> None:
+    """A supervisor is cut off, another one takes over, and the first comes back and goes on beside it."""
+
+    def act() -> None:
+        world, old = chaos.world, chaos.world.supervising
+        if old is None or old.is_dead or world.supervisor is None:
+            return
+        chaos.note("rival", old)
+        old.freeze()
+        world.supervisor = None
+        world.start_supervisor()
+        chaos.later(chaos.chance.uniform(0.1, 4.0), old.thaw)
+
+    chaos.every(5.0, act)
+
+
 def loss(chaos: Chaos) -> None:
     """Answers and acks are lost: whether something was stored is not known."""
     chaos.world.network.lossy = 0.03
@@ -178,6 +194,7 @@ FAULTS: Final[dict[str, Callable[[Chaos], None]]] = {
     "outage": outage,
     "blackout": blackout,
     "freeze": freeze,
+    "rival": rival,
     "loss": loss,
     "delay": delay,
     "skew": skew,

@@ -191,7 +191,7 @@ def what_counts_is_what_was_said(record: Record) -> Iterator[str]:
     supervisor = record.world.supervisor
     if supervisor is None:
         yield "nobody supervises any more"
-    elif len(supervisor.runs):
+    elif len(supervisor.runs) and not record.world.has_rivals:
         yield f"still open: {[run.state.run_id for run in supervisor.runs]}"
 
 

@@ -24,7 +24,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self.turns = 0
         self._now = 0.0
-        self._most_turns = most_turns
+        self.most_turns = most_turns
         self._ready: deque[asyncio.Handle]
         self.set_task_factory(_make_task)  # type: ignore[arg-type]  # typeshed's protocol is narrower than its use
 
@@ -47,8 +47,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             run += 1
             handle._run()
         self.turns += run
-        if self.turns > self._most_turns:
-            raise EndlessError(f"more than {self._most_turns} turns, at {self._now:.1f} s")
+        if self.turns > self.most_turns:
+            raise EndlessError(f"more than {self.most_turns} turns, at {self._now:.1f} s")
 
     def _jump(self) -> None:
         scheduled = self._scheduled  # type: ignore[attr-defined]  # asyncio's own heap of timers

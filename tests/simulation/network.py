@@ -43,18 +43,23 @@ class Network:
             return 0.0002 + 0.0008 * chance
         return 0.005 + (0.2 if chance > self.slow / 4 else 1.5) * self._chance.random()
 
+    def keeps_what_was_written(self) -> bool:
+        """Say whether the kernel still sends what a dead connection had written."""
+        return self._chance.random() < 0.5
+
     def loses(self) -> bool:
         """Say whether a message is lost that may be."""
         return self.lossy > 0 and self._chance.random() < self.lossy
 
 
 class Link:
-    """One connection while it stands. What is on its way when it is cut is lost, in both directions."""
+    """One connection while it stands. When it is cut, what is on its way to the client is lost; the rest perhaps."""
 
     def __init__(self, network: Network, wire: SimWire, process: Process, name: str) -> None:
         self.name = name
         self.process = process
         self.is_cut = False
+        self._still_arrives = False
         self._network = network
         self._wire = wire
         self._loop = asyncio.get_running_loop()
@@ -66,8 +71,12 @@ class Link:
         self._up_at = max(self._up_at + _STEP_S, self._loop.time() + network.delay_s())
         self._loop.call_at(self._up_at, self._arrive, call, facts, context=network.nowhere)
 
+    def cut(self) -> None:
+        """The connection is gone; whether the server still reads what was written is chance."""
+        self.is_cut, self._still_arrives = True, self._network.keeps_what_was_written()
+
     def _arrive(self, call: Callable[..., None], facts: tuple[object, ...]) -> None:
-        if not self.is_cut:
+        if not self.is_cut or self._still_arrives:
             call(self, *facts)
 
     def down(self, sid: int, message: Incoming) -> None:

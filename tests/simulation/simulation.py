@@ -101,6 +101,7 @@ def _noting(trace: Trace) -> structlog.typing.Processor:
 def _end(loop: VirtualLoop) -> None:
     """What still runs is ended, so that nothing is left for the next seed."""
     loop.set_exception_handler(lambda _loop, _facts: None)
+    loop.most_turns += MOST_TURNS
     for _ in range(100):
         tasks = [task for task in asyncio.all_tasks(loop) if not task.done()]
         if not tasks:
