@@ -26,7 +26,7 @@ _RUN = re.compile(r"r[1-9][0-9]{0,18}")
 _TOOL = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _POSITION = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})*")
 _BASE = re.compile(r"[0-9-]+")
-_BUILD_SHOWN = 10
+_BUILD_SHOWN, _OLDER = 10, "-B"
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 GENERATION = 1_000_000
@@ -77,7 +77,7 @@ def new_agent(role: str) -> AgentId:
 
 def role_of(agent: str) -> str:
     """Give the role in an agent's name."""
-    return pool_of(agent).split("=", 1)[0]
+    return role_in(pool_of(agent))
 
 
 def pool_of(agent: str) -> str:
@@ -86,8 +86,13 @@ def pool_of(agent: str) -> str:
 
 
 def pool_name(role: str, build: str) -> str:
-    """Name the pool of a role; of an older build, `<role>=<build>`, which no role's name is."""
-    return f"{role}={build.removeprefix('sha256:')[:_BUILD_SHOWN]}" if build else role
+    """Name the pool of a role; of an older build, `<role>-B<build>`, which no role's name is: they are lower case."""
+    return f"{role}{_OLDER}{build.removeprefix('sha256:')[:_BUILD_SHOWN]}" if build else role
+
+
+def role_in(pool: str) -> str:
+    """Give the role of a pool."""
+    return pool.split(_OLDER, maxsplit=1)[0]
 
 
 def new_gateway() -> GatewayId:

@@ -21,7 +21,7 @@ from remit.bus.identity import Authority, Credentials
 from remit.bus.journal import Journal
 from remit.bus.private_file import private_directory
 from remit.contracts.errors import ClusterLostError
-from remit.contracts.ids import pool_name
+from remit.contracts.ids import pool_name, role_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,7 +109,7 @@ class GatewaySpecs:
 
 
 def _ref_of(label: str, ref: str, older: Mapping[str, str]) -> str:
-    kind = label.split("=", maxsplit=1)[0]
+    kind = role_in(label)
     return next((old for build, old in older.items() if pool_name(kind, build) == label), ref)
 
 

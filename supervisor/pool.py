@@ -17,7 +17,7 @@ import structlog
 from ray.exceptions import RayError
 
 from remit.bus import permission
-from remit.contracts.ids import new_gateway, pool_name, role_of
+from remit.contracts.ids import new_gateway, pool_name, role_in, role_of
 from remit.supervisor import children
 from remit.supervisor.control import POOL_KEY, PoolReport
 from remit.supervisor.layout import layout
@@ -92,8 +92,11 @@ class Pools:
 
     def gateways(self, build: str = "") -> tuple[str, ...]:
         """Names of the gateways that serve calls now: the deployment's own, or those of an older build."""
-        label = pool_name("gateway", build) if build else "gateway-"
-        return tuple(sorted(name for name, child in self._gateways.items() if child.label.startswith(label)))
+        wanted = pool_name("gateway", build) if build else ""
+        found = self._gateways.items()
+        return tuple(
+            sorted(name for name, child in found if wanted in {"", child.label} and (wanted or _is_own(child)))
+        )
 
     def scale(self, role: str, hosts: int) -> None:
         """Wish for a number of hosts of a role; the next reconciliation makes it so."""
@@ -274,10 +277,8 @@ class Pools:
 
     def _team_of(self, pool: str) -> TeamSpec:
         """Give the build whose pool this is."""
-        return next(
-            (team for team in self._team.older.values() if team.pool(pool.split("=", maxsplit=1)[0]) == pool),
-            self._team,
-        )
+        role = role_in(pool)
+        return next((team for team in self._team.older.values() if team.pool(role) == pool), self._team)
 
     async def _tell(self, child: Child, method: str, spec: object) -> bool:
         try:
@@ -350,6 +351,11 @@ class Pools:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._bug = error
         self._changed.set()
+
+
+def _is_own(gateway: Child) -> bool:
+    """Say whether a gateway serves the deployment's own build."""
+    return role_in(gateway.label) == gateway.label
 
 
 def wishes(values: Mapping[str, object]) -> dict[str, int]:

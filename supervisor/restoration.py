@@ -31,7 +31,7 @@ def scopes(run: str, workflow: str) -> tuple[str, ...]:
 
 
 def to_stand(
-    run: str, scope: str, history: Mapping[str, Sequence[tuple[int, StateCommitted]]], at_seq: int
+    run: str, scope: str, history: Mapping[str, Sequence[tuple[int, StateCommitted]]], *, at_seq: int
 ) -> tuple[dict[str, int], list[Lasting]]:
     """Give the version that is to stand again of each key that a run wrote later, 0 where there was none; and the rest.
 
@@ -80,7 +80,7 @@ class Restoration:
         self, run: RunState, scope: str, at_seq: int
     ) -> tuple[dict[str, StateCommitted | None], list[Lasting]]:
         """Give what is to stand again by key, None where there was nothing; and what others wrote meanwhile."""
-        numbers, lasting = to_stand(run.run_id, scope, await self.history(scope, run.first_seq), at_seq)
+        numbers, lasting = to_stand(run.run_id, scope, await self.history(scope, run.first_seq), at_seq=at_seq)
         archive = self._arbiter.archive
         wanted = {key: await archive.version(scope, key, item) if item else None for key, item in numbers.items()}
         return wanted, lasting
