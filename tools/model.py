@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -116,7 +116,10 @@ def model_tool(
         sends_schema=sends_schema,
         limit_field=limit_field,
     )
+    return tool(risk=risk, effect="idempotent", name=name)(_completing(server))
 
+
+def _completing(server: ModelServer) -> Callable[..., Awaitable[Completion]]:
     async def complete(
         *,
         messages: Messages,
@@ -142,7 +145,7 @@ def model_tool(
         return await ask(server, body, intent=intent, deadline_at=scope.deadline_at)
 
     complete.__doc__ = f"Complete a conversation with a model of {server.url}: {digest_of(dict(server.prices))}."
-    return tool(risk=risk, effect="idempotent", name=name)(complete)
+    return complete
 
 
 def _check(url: str, models: Sequence[str] | Mapping[str, Price], *, key_env: str, key_file: str | Path | None) -> None:
