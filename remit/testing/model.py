@@ -10,6 +10,7 @@ from remit.contracts.model import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
     from remit.contracts.model import ModelMessage
 
 Said: TypeAlias = object
