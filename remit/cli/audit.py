@@ -31,15 +31,21 @@ _BY_YES = "approved by --yes"
 @click.argument("path", type=click.Path(path_type=Path), default=Path())
 @click.option("--yes", is_flag=True, help="Approve what the audit wants to write; the evidence says so.")
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Where the report goes; else PATH/.remit.")
+@click.option(
+    "--inject",
+    type=click.Choice(["bad-patch"]),
+    default=None,
+    help="A drill: one patch is spoilt on purpose, so that the audit rolls back and goes on without it.",
+)
 @output_option
-def command(path: Path, *, yes: bool, out: Path | None, output: Output) -> int:
+def command(path: Path, *, yes: bool, out: Path | None, inject: str | None, output: Output) -> int:
     """Audit the Python repository at PATH. Nothing is written there before a person agrees."""
     from remit.audit import Audit, repository
 
     option.quiet()
     where = repository(path)
     if output == "table":
-        click.echo(f"auditing {where}: nats-server, Ray and six roles are starting", err=True)
+        click.echo(f"auditing {where}: nats-server, Ray and ten roles are starting", err=True)
 
     @contextmanager
     def show(progress: Progress) -> Iterator[Callable[[Entry], None]]:
@@ -54,7 +60,7 @@ def command(path: Path, *, yes: bool, out: Path | None, output: Output) -> int:
         return None
 
     try:
-        history, place = Audit(show=show, decide=decide).run(where, out)
+        history, place = Audit(show=show, decide=decide).run(where, out, inject=inject or "")
     except KeyboardInterrupt:
         from remit import foreground
 

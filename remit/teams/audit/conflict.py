@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from remit import Conflict, StateDecision
-from remit.teams.audit.memory import CRITIC, FileNote, FindingNote
+from remit.teams.audit.memory import CRITIC, PATCHED, FileNote, FindingNote
 from remit.teams.audit.message import RuleCount
 
 Note = FileNote | FindingNote
@@ -46,8 +46,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_overruled(self) -> bool:
-        """Whether the role that owns the field decided otherwise afterwards."""
-        return self.stands != self.result and "owner" in self.rungs
+        """Whether the role that owns the field decided otherwise afterwards, or the fixer left nothing to decide."""
+        return self.stands != self.result and ("owner" in self.rungs or self.stands == PATCHED)
 
     @property
     def is_open(self) -> bool:

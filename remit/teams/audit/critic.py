@@ -33,6 +33,7 @@ class Critic(Role[Hearing, Critique]):
             RefusedError: an analyst answered another requirement than this run's.
         """
         analyses = (*work.code, *work.security)
+        await ctx.checkpoint("cp2")  # the analyses are there, and nobody has judged them
         findings = merged(await self._raised(analyses, ctx))
         opinions, rounds = await self._deliberate(await self._open(findings, ctx), work, ctx)
         final = await self._verified(settled(opinions), ctx)

@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from remit import Change, Context, Role, StateRef, Versioned
-from remit.teams.audit import markdown, sarif
+from remit.teams.audit import markdown, patch_section, sarif
 from remit.teams.audit.conflict import by_rule, cards
 from remit.teams.audit.evidence import citations, findings_file, pretty
 from remit.teams.audit.hotspot import hotspots
 from remit.teams.audit.markdown import Draft
 from remit.teams.audit.memory import FILES, FINDINGS, SECTIONS, FileNote, FindingNote, agreed
-from remit.teams.audit.message import Drafting, Report
+from remit.teams.audit.mending import Drafting
+from remit.teams.audit.message import Report
 from remit.teams.audit.opinion import Opinion
 from remit.teams.audit.publication import tree_digest
 from remit.teams.audit.score import score
@@ -45,8 +46,10 @@ class Editor(Role[Drafting, Report]):
             "evidence/citations.json": citations(opinions),
             markdown.CONFLICTS_FILE: pretty(draft.conflicts),
             "evidence/not-checked.json": pretty(draft.skipped),
+            "evidence/patches.json": pretty(work.verify),
         }
-        files = tuple([await put_text(ctx, FOLDER + name, text) for name, text in texts.items()])
+        drafted = [await put_text(ctx, FOLDER + name, text) for name, text in texts.items()]
+        files = (*drafted, *(patch.file for patch in work.verify.patches))
         shared = await self._share(sections, ctx)
         return _report(draft, files, shared, sarif_problems=len(sarif.problems(log)))
 
@@ -64,6 +67,7 @@ class Editor(Role[Drafting, Report]):
             hotspots=tuple(hotspots(kept)),
             score=score(kept, work.critique.lines),
             skipped=_skipped(work),
+            verification=work.verify,
         )
 
     async def _share(self, sections: dict[str, str], ctx: Context) -> tuple[StateRef, ...]:
@@ -108,4 +112,6 @@ def _report(draft: Draft, files: tuple[Stored, ...], sections: tuple[StateRef, .
         rejected=critique.rejected,
         unaccounted=inventory.python_files - critique.files,
         sarif_problems=sarif_problems,
+        patches=patch_section.said(draft.verification),
+        way=patch_section.way(draft.verification.setback),
     )

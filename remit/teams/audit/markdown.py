@@ -5,10 +5,12 @@ from itertools import groupby
 
 import msgspec
 
+from remit.teams.audit import patch_section
 from remit.teams.audit.conflict import Card, by_rule
 from remit.teams.audit.finding import SEVERITIES, Finding, worst_first
 from remit.teams.audit.hotspot import Hotspot
-from remit.teams.audit.memory import FINDINGS, Action
+from remit.teams.audit.memory import FINDINGS, PATCHED, Action
+from remit.teams.audit.mending import Verification
 from remit.teams.audit.message import Critique, Inventory
 from remit.teams.audit.opinion import Opinion
 from remit.teams.audit.rule import rule_named
@@ -32,6 +34,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     hotspots: tuple[Hotspot, ...]
     score: int
     skipped: tuple[Skipped, ...]
+    verification: Verification
 
     @property
     def kept(self) -> list[Finding]:
@@ -41,11 +44,15 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
 def sections(draft: Draft) -> dict[str, str]:
     """Give the report's sections by name, in their order."""
+    setback = draft.verification.setback
+    wrong = {"setback": patch_section.setback_section(setback)} if setback is not None else {}
     return {
         "verdict": f"# Audit\n\n**{verdict(draft)}**\n",
         "fix-first": _fix_first(draft.hotspots, draft.actions),
         "conflicts": _conflicts(draft),
         "counts": _counts(draft),
+        "patches": patch_section.patches(draft.verification),
+        **wrong,
         "thrown-out": _thrown_out(draft.opinions),
         "not-checked": _not_checked(draft.skipped),
         "findings": _findings(draft.kept),
@@ -61,6 +68,7 @@ def verdict(draft: Draft) -> str:
         first or "nothing to mend first",
         f"{draft.critique.kept} findings kept of {draft.critique.raised} raised",
         f"{sum(item.count for item in by_rule(draft.conflicts))} conflicts decided by rule",
+        patch_section.said(draft.verification),
     ]
     return "; ".join(said) + "."
 
@@ -108,7 +116,8 @@ def _title(key: str, opinions: Iterable[Opinion]) -> str:
 
 def _row(card: Card) -> str:
     sides = "; ".join(f"{' and '.join(side.by)}: {_said(side.value)}" for side in card.sides)
-    result = _said(card.result) + (f"; then the critic: {_said(card.stands)}" if card.is_overruled else "")
+    by = "fixer" if card.stands == PATCHED else "critic"
+    result = _said(card.result) + (f"; then the {by}: {_said(card.stands)}" if card.is_overruled else "")
     rule = ", then ".join([*card.rungs, card.rule])
     return f"| {' | '.join(map(_cell, (card.field, _said(card.base), sides, rule, result)))} |"
 

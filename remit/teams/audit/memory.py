@@ -27,11 +27,14 @@ from remit.teams.audit.message import Inventory
 
 ANALYSTS = ("analyst-code", "analyst-security")
 CRITIC = "critic"
+FIXER = "fixer"
 KEYS_AT_ONCE = 50
 """Keys of one proposal: its answer, with every conflict explained, still fits a message."""
 
-Action = Literal["mend", "test first", "watch", "leave"]
-URGENCY: dict[object, int] = {"mend": 3, "test first": 2, "watch": 1, "leave": 0}
+Action = Literal["mend", "test first", "watch", "leave", "patched"]
+PATCHED: Action = "patched"
+"""Patches beside the report mend all that was kept; what is left to do is to apply them."""
+URGENCY: dict[object, int] = {"mend": 4, "test first": 3, "watch": 2, "leave": 1, "patched": 0}
 
 
 def most_urgent(_base: object, one: object, other: object) -> object:
@@ -68,7 +71,10 @@ class FileNote(Message, frozen=True, kw_only=True, tag="audit.file_note.v1"):
     risk: Annotated[int | None, policy.maximum(), policy.writers(*ANALYSTS)] = None
     primary_reason: Annotated[Reason | None, policy.evidence(sources="tools"), policy.writers(*ANALYSTS)] = None
     action: Annotated[Action | None, policy.owner(CRITIC, otherwise=policy.custom("most_urgent", most_urgent))] = None
+    """The fixer speaks after the critic. Where they meet, the critic is right: it saw all sides."""
     seen_by: Annotated[tuple[Judgement, ...], policy.union(by="skill"), policy.writers(*ANALYSTS)] = ()
+    patch: Annotated[str | None, policy.reject(), policy.writers(FIXER)] = None
+    """Name of the patch that there is for the file, verified or not yet."""
 
 
 class Rating(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +102,7 @@ class FindingNote(Message, frozen=True, kw_only=True, tag="audit.finding_note.v1
 
 
 INVENTORY = state("inventory", Inventory, policy=policy.write_once(), writers=["cartographer"])
-FILES = state("file.{path}", FileNote, writers=[*ANALYSTS, CRITIC])
+FILES = state("file.{path}", FileNote, writers=[*ANALYSTS, CRITIC, FIXER])
 FINDINGS = state("finding.{fingerprint}", FindingNote, writers=ANALYSTS)
 SECTIONS = state("report.{section}", str, policy=policy.reject(), writers=["editor"])
 

@@ -17,6 +17,8 @@ class AuditRequest(Message, frozen=True, kw_only=True, tag="audit.request.v1"):
     """Absolute: the folder is read by a gateway, whose working directory is its own."""
     out: str = ""
     """Where the report goes; empty is `.remit` in the repository."""
+    inject: Literal["", "bad-patch"] = ""
+    """A drill: what goes wrong on purpose."""
 
 
 class Assignment(Message, frozen=True, kw_only=True, tag="audit.assignment.v1"):
@@ -90,13 +92,6 @@ class Critique(Message, frozen=True, kw_only=True, tag="audit.critique.v1"):
     skipped: tuple[Skipped, ...] = ()
 
 
-class Drafting(Message, frozen=True, kw_only=True, tag="audit.drafting.v1"):
-    """What the editor writes from."""
-
-    inventory: Inventory
-    critique: Critique
-
-
 class RuleCount(msgspec.Struct, frozen=True, kw_only=True):
     """How many conflicts one rule decided."""
 
@@ -120,6 +115,10 @@ class Report(Message, frozen=True, kw_only=True, tag="audit.report.v1"):
     unaccounted: int
     """Python files that were neither analysed nor listed as skipped; 0 in a complete audit."""
     sarif_problems: int
+    patches: str = ""
+    """How many are ready and how many were dropped, in words."""
+    way: str = ""
+    """What was rolled back on the way, in words; empty if nothing was."""
     sections: tuple[StateRef, ...] = ()
     """The report's sections in the shared state, in their order: together they are `report.md`."""
 
@@ -136,3 +135,5 @@ class Published(Message, frozen=True, kw_only=True, tag="audit.published.v1"):
     conflicts: tuple[RuleCount, ...]
     kept: int
     rejected: int
+    patches: str = ""
+    way: str = ""

@@ -31,6 +31,8 @@ class Publisher(Role[Report, Published]):
             conflicts=work.conflicts,
             kept=work.kept,
             rejected=work.rejected,
+            patches=work.patches,
+            way=work.way,
         )
 
     async def _compare(self, work: Report, ctx: Context) -> None:

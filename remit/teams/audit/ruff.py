@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 import sysconfig
 from pathlib import Path
 
@@ -39,7 +38,7 @@ DEFECTS = (
     *("F822", "F823", "B002", "B003", "B005", "B006", "B012", "B015", "B016", "B018", "B020", "B021", "B022", "B023"),
     *("B025", "B029", "B030", "B031", "B032", "B035", "PLE", "PLW0129", "PLW0133", "PLW0177", "PLW0711"),
     *("PLW1501", "PLW2101", "RUF006", "RUF008", "RUF016", "RUF018", "RUF024", "ASYNC210", "ASYNC221", "ASYNC222"),
-    *("ASYNC251", "YTT"),
+    *("ASYNC251", "YTT", "F541", "W605"),
 )
 
 NOT_DEFECTS = "PLE0704"

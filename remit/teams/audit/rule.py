@@ -73,6 +73,20 @@ _RULES = (
         why="It is above the read limit, so nothing in it was checked.",
         phrase="it is too large to be read",
     ),
+    Rule(
+        name="F541",
+        severity="note",
+        title="f-string without placeholders",
+        why="Either a placeholder is missing, or the `f` says something that is not so.",
+        phrase="line {line}: an f-string without placeholders",
+    ),
+    Rule(
+        name="W605",
+        severity="low",
+        title="Backslash that escapes nothing",
+        why="Python warns of it, and a later version refuses the file.",
+        phrase="line {line}: a backslash that escapes nothing",
+    ),
     # --- structure ---
     Rule(
         name="duplicate-code",

@@ -1,7 +1,6 @@
 """Tools that read Python: each call is one pass over a shard, in a process of its own."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TypeVar

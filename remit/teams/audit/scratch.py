@@ -43,6 +43,15 @@ def fs_scratch_write(name: str, text: str, at: int = 0, *, intent: str, scope: T
     return stored(scope.scratch, name)
 
 
+@tool(name="fs.scratch_remove", risk="low", effect="idempotent")
+def fs_scratch_remove(names: tuple[str, ...], *, intent: str, scope: ToolScope) -> int:  # noqa: ARG001  # the names are the key
+    """None of these scratch files is there; give how many still are, which is 0."""
+    files = [scratch_file(scope.scratch, name) for name in names]
+    for file in files:
+        file.unlink(missing_ok=True)
+    return sum(file.exists() for file in files)
+
+
 @tool(name="fs.scratch_read", risk="low", effect="pure")
 def fs_scratch_read(name: str, at: int = 0, *, scope: ToolScope) -> Piece:
     """Give a piece of a scratch file, cut between two characters."""
@@ -109,15 +118,27 @@ async def get(ctx: Context, item: Stored, kind: type[T]) -> T:
     Raises:
         RefusedError: it is not what was stored.
     """
-    parts: list[str] = []
-    at = 0
-    while True:
-        piece = await ctx.call(fs_scratch_read, name=item.name, at=at)
-        parts.append(piece.text)
-        at = piece.next
-        if not at:
-            break
-    data = "".join(parts).encode()
+    data = await _data(ctx, item.name)
     if blob_digest(data) != item.digest:
         raise RefusedError("a scratch file changed", where=item.name, expected=item.digest, got=blob_digest(data))
     return msgspec.json.decode(data, type=kind)
+
+
+async def look_up(ctx: Context, name: str, kind: type[T]) -> T:
+    """Give what stands under a name now, for one who was told no digest.
+
+    Raises:
+        ToolFailedError: there is no such file.
+    """
+    return msgspec.json.decode(await _data(ctx, name), type=kind)
+
+
+async def _data(ctx: Context, name: str) -> bytes:
+    parts: list[str] = []
+    at = 0
+    while True:
+        piece = await ctx.call(fs_scratch_read, name=name, at=at)
+        parts.append(piece.text)
+        at = piece.next
+        if not at:
+            return "".join(parts).encode()

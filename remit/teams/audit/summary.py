@@ -6,7 +6,7 @@ from remit.teams.audit.message import Published, Report
 
 
 def summary(reply: bytes) -> tuple[str, ...]:
-    """Give the closing lines: what to mend first, conflicts by rule, the report's path, and the verdict.
+    """Give the closing lines: what to mend first, what was rolled back, verdict, conflicts by rule, the report's path.
 
     Takes the reply of the publisher, or that of the editor while nothing is published yet.
     """
@@ -16,6 +16,7 @@ def summary(reply: bytes) -> tuple[str, ...]:
     where = said.report if isinstance(said, Published) else "not written: nobody approved it yet"
     return (
         *(["fix these first:", *first] if first else []),
+        *([f"on the way: {said.way}"] if said.way else []),
         f"verdict: {said.verdict}",
         f"conflicts by rule: {decided}",
         f"report: {where}",

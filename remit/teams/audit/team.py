@@ -1,34 +1,68 @@
-"""The audit team: six roles, their tools, their shared state, and the plan that joins them."""
+"""The audit team: ten roles, their tools, their shared state, and the plan that joins them."""
 
-from remit import Plan, Team, step
+from remit import Plan, Team, rollback, step, undo, when
 from remit.teams.audit.analyst_code import AnalystCode
 from remit.teams.audit.analyst_security import AnalystSecurity
 from remit.teams.audit.cartographer import Cartographer
 from remit.teams.audit.critic import Critic
 from remit.teams.audit.editor import Editor
 from remit.teams.audit.files import fs_list, fs_read
+from remit.teams.audit.fixer import Fixer
+from remit.teams.audit.git_apply_check import proc_git_apply_check
 from remit.teams.audit.memory import FILES, FINDINGS, INVENTORY, SECTIONS
+from remit.teams.audit.mending import CHECKPOINT
+from remit.teams.audit.planner import Planner
 from remit.teams.audit.publication import fs_publish
 from remit.teams.audit.publisher import Publisher
 from remit.teams.audit.ruff import proc_ruff
+from remit.teams.audit.ruff_fix import proc_ruff_fix
 from remit.teams.audit.scanner import py_ast, py_look_again
-from remit.teams.audit.scratch import fs_scratch_read, fs_scratch_write
+from remit.teams.audit.scratch import fs_scratch_read, fs_scratch_remove, fs_scratch_write
+from remit.teams.audit.sweeper import Sweeper
+from remit.teams.audit.verifier import Verifier
 
 audit = Plan(
-    step("inventory", Cartographer),
+    step("inventory", Cartographer, checkpoint="cp1"),
     step("code", AnalystCode, after="inventory", each="shards"),
     step("security", AnalystSecurity, after="inventory", each="shards"),
-    step("critique", Critic, after=("inventory", "code", "security")),
-    step("report", Editor, after=("inventory", "critique"), fresh="warn"),
+    step("critique", Critic, after=("inventory", "code", "security"), checkpoint=CHECKPOINT),
+    step("plan", Planner, after=("task", "inventory", "critique")),
+    step("fix", Fixer, after="plan", each="files", undo=undo(Sweeper, when("undo.left", "eq", 0))),
+    step("verify", Verifier, after=("plan", "fix")),
+    step("report", Editor, after=("inventory", "critique", "verify"), fresh="warn", checkpoint="cp4"),
     # Not `require_fresh`: what was published is not taken back by failing afterwards. The run says so instead.
     step("publish", Publisher, after="report", fresh="warn"),
     window=4,  # a scan is a process: two for each of two cores
+    rollbacks=[rollback(CHECKPOINT, when=when("verify.failed", "gt", 0))],
 )
 
 team = Team(
     "audit",
-    roles=[Cartographer, AnalystCode, AnalystSecurity, Critic, Editor, Publisher],
-    tools=[fs_list, fs_read, fs_scratch_read, fs_scratch_write, fs_publish, proc_ruff, py_ast, py_look_again],
+    roles=[
+        Cartographer,
+        AnalystCode,
+        AnalystSecurity,
+        Critic,
+        Planner,
+        Fixer,
+        Verifier,
+        Sweeper,
+        Editor,
+        Publisher,
+    ],
+    tools=[
+        fs_list,
+        fs_read,
+        fs_scratch_read,
+        fs_scratch_write,
+        fs_scratch_remove,
+        fs_publish,
+        proc_ruff,
+        proc_ruff_fix,
+        proc_git_apply_check,
+        py_ast,
+        py_look_again,
+    ],
     state=[INVENTORY, FILES, FINDINGS, SECTIONS],
     workflows={"audit": audit},
 )

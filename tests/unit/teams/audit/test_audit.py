@@ -17,10 +17,14 @@ from remit.teams.audit.analyst_security import AnalystSecurity
 from remit.teams.audit.cartographer import Cartographer
 from remit.teams.audit.critic import Critic
 from remit.teams.audit.editor import Editor
-from remit.teams.audit.message import AuditRequest, Drafting, Hearing, Published, Report
+from remit.teams.audit.fixer import Fixer
+from remit.teams.audit.mending import Drafting, Planning, Verifying
+from remit.teams.audit.message import AuditRequest, Critique, Hearing, Inventory, Published, Report
+from remit.teams.audit.planner import Planner
 from remit.teams.audit.publisher import Publisher
 from remit.teams.audit.scratch import Stored
 from remit.teams.audit.summary import summary
+from remit.teams.audit.verifier import Verifier
 from remit.testing import Bench
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
@@ -60,10 +64,11 @@ async def test_the_first_screen_is_the_verdict_and_what_joins_on_one_file(projec
     report = (project / ".remit/report.md").read_text()
     assert report.startswith("# Audit\n\n**Score ")
     headings = [line for line in report.splitlines() if line.startswith("## ")]
-    assert headings[:5] == [
+    assert headings[:6] == [
         "## Fix these first",
         "## Conflicts by rule",
         "## Counts",
+        "## Patches",
         "## What the critic threw out, and why",
         "## What was not checked",
     ]
@@ -106,7 +111,7 @@ async def test_the_report_is_its_sections_in_the_shared_state(project: Path, aud
 
     keys = [key for _scope, key in bench.board.versions if key.startswith("report.")]
     report = (project / ".remit/report.md").read_text()
-    assert len(keys) == 7
+    assert len(keys) == 8
     assert sorted(str(bench.state(key)) for key in keys) == sorted(report_sections(report))
 
 
@@ -147,7 +152,17 @@ async def drafted(bench: Bench, project: Path) -> Report:
         security=(),
     )
     critique = await bench.run(Critic, hearing, step="critique")
-    return await bench.run(Editor, Drafting(inventory=inventory, critique=critique), step="report")
+    return await edited(bench, project, inventory, critique)
+
+
+async def edited(bench: Bench, project: Path, inventory: Inventory, critique: Critique) -> Report:
+    """Mend and report, as the plan does after the critic."""
+    task = AuditRequest(path=str(project))
+    plan = await bench.run(Planner, Planning(task=task, inventory=inventory, critique=critique), step="plan")
+    fix = [await bench.run(Fixer, work, step=f"fix-{n}") for n, work in enumerate(plan.files)]
+    verify = await bench.run(Verifier, Verifying(plan=plan, fix=tuple(fix)), step="verify")
+    drafting = Drafting(inventory=inventory, critique=critique, verify=verify)
+    return await bench.run(Editor, drafting, step="report")
 
 
 async def test_every_step_replays_from_its_records(project: Path, audit: Audit) -> None:
@@ -188,7 +203,7 @@ async def test_the_order_in_which_analysts_finish_does_not_show(
         security=tuple(security[n] for n, _work in shards),
     )
     critique = await bench.run(Critic, hearing, step="critique")
-    report = await bench.run(Editor, Drafting(inventory=inventory, critique=critique), step="report")
+    report = await edited(bench, project, inventory, critique)
     published = await bench.run(Publisher, report, step="publish")
 
     assert published.files == len(first)
@@ -224,7 +239,7 @@ async def test_the_reviewer_is_shown_the_folder_and_every_file_with_its_digest(p
     arguments = msgspec.convert(shown["arguments"], type=dict[str, object])
     assert shown["tool"] == "fs.publish"
     assert set(arguments) == {"out", "base", "tree", "digest"}
-    assert len(msgspec.convert(arguments["tree"], type=tuple[Stored, ...])) == 6
+    assert len(msgspec.convert(arguments["tree"], type=tuple[Stored, ...])) == 7
 
 
 async def test_the_sarif_file_is_valid_against_the_schema_of_the_standard(project: Path, audit: Audit) -> None:
@@ -381,6 +396,8 @@ def test_the_closing_lines_can_be_told_before_anything_is_published() -> None:
     )
 
 
-def test_the_team_has_six_roles_and_ends_with_the_publisher() -> None:
-    assert list(team.roles) == ["cartographer", "analyst-code", "analyst-security", "critic", "editor", "publisher"]
+def test_the_team_has_ten_roles_and_ends_with_the_publisher() -> None:
+    analysts = ["analyst-code", "analyst-security"]
+    menders = ["planner", "fixer", "verifier", "sweeper"]
+    assert list(team.roles) == ["cartographer", *analysts, "critic", *menders, "editor", "publisher"]
     assert team.roles["analyst-code"].pool == 2

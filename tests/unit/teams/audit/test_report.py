@@ -16,6 +16,7 @@ from remit.teams.audit.conflict import Card, Side, by_rule
 from remit.teams.audit.finding import Finding, Severity, Skill
 from remit.teams.audit.hotspot import hotspots
 from remit.teams.audit.markdown import Draft, sections
+from remit.teams.audit.mending import Verification
 from remit.teams.audit.message import Critique, Inventory
 from remit.teams.audit.opinion import Opinion
 from remit.teams.audit.score import score
@@ -90,6 +91,7 @@ def drafted(*found: Card) -> Draft:
         hotspots=tuple(hotspots(item.finding for item in kept)),
         score=90,
         skipped=(),
+        verification=Verification(patches=(), dropped=(), failed=0),
     )
 
 

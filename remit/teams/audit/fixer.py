@@ -1,0 +1,49 @@
+"""The fixer: makes the patch of one file, and says in the shared state what it does for it."""
+
+import msgspec
+
+from remit import Change, Context, Role
+from remit.teams.audit.editor import FOLDER
+from remit.teams.audit.judgement import PATH_BYTES
+from remit.teams.audit.memory import FILES, PATCHED, FileNote, agreed
+from remit.teams.audit.mending import Dropped, Mended, Mending, Patch
+from remit.teams.audit.patch import drill_patch, patch_name, spoilt
+from remit.teams.audit.ruff_fix import Attempt, proc_ruff_fix
+from remit.teams.audit.scratch import put_text
+
+
+class Fixer(Role[Mending, Mended]):
+    """Mends only what a tool mends safely. A patch is a file beside the report: the repository stays as it is."""
+
+    pool = 1
+
+    async def handle(self, work: Mending, ctx: Context) -> Mended:
+        """Give the patch of a file, which nobody has verified yet, or why there is none.
+
+        Raises:
+            RefusedError: the state did not take what the fixer says about the file.
+        """
+        made, name = await self._made(work, ctx), patch_name(work)
+        if made.problem:
+            return Mended(dropped=Dropped(name=name, reason=made.problem))
+        file = await put_text(ctx, FOLDER + name, made.text)
+        await self._say(work, name, ctx)
+        return Mended(
+            patch=Patch(name=name, rules=work.rules, path=work.path, blob=work.blob, findings=work.findings, file=file)
+        )
+
+    async def _made(self, work: Mending, ctx: Context) -> Attempt:
+        if not work.rules:
+            return Attempt(text=drill_patch(work.path))
+        made = await ctx.call(proc_ruff_fix, path=work.path, rules=work.rules, blob=work.blob)
+        return Attempt(text=spoilt(made.text)) if work.is_spoilt and made.text else made
+
+    async def _say(self, work: Mending, name: str, ctx: Context) -> None:
+        """The note of the file names the patch; if that mends all that was kept there, nothing else is to be done."""
+        if len(work.path.encode()) > PATH_BYTES:
+            return
+        note = await ctx.state.read(FILES.key(path=work.path), FileNote)
+        said = msgspec.structs.replace(note.value or FileNote(), patch=name)
+        if not work.left:
+            said = msgspec.structs.replace(said, action=PATCHED)
+        await agreed(ctx, [Change(note.key, said, note.version)])
