@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from remit.bus import subject
-from remit.contracts.errors import MalformedMessageError, OutdatedError
+from remit.contracts.errors import BusUnavailableError, MalformedMessageError, OutdatedError
 from remit.contracts.ids import node_of
 from remit.contracts.message import convert, decode, tag_of
 from remit.contracts.proposal import StateRef
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from remit.supervisor.run_state import RunState, StepState
     from remit.supervisor.versions import Held
 
+log = structlog.get_logger(__name__)
+
+PAUSE_S: Final = 0.2
 _REF_TAG: Final = tag_of(StateRef)
 READS_TOLD: Final = 50
 
@@ -34,6 +40,23 @@ class FreshnessCheck:
     def __init__(self, journal: Journal, arbiter: Arbiter) -> None:
         self._journal = journal
         self._arbiter = arbiter
+
+    async def next(self, run: RunState) -> Append | None:
+        """Give the next entry that accepts or refuses a result of the run; waits until the bus can be read."""
+        for node in run.nodes.values():
+            if node.spec.fresh != "ignore":
+                for name in (name for name in node.steps() if name in run.steps):
+                    if (append := await self._checked(run, name)) is not None:
+                        return append
+        return None
+
+    async def _checked(self, run: RunState, name: str) -> Append | None:
+        while True:
+            try:
+                return await self.check(run, name)
+            except BusUnavailableError as error:
+                log.warning("run.read_failed", run_id=run.run_id, error=str(error))
+                await asyncio.sleep(PAUSE_S)
 
     async def check(self, run: RunState, name: str) -> Append | None:
         """Give the entry that accepts or refuses a result; None if nothing is to be said of it.

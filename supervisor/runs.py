@@ -24,7 +24,6 @@ from remit.contracts.message import decode, encode
 from remit.contracts.step import AskAnswered
 from remit.contracts.task import TaskRequest
 from remit.supervisor import admission, decide
-from remit.supervisor.finish import finish
 from remit.supervisor.fold import Fold, settle, started_by
 from remit.supervisor.freshness import FreshnessCheck
 from remit.supervisor.records import is_answered
@@ -237,16 +236,6 @@ class Runs:
         except (FencedOutError, AlreadyStoredError) as error:  # another supervisor goes on with it
             log.warning("run.not_stranded", run_id=started.run_id, error=str(error))
 
-    async def strand_open(self, run: OpenRun) -> None:
-        """A run that this build cannot read has its outcome, because somebody said that it is to be given up."""
-        async with run.lock:
-            while run.state.finished is None:
-                error = admission.stranded(run.state.started, build=self._team.build)
-                await self.store(
-                    run, finish(run.state, "stopped", now=datetime.now(UTC), stopped_by="build", error=error)
-                )
-            await self.advance(run)
-
     async def settle(self, parts: RunSubject, name: str, data: bytes) -> None:
         """A completion or failure is folded, and what follows from it is journaled and performed.
 
@@ -273,7 +262,8 @@ class Runs:
         """Append what the run needs until it waits for others; the caller holds the run's lock."""
         self._answer_askers(run)
         if run.state.wants_fresh:
-            await self._hold_against_state(run)
+            while (append := await self._freshness.next(run.state)) is not None:
+                await self.store_or_end(run, append)
         while (append := await self._next(run.state)) is not None:
             await self.store_or_end(run, append)
         self._disputes().look(run)
@@ -281,26 +271,6 @@ class Runs:
             await self._close(run, run.state.finished)
         else:
             self._note_time(run.state)
-
-    async def _hold_against_state(self, run: OpenRun) -> None:
-        """A result is accepted only if what it stands on still stands, where its edge asks for that."""
-        for node in run.state.nodes.values():
-            if node.spec.fresh != "ignore":
-                for name in (name for name in node.steps() if name in run.state.steps):
-                    await self._hold_step_against_state(run, name)
-
-    async def _hold_step_against_state(self, run: OpenRun, name: str) -> None:
-        while (append := await self._checked(run, name)) is not None:
-            await self.store_or_end(run, append)
-
-    async def _checked(self, run: OpenRun, name: str) -> Append | None:
-        """Give what the freshness check says; waits until the bus can be read."""
-        while True:
-            try:
-                return await self._freshness.check(run.state, name)
-            except BusUnavailableError as error:
-                log.warning("run.read_failed", run_id=run.state.run_id, error=str(error))
-                await asyncio.sleep(RELOAD_PAUSE_S)
 
     async def _next(self, state: RunState) -> Append | None:
         if state.finished is not None:

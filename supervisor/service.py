@@ -17,23 +17,20 @@ from remit.bus.dead_letter import DeadLetters, Pointer, undeliverable_of
 from remit.bus.journal import Journal
 from remit.contracts.control import Heartbeat
 from remit.contracts.envelope import envelope_of
-from remit.contracts.errors import BusUnavailableError, MalformedMessageError, RefusedError, RemitError, RetryableError
+from remit.contracts.errors import BusUnavailableError, MalformedMessageError, RemitError
 from remit.contracts.ids import run_id
 from remit.contracts.message import decode, encode, raw
-from remit.contracts.proposal import ProposeState, ReadState
 from remit.contracts.review import RequestReview
-from remit.contracts.rollback import MarkCheckpoint
-from remit.contracts.step import AskRole, ClaimStep, Refused, SleepStep
 from remit.contracts.tool import ToolInDoubt
-from remit.supervisor import decide, dispatch, fold, versions
+from remit.supervisor import binding, decide, dispatch, fold, versions
 from remit.supervisor.arbiter import Arbiter
 from remit.supervisor.cache_writer import CacheWriter
 from remit.supervisor.control import Control, PoolReport
-from remit.supervisor.dispatch import Append
 from remit.supervisor.dispute import Disputes
 from remit.supervisor.forks import Forks
 from remit.supervisor.holders import Holders
 from remit.supervisor.overwrite import Overwrites
+from remit.supervisor.reception import Desks, Reception
 from remit.supervisor.review import open_review
 from remit.supervisor.revocation import Revocations
 from remit.supervisor.rollbacks import Rollbacks
@@ -54,6 +51,7 @@ if TYPE_CHECKING:
     from remit.bus.wire import Incoming
     from remit.contracts.task import RunBound
     from remit.contracts.team import TeamSpec
+    from remit.supervisor.dispatch import Append
     from remit.supervisor.run_state import RunState, StepState
     from remit.supervisor.runs import OpenRun
 
@@ -109,9 +107,6 @@ class Supervisor:
         self._is_stopped = False
         self._pools: Pools | None = None
         self._answered_at = time.monotonic()
-        self._control: Control
-        self._holders: Holders
-        self._waits: Waits
         self._journal = Journal(journal_bus)
         self._cache = CacheWriter(journal_bus)
         self.arbiter = Arbiter(journal_bus, self._journal, team.state, on_commit=self._cache.note)
@@ -173,7 +168,7 @@ class Supervisor:
     async def serve(self, pools: Pools) -> None:
         """Answer tasks, agents and operators, and go on with every open run."""
         self._pools = pools
-        self._holders = Holders(
+        holders = Holders(
             self._journal,
             self._team,
             runs=self.runs,
@@ -181,8 +176,7 @@ class Supervisor:
             disputes=self.disputes,
             pools=pools,
         )
-        self._waits = Waits(self.runs)
-        self._control = Control(
+        control = Control(
             self._team,
             runs=self.runs,
             overwrites=self._overwrites,
@@ -192,8 +186,9 @@ class Supervisor:
             dead=DeadLetters(self._bus),
             redelivered=self._redelivered,
         )
-        await self._bind()
-        await self._listen()
+        await binding.strand(self.runs, self._stranded, build=self._team.build)
+        await binding.bind(self.runs, self._bindings)
+        await self._listen(Desks(holders=holders, waits=Waits(self.runs), control=control))
         self._loops = [
             await PullLoop.start(self._bus, subject.TASKS, "supervisor", self._on_task, batch=IN_HAND),
             await PullLoop.start(self._bus, subject.JOURNAL, "supervisor", self._on_settled, batch=IN_HAND),
@@ -208,19 +203,10 @@ class Supervisor:
         self._spawn(self._cache.run())
         self._spawn(self._probe())
 
-    async def _listen(self) -> None:
-        listeners: dict[str, Callable[[Incoming], Coroutine[object, object, None]]] = {
-            subject.CLAIMS: self._on_claim,
-            subject.ASKS: self._on_ask,
-            subject.REVIEWS: self._on_review,
-            subject.SLEEPS: self._on_sleep,
-            subject.CHECKPOINTS: self._on_checkpoint,
-            subject.STATE_READS: self._on_read,
-            subject.PROPOSALS: self._on_propose,
-            subject.CONTROLS: self._on_control,
-        }
-        for name, handler in listeners.items():
-            self._subscriptions.append(await self._answers.subscribe(name, self._guarded(handler)))
+    async def _listen(self, desks: Desks) -> None:
+        reception = Reception(desks, answer=self._answer, spawn=self._spawn)
+        for name, hear in reception.listeners().items():
+            self._subscriptions.append(await self._answers.subscribe(name, hear))
         self._subscriptions.append(await self._bus.subscribe(subject.REGISTRY, self._on_heartbeat))
 
     async def stop(self) -> None:
@@ -237,22 +223,7 @@ class Supervisor:
 
     def older_builds(self) -> set[str]:
         """Give the older builds to which open runs are pinned."""
-        return {run.state.team.build for run in self.runs if run.state.is_bound}
-
-    async def _bind(self) -> None:
-        """Runs of another build are served by it, or moved to this one, as was found when the deployment started."""
-        for name in self._stranded:
-            run = self.runs.get(name)
-            if run is not None:
-                await self.runs.strand_open(run)
-        for bound in self._bindings:
-            run = self.runs.get(bound.run_id)
-            if run is None:
-                continue
-            async with run.lock:
-                while run.state.finished is None and not _is_bound(run.state, bound):
-                    name = subject.decision(bound.run_id, run.state.number + 1, "bound")
-                    await self.runs.store(run, Append(name, bound))
+        return binding.older_builds(self.runs)
 
     # --- deliveries ------------------------------------------------------------------------------
 
@@ -311,50 +282,7 @@ class Supervisor:
         pointer = Pointer(stream=delivery.about.stream, seq=delivery.stream_seq)
         await DeadLetters(self._bus).append(delivery.subject, error.fault(), pointer, body=delivery.data)
 
-    # --- requests of agents and operators --------------------------------------------------------
-
-    def _guarded(self, handler: Callable[[Incoming], Coroutine[object, object, None]]) -> Callable[[Incoming], None]:
-        async def guarded(message: Incoming) -> None:
-            try:
-                await handler(message)
-            except RefusedError as error:
-                self._answer(message.reply, Refused(error=error.fault()))
-            except RetryableError as error:  # who asked asks again
-                log.warning("request.unanswered", subject=message.subject, error=str(error))
-
-        return lambda message: self._spawn(guarded(message))
-
-    async def _on_claim(self, message: Incoming) -> None:
-        agent = subject.last_token(message.subject)
-        self._reply(message, await self._holders.claim(agent, decode(ClaimStep, message.data)))
-
-    async def _on_ask(self, message: Incoming) -> None:
-        *_, role, agent = message.subject.split(".")
-        self._reply(message, await self._holders.ask(agent, role, decode(AskRole, message.data), reply=message.reply))
-
-    async def _on_review(self, message: Incoming) -> None:
-        agent = subject.last_token(message.subject)
-        self._reply(message, await self._holders.review(agent, decode(RequestReview, message.data)))
-
-    async def _on_sleep(self, message: Incoming) -> None:
-        agent = subject.last_token(message.subject)
-        self._reply(message, await self._waits.sleep(agent, decode(SleepStep, message.data)))
-
-    async def _on_checkpoint(self, message: Incoming) -> None:
-        agent = subject.last_token(message.subject)
-        self._reply(message, await self._waits.mark(agent, decode(MarkCheckpoint, message.data)))
-
-    async def _on_read(self, message: Incoming) -> None:
-        agent = subject.last_token(message.subject)
-        self._reply(message, await self._holders.read(agent, decode(ReadState, message.data)))
-
-    async def _on_propose(self, message: Incoming) -> None:
-        agent = subject.last_token(message.subject)
-        self._reply(message, await self._holders.propose(agent, decode(ProposeState, message.data)))
-
-    async def _on_control(self, message: Incoming) -> None:
-        *_, verb, operator = message.subject.split(".")
-        self._reply(message, await self._control.answer(verb, operator, message.data))
+    # --- what agents tell ------------------------------------------------------------------------
 
     def _on_heartbeat(self, message: Incoming) -> None:
         try:
@@ -365,10 +293,6 @@ class Supervisor:
         if self._pools is not None and beat.agent == subject.last_token(message.subject):
             self._pools.heard(beat)
             self._revocations.heard(beat.agent, message.reply)
-
-    def _reply(self, message: Incoming, answer: msgspec.Struct | None) -> None:
-        if answer is not None:
-            self._answer(message.reply, answer)
 
     def _answer(self, reply: str, answer: msgspec.Struct) -> None:
         if reply:
@@ -462,7 +386,3 @@ class Supervisor:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_bug(error)
-
-
-def _is_bound(run: RunState, bound: RunBound) -> bool:
-    return run.team.build == bound.build and run.is_bound == bound.is_older

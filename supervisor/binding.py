@@ -1,0 +1,55 @@
+"""Which build serves the runs that another one began, as was found out when the deployment started."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from remit.bus import subject
+from remit.supervisor import admission
+from remit.supervisor.dispatch import Append
+from remit.supervisor.finish import finish
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remit.contracts.task import RunBound
+    from remit.supervisor.run_state import RunState
+    from remit.supervisor.runs import OpenRun, Runs
+
+
+async def bind(runs: Runs, bindings: Sequence[RunBound]) -> None:
+    """Each of these runs is served by the build that is named for it; said once, however often it is found out."""
+    for bound in bindings:
+        run = runs.get(bound.run_id)
+        if run is None:
+            continue
+        async with run.lock:
+            while run.state.finished is None and not _is_bound(run.state, bound):
+                name = subject.decision(bound.run_id, run.state.number + 1, "bound")
+                await runs.store(run, Append(name, bound))
+
+
+async def strand(runs: Runs, names: Sequence[str], *, build: str) -> None:
+    """Runs that this build cannot read have their outcome, because somebody said that they are to be given up."""
+    for run in (runs.get(name) for name in names):
+        if run is not None:
+            await _strand(runs, run, build)
+
+
+async def _strand(runs: Runs, run: OpenRun, build: str) -> None:
+    async with run.lock:
+        while run.state.finished is None:
+            error = admission.stranded(run.state.started, build=build)
+            end = finish(run.state, "stopped", now=datetime.now(UTC), stopped_by="build", error=error)
+            await runs.store(run, end)
+        await runs.advance(run)
+
+
+def older_builds(runs: Runs) -> set[str]:
+    """Give the older builds to which open runs are pinned."""
+    return {run.state.team.build for run in runs if run.state.is_bound}
+
+
+def _is_bound(run: RunState, bound: RunBound) -> bool:
+    return run.team.build == bound.build and run.is_bound == bound.is_older
