@@ -2,7 +2,7 @@
 
 import msgspec
 
-from remit import Change, Context, Role
+from remit import Change, Context, RefusedError, Role, StateRejected, Versioned
 from remit.teams.audit.editor import FOLDER
 from remit.teams.audit.judgement import PATH_BYTES
 from remit.teams.audit.memory import FILES, PATCHED, FileNote, agreed
@@ -39,11 +39,20 @@ class Fixer(Role[Mending, Mended]):
         return Attempt(text=spoilt(made.text)) if work.is_spoilt and made.text else made
 
     async def _say(self, work: Mending, name: str, ctx: Context) -> None:
-        """The note of the file names the patch; if that mends all that was kept there, nothing else is to be done."""
+        """The note of the file names the patch; if that mends all that was kept there, it is `patched`."""
         if len(work.path.encode()) > PATH_BYTES:
             return
         note = await ctx.state.read(FILES.key(path=work.path), FileNote)
         said = msgspec.structs.replace(note.value or FileNote(), patch=name)
-        if not work.left:
-            said = msgspec.structs.replace(said, action=PATCHED)
+        if not work.left and await self._is_taken(note, msgspec.structs.replace(said, action=PATCHED), ctx):
+            return
         await agreed(ctx, [Change(note.key, said, note.version)])
+
+    async def _is_taken(self, note: Versioned[FileNote], said: FileNote, ctx: Context) -> bool:
+        """Say whether this stands now; what the critic said about the file outweighs the fixer."""
+        match await ctx.state.propose(note.key, said, base=note.version):
+            case StateRejected(reason="owned"):
+                return False
+            case StateRejected(key=key, reason=reason):
+                raise RefusedError("the shared state did not take this", where=key, got=reason)
+        return True
