@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _IDLE: Final = ("remit.registry.", "$JS.API.CONSUMER.MSG.NEXT.", "$JS.API.STREAM.INFO.")
 """What is said when nothing happens: nobody dies of it."""
+_SAID_MOST: Final = 30
+"""How much a process says before it dies of it, at most."""
 
 
 class Chaos:
@@ -91,16 +93,15 @@ class Chaos:
 
 
 def crash(chaos: Chaos) -> None:
-    """A process dies as it is about to send its n-th message, or just after."""
-    left = {"n": chaos.chance.randrange(1, 40)}
+    """A process dies as it is about to send its n-th message, or just after; every process has its own n."""
+    left: dict[Process, int] = {}
 
     def tap(process: Process, subject: str) -> bool:
         if subject.startswith(_IDLE) or process not in chaos.processes():
             return True
-        left["n"] -= 1
-        if left["n"] > 0:
+        left[process] = left.get(process, chaos.chance.randrange(1, _SAID_MOST)) - 1
+        if left[process] > 0:
             return True
-        left["n"] = chaos.chance.randrange(1, 50)
         if chaos.chance.random() < 0.5:
             chaos.kill(process)
             return False

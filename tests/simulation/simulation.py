@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -18,6 +19,9 @@ from tests.simulation.invariants import violations
 from tests.simulation.loop import EndlessError, VirtualLoop
 from tests.simulation.trace import Trace
 from tests.simulation.world import Plan, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MOST_TURNS: Final = 150_000
 """Of the loop, in one seed: what needs more does not end."""
@@ -48,45 +52,54 @@ def plan_of(seed: int) -> Plan:
     return Plan(tasks=chance.randrange(1, 5), faults=tuple(sorted(faults)), trouble_s=chance.uniform(2.0, 8.0))
 
 
-def simulate(seed: int, plan: Plan | None = None, *, keeps_lines: bool = False) -> Outcome:
-    """Run one seed to its end."""
-    plan = plan or plan_of(seed)
-    trace = Trace(keeps_lines=keeps_lines)
-    loop = VirtualLoop(MOST_TURNS)
-    asyncio.set_event_loop(loop)
+@contextmanager
+def simulated(seed: int, loop: VirtualLoop, processor: structlog.typing.Processor | None = None) -> Iterator[None]:
+    """Have the product run on this loop, in its time, with its chances, over simulated wires."""
     config, client = structlog.get_config(), connection.__dict__[_SEAM]
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    if keeps_lines:
-        structlog.configure(wrapper_class=structlog.BoundLogger, processors=[_noting(trace)])
+    quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    structlog.configure(wrapper_class=quiet if processor is None else structlog.BoundLogger)
+    if processor is not None:
+        structlog.configure(processors=[processor])
     setattr(connection, _SEAM, SimWire)
-    wrong: list[str] = []
+    asyncio.set_event_loop(loop)
     try:
         with virtual(seed):
-            world = World(seed, plan, loop, trace)
-            loop.set_exception_handler(lambda _loop, facts: wrong.append(f"unhandled: {facts}"))
             try:
-                loop.run_until_complete(world.run())
-            except EndlessError as error:
-                wrong.append(f"does not end: {error}")
-            wrong += world.wrong + violations(world)
-            result = Outcome(
-                seed=seed,
-                plan=plan,
-                digest=trace.digest,
-                wrong=tuple(wrong),
-                turns=loop.turns,
-                virtual_s=loop.time(),
-                entries=len(world.journal.messages),
-                faults=world.chaos.counts,
-                lines=tuple(trace.lines),
-            )
-            _end(loop)
+                yield
+            finally:
+                _end(loop)
     finally:
         setattr(connection, _SEAM, client)
         structlog.configure(**config)
         asyncio.set_event_loop(None)
         loop.close()
-    return result
+
+
+def simulate(seed: int, plan: Plan | None = None, *, keeps_lines: bool = False) -> Outcome:
+    """Run one seed to its end."""
+    plan = plan or plan_of(seed)
+    trace = Trace(keeps_lines=keeps_lines)
+    loop = VirtualLoop(MOST_TURNS)
+    wrong: list[str] = []
+    loop.set_exception_handler(lambda _loop, facts: wrong.append(f"unhandled: {facts}"))
+    with simulated(seed, loop, _noting(trace) if keeps_lines else None):
+        world = World(seed, plan, loop, trace)
+        try:
+            loop.run_until_complete(world.run())
+        except EndlessError as error:
+            wrong.append(f"does not end: {error}")
+        wrong += world.wrong + violations(world)
+        return Outcome(
+            seed=seed,
+            plan=plan,
+            digest=trace.digest,
+            wrong=tuple(wrong),
+            turns=loop.turns,
+            virtual_s=loop.time(),
+            entries=len(world.journal.messages),
+            faults=world.chaos.counts,
+            lines=tuple(trace.lines),
+        )
 
 
 def _noting(trace: Trace) -> structlog.typing.Processor:
