@@ -114,7 +114,7 @@ class Journal:
 
     def read(self, filter_: str, *, start_seq: int = 1, batch: int = 512) -> AsyncIterator[Entry]:
         """Give the entries on matching subjects in order, as many as there are; raises as `get`."""
-        return stream.entries(self._bus, JOURNAL, filter_, start_seq=start_seq, batch=batch)
+        return stream.entries(self._bus, JOURNAL, filter_, start_seq=start_seq, batch=batch, is_write_once=True)
 
     async def last_seq(self) -> int:
         """Give the sequence of the newest entry; raises as `get`."""
