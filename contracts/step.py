@@ -75,7 +75,10 @@ class RunStep(Message, frozen=True, kw_only=True, omit_defaults=True, tag="step.
 
 
 class StepParked(Message, frozen=True, kw_only=True, tag="step.waits.v1"):
-    """The step has no slot until what it waits for is over: disputes, a time, or the steps that it asked for."""
+    """The step has no slot until what it waits for is over: disputes, a time, or the steps that it asked for.
+
+    With none of them it waits again for a review that was opened before something else woke it.
+    """
 
     run_id: str
     step: str

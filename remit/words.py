@@ -232,6 +232,8 @@ def _parked(entry: StepParked, _author: str) -> str:
     if entry.steps:
         asks = "1 ask" if len(entry.steps) == 1 else f"{len(entry.steps)} asks"
         return f"{entry.step} waits for {asks}: {', '.join(entry.steps)}"
+    if not entry.disputes:
+        return f"{entry.step} still waits for a person"
     return f"{entry.step} waits: what it reads is disputed in {', '.join(entry.disputes)}"
 
 

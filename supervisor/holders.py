@@ -29,7 +29,7 @@ from remit.supervisor.dispatch import Append
 from remit.supervisor.plan import field_at
 from remit.supervisor.reader import Reader
 from remit.supervisor.records import StepRecords, answered_asks, is_answered
-from remit.supervisor.review import answer, open_review, shown_truly
+from remit.supervisor.review import open_review, shown_truly
 from remit.supervisor.run_view import review_at
 from remit.supervisor.runs import answer_of
 from remit.supervisor.waits import NOT_HELD, Waits, holding
@@ -232,7 +232,7 @@ class Holders:
         if run is None:
             return NOT_HELD
         async with run.lock:
-            while (known := review_at(run.state, request.step, request.position, is_doubt=False)) is None:
+            while review_at(run.state, request.step, request.position, is_doubt=False) is None:
                 if self._asking(agent, request) is None:
                     return NOT_HELD  # lost while the lock or the journal was awaited
                 try:
@@ -240,8 +240,9 @@ class Holders:
                     shown = shown_truly(request)
                 except RemitError as error:
                     return Refused(error=error.fault())
-                await self._runs.store(run, open_review(run.state, shown, datetime.now(UTC)))
-            return answer(known, request)
+                if await self._runs.store(run, open_review(run.state, shown, datetime.now(UTC))):
+                    await self._runs.advance(run)  # it waits from now on, and nobody looks at it meanwhile
+            return await self._waits.for_person(run, request)
 
     async def read(self, agent: str, request: ReadState) -> StateRead | Parked | Refused | Superseded:
         """The state at this point in time; whoever looks at what is disputed is parked until that is over."""

@@ -13,10 +13,13 @@ from remit.contracts.rollback import Checkpointed
 from remit.contracts.step import Marked, Parked, Refused, Slept, StepParked, Superseded
 from remit.supervisor.dispatch import Append
 from remit.supervisor.records import is_answered
+from remit.supervisor.review import answer
+from remit.supervisor.run_view import review_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from remit.contracts.review import RequestReview, ReviewOutcome
     from remit.contracts.rollback import MarkCheckpoint
     from remit.contracts.step import AskRole, SleepStep
     from remit.contracts.team import TeamSpec
@@ -90,6 +93,20 @@ class Waits:
         names = tuple(child.work.step for child in children)
         entry = StepParked(run_id=ask.run_id, step=ask.step, epoch=ask.epoch, steps=names)
         return await self._parked(run, entry)
+
+    async def for_person(self, run: OpenRun, request: RequestReview) -> ReviewOutcome | Parked | Refused:
+        """Give what was decided of a review that was opened; or the step is parked until it is.
+
+        The caller holds the run's lock. Opening the review parked the step; but something else that it waited for, a
+        time or an answer, may have woken it since.
+        """
+        while True:
+            known = review_at(run.state, request.step, request.position, is_doubt=False)
+            outcome = answer(known, request) if known is not None else Parked()
+            step = run.state.steps[request.step]
+            if not isinstance(outcome, Parked) or (step.status, step.work.epoch) != ("leased", request.epoch):
+                return outcome
+            await self._parked(run, StepParked(run_id=request.run_id, step=request.step, epoch=request.epoch))
 
     async def _parked(self, run: OpenRun, entry: StepParked) -> bool:
         name = subject.decision(entry.run_id, run.state.number + 1, "parked")
