@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, get_type_hints
 
-from remit.contracts.errors import ReplayMismatchError
-from remit.contracts.lease import REPEATS
+from remit.contracts.errors import LimitReachedError, ReplayMismatchError
+from remit.contracts.lease import OPERATIONS, REPEATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from remit.contracts.lease import Grant
     from remit.contracts.step import Recorded, RecordKind
 
 
@@ -62,17 +63,35 @@ def scope(prefix: str = "", jumps: Jumps = ()) -> Iterator[None]:
 class Replay:
     """What earlier holders of a step recorded, by position."""
 
-    def __init__(self, recorded: Iterable[Recorded] = (), *, repeats: int = REPEATS) -> None:
+    def __init__(
+        self, recorded: Iterable[Recorded] = (), *, repeats: int = REPEATS, operations: int = OPERATIONS
+    ) -> None:
         self.repeats = repeats
         """How often the step may ask for the same."""
+        self._left = self._most = operations
         self._by_position = {item.position: item for item in recorded}
+
+    @classmethod
+    def of(cls, recorded: Iterable[Recorded], grant: Grant) -> Replay:
+        """Give what was recorded, for a handler that works under this grant."""
+        return cls(recorded, repeats=grant.repeats, operations=grant.operations)
 
     def find(self, *, position: str, kind: RecordKind, name: str, request: str) -> Recorded | None:
         """Give what was recorded at a position, or None if the handler was not there yet.
 
         Raises:
             ReplayMismatchError: the handler asks for something else than was recorded; nothing was done.
+            LimitReachedError: the step has made as many operations as it may; nothing was done.
         """
+        self._left -= 1
+        if self._left < 0:
+            raise LimitReachedError(
+                "the step has made as many operations as it may",
+                where=f"position {position}",
+                expected=f"at most {self._most}",
+                got=f"{kind} {name}",
+                fix="raise limits.operations of the role in charter.yaml, if this is meant",
+            )
         item = self._by_position.get(position)
         if item is None:
             return None

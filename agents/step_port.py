@@ -197,7 +197,7 @@ class BusStepPort:
         if isinstance(answer, ClaimRefused):
             self._refuse_claim(answer)
         self._lease = answer
-        self._replay = self._replay or Replay(answer.recorded, repeats=answer.lease.grant.repeats)
+        self._replay = self._replay or Replay.of(answer.recorded, answer.lease.grant)
         self.settle()
         return self._replay
 

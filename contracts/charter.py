@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
-from remit.contracts.lease import REPEATS
+from remit.contracts.lease import OPERATIONS, REPEATS
 from remit.contracts.message import digest_of
 from remit.contracts.plan import Operator
 from remit.contracts.tool import Risk
@@ -26,6 +26,8 @@ class RoleLimits(_Strict):
     slots: PositiveInt = 32
     repeats: Annotated[int, Field(ge=1, le=1000)] = REPEATS
     """How often a step may make the same call, or the same ask."""
+    operations: Annotated[int, Field(ge=1, le=100_000)] = OPERATIONS
+    """How many operations a step may make in all: the bound of every loop that its handler runs."""
 
 
 class RoleCharter(_Strict):

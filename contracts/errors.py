@@ -29,20 +29,12 @@ class RemitError(Exception):
     def __init__(self, message: str, *, where: str = "", expected: str = "", got: str = "", fix: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.where = where
-        self.expected = expected
-        self.got = got
-        self.fix = fix
+        self.where, self.expected, self.got, self.fix = where, expected, got, fix
 
     def fault(self) -> Fault:
         """Give this error as data."""
         return Fault(
-            code=self.code,
-            message=self.message,
-            where=self.where,
-            expected=self.expected,
-            got=self.got,
-            fix=self.fix,
+            code=self.code, message=self.message, where=self.where, expected=self.expected, got=self.got, fix=self.fix
         )
 
     def __str__(self) -> str:
@@ -58,13 +50,9 @@ def _rebuild(kind: type[RemitError], fault: Fault) -> RemitError:
 
 def sentence(fault: Fault) -> str:
     """Say a fault in one line: code, what, where, expected and got, the next command."""
-    parts = [f"{fault.code} {fault.message}"]
-    if fault.where:
-        parts.append(f"at {fault.where}")
-    if fault.expected:
-        parts.append(f"expected {fault.expected}" + (f", got {fault.got}" if fault.got else ""))
-    elif fault.got:
-        parts.append(f"got {fault.got}")
+    parts = [f"{fault.code} {fault.message}"] + ([f"at {fault.where}"] if fault.where else [])
+    told = (("expected", fault.expected), ("got", fault.got))
+    parts += [said] if (said := ", ".join(f"{word} {value}" for word, value in told if value)) else []
     if fault.fix:
         parts.append(f"next: {fault.fix}")
     return "; ".join(parts)

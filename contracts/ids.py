@@ -126,6 +126,11 @@ def base_position(index: str) -> str:
     return found[0] if found else index
 
 
+def largest_in(position: str) -> int:
+    """Give the largest number in a position, as the handler counts: generations begin anew."""
+    return max(int(part) % GENERATION for part in position.split("-"))
+
+
 def intent_key(run: str, step: str, position: str) -> str:
     """Name an effect: the same for every retry, crash and re-dispatch of the same operation."""
     return f"{run}.{step}.{position}"

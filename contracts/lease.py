@@ -9,6 +9,8 @@ import msgspec
 
 from remit.contracts.message import NULL, Message
 
+OPERATIONS: Final = 5_000
+"""How many operations a step may make where its charter does not say."""
 REPEATS: Final = 5
 """How often a step may make the same call where its charter does not say."""
 
@@ -49,6 +51,8 @@ class Grant(Message, frozen=True, kw_only=True, tag="lease.grant.v1"):
     data: tuple[DataScope, ...] = ()
     approvals: tuple[Approval, ...] = ()
     resolutions: tuple[Resolution, ...] = ()
+    operations: int = OPERATIONS
+    """How many operations the step may make; a position beyond that is refused."""
     repeats: int = REPEATS
     """How often the step may make the same call, or the same ask."""
 

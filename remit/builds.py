@@ -23,6 +23,7 @@ from remit.contracts.task import RunBound
 from remit.contracts.team import with_older
 from remit.loader import TEAM_FILE, load_aside, sources
 from remit.supervisor import fold
+from remit.supervisor.binding import NOTHING_INHERITED, Inheritance
 from remit.supervisor.inflight import Unreadable, unreadable
 
 if TYPE_CHECKING:
@@ -48,9 +49,7 @@ class Settlement:
 
     older: Mapping[str, str] = field(default_factory=dict)
     """References by digest."""
-    bindings: tuple[RunBound, ...] = ()
-    stranded: tuple[str, ...] = ()
-    """Runs that end, because nobody can go on with them and somebody said so."""
+    inheritance: Inheritance = NOTHING_INHERITED
 
 
 def keep(loaded: Loaded, data: Path) -> None:
@@ -109,7 +108,7 @@ async def settle(journal: Journal, loaded: Loaded, data: Path, *, strands: bool 
     stranded = tuple(sorted({problem.run_id for problem in problems}))
     log.info("builds.settled", build=spec.build, moved=len(bindings), older=len(older), stranded=len(stranded))
     _note(data, spec.build, older)
-    return Settlement(older=older, bindings=tuple(bindings), stranded=stranded)
+    return Settlement(older=older, inheritance=Inheritance(bindings=tuple(bindings), stranded=stranded))
 
 
 def build_of(run: RunState) -> str:

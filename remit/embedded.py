@@ -8,7 +8,6 @@ import os
 import shutil
 import sys
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import structlog
@@ -20,11 +19,11 @@ from remit.bus.embedded import EmbeddedServer
 from remit.bus.identity import Authority, Credentials
 from remit.bus.journal import Journal
 from remit.bus.private_file import private_directory
+from remit.child_specs import GatewaySpecs, HostSpecs
 from remit.contracts.errors import ClusterLostError
-from remit.contracts.ids import pool_name, role_in
+from remit.contracts.ids import pool_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -54,63 +53,6 @@ IDENTITIES: Final = ("publisher", "operator", "supervisor", "supervisor-answer",
 class _RayNode(Protocol):
     def dead_processes(self) -> list[tuple[str, object]]:
         """Give Ray's own processes that ended by themselves."""
-
-
-@dataclass(frozen=True)
-class HostSpecs:
-    """Tells a host what to run."""
-
-    url: str
-    team_ref: str
-    slots: Mapping[str, int]
-    older: Mapping[str, str]
-
-    def __call__(self, host: str, jwts: Mapping[str, str]) -> object:
-        """Give the spec of one host; the label of one that serves an older build says so."""
-        from remit.agents.actor import HostSpec
-        from remit.loader import load_roles, load_upcasts
-
-        return HostSpec(
-            host=host,
-            url=self.url,
-            jwts=jwts,
-            team_ref=_ref_of(host, self.team_ref, self.older),
-            load=load_roles,
-            upcasts=load_upcasts,
-            slots=self.slots,
-        )
-
-
-@dataclass(frozen=True)
-class GatewaySpecs:
-    """Tells a gateway what to serve."""
-
-    url: str
-    team_ref: str
-    data: Path
-    credentials: Path
-    older: Mapping[str, str]
-
-    def __call__(self, gateway: str, label: str) -> object:
-        """Give the spec of one gateway; the label of one that serves an older build says so."""
-        from remit.loader import load_tools
-        from remit.tools.actor import GatewaySpec
-
-        return GatewaySpec(
-            name=gateway,
-            url=self.url,
-            journal_creds=self.credentials / f"{gateway}-journal.creds",
-            answer_creds=self.credentials / f"{gateway}-answer.creds",
-            team_ref=_ref_of(label, self.team_ref, self.older),
-            load=load_tools,
-            configure_logs=logs.configure,
-            data_dir=self.data,
-        )
-
-
-def _ref_of(label: str, ref: str, older: Mapping[str, str]) -> str:
-    kind = role_in(label)
-    return next((old for build, old in older.items() if pool_name(kind, build) == label), ref)
 
 
 class Embedded:
@@ -340,8 +282,7 @@ class Embedded:
             load=load_spec,
             load_aside=load_aside,
             older=self._settlement.older,
-            bindings=self._settlement.bindings,
-            stranded=self._settlement.stranded,
+            inheritance=self._settlement.inheritance,
             configure_logs=logs.configure,
             pool=PoolSpec(
                 prefix=self.name,

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from remit.contracts.task import RunBound
     from remit.contracts.team import TeamSpec
+    from remit.supervisor.binding import Inheritance
 
 log = structlog.get_logger(__name__)
 
@@ -45,10 +45,7 @@ class SupervisorSpec:
     """Loads a team whose modules may be named like those of the first one."""
     older: Mapping[str, str]
     """References of the older builds that runs are pinned to, by their digest."""
-    bindings: tuple[RunBound, ...]
-    """Which build serves the runs that another one began."""
-    stranded: tuple[str, ...]
-    """Runs that nobody can go on with, and that are to end."""
+    inheritance: Inheritance
     pool: PoolSpec
     configure_logs: Callable[[], None]
 
@@ -89,8 +86,7 @@ class SupervisorActor:
             journal_bus=journal_bus,
             answer_bus=answer_bus,
             on_bug=_end_process,
-            bindings=spec.bindings,
-            stranded=spec.stranded,
+            inheritance=spec.inheritance,
         )
         await supervisor.recover()
         pools = Pools(spec.pool, team, supervisor=supervisor, authority=Authority.create_or_load(spec.keys))

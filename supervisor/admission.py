@@ -15,7 +15,6 @@ from remit.contracts.errors import (
     UnknownWorkflowError,
 )
 from remit.contracts.message import NULL, decode, digest, tag_of
-from remit.contracts.plan import Node, PlanSpec
 from remit.contracts.task import Limits, RunFinished, RunStarted, TaskRequest
 from remit.contracts.upcast import forwarded
 from remit.supervisor.dispatch import Append, work
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from remit.contracts.envelope import Envelope
     from remit.contracts.message import Message
+    from remit.contracts.plan import PlanSpec
     from remit.contracts.task import ForkOrigin
     from remit.contracts.team import TeamSpec
     from remit.contracts.upcast import Upcasts
@@ -63,14 +63,7 @@ def _started(
     now: datetime,
     fork: ForkOrigin | None,
 ) -> Append:
-    if workflow not in team.workflows:
-        raise UnknownWorkflowError(
-            f"team {team.name} has no workflow {workflow!r}",
-            where=subject.task(workflow),
-            expected=", ".join(sorted(team.workflows)),
-            got=workflow,
-            fix="remit contract list",
-        )
+    _check_workflow(team, workflow)
     request = decode(TaskRequest, body)
     takes = team.takes(workflow)
     request = msgspec.structs.replace(request, input=_input(takes, request.input, team.upcast))
@@ -97,10 +90,23 @@ def _started(
     return Append(subject.work(run_id, role=node.role, step=node.name, epoch=1), entry)
 
 
+def _check_workflow(team: TeamSpec, workflow: str) -> None:
+    if workflow not in team.workflows:
+        raise UnknownWorkflowError(
+            f"team {team.name} has no workflow {workflow!r}",
+            where=subject.task(workflow),
+            expected=", ".join(sorted(team.workflows)),
+            got=workflow,
+            fix="remit contract list",
+        )
+
+
 def is_alone(plan: PlanSpec) -> bool:
     """Say whether a plan is one role and nothing more, so that its run starts and is dispatched in one entry."""
     first = plan.nodes[0]
-    return plan == PlanSpec(nodes=(Node(name=first.name, role=first.role, fresh=first.fresh),), window=plan.window)
+    is_bounded = first.deadline_s or first.attempts or first.backoff_s or first.share
+    is_more = first.when or first.undo or first.checkpoint or first.body or plan.rollbacks
+    return len(plan.nodes) == 1 and not is_bounded and not is_more
 
 
 def _input(takes: type[Message], body: msgspec.Raw, upcasts: Upcasts) -> msgspec.Raw:

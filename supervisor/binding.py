@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,25 @@ if TYPE_CHECKING:
     from remit.contracts.task import RunBound
     from remit.supervisor.run_state import RunState
     from remit.supervisor.runs import OpenRun, Runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inheritance:
+    """What a deployment takes over from another build."""
+
+    bindings: tuple[RunBound, ...] = ()
+    """Which build serves each run."""
+    stranded: tuple[str, ...] = ()
+    """Runs that end, because nobody can go on with them."""
+
+
+NOTHING_INHERITED = Inheritance()
+
+
+async def inherit(runs: Runs, inheritance: Inheritance, *, build: str) -> None:
+    """Runs of other builds are served by the build that is named for them, or have their outcome."""
+    await strand(runs, inheritance.stranded, build=build)
+    await bind(runs, inheritance.bindings)
 
 
 async def bind(runs: Runs, bindings: Sequence[RunBound]) -> None:

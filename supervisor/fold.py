@@ -16,7 +16,7 @@ from remit.contracts.fork import RunForked
 from remit.contracts.ids import LANE
 from remit.contracts.lease import Lease, LeaseRevoked
 from remit.contracts.message import decode_any
-from remit.contracts.plan import PlanAccepted, PlanRefused
+from remit.contracts.plan import Node, PlanAccepted, PlanRefused, PlanSpec
 from remit.contracts.review import ReviewDecided, ReviewOpened
 from remit.contracts.rollback import Checkpointed, RollbackBegun, RollbackListed, RolledBack
 from remit.contracts.step import RunStep, StepChecked, StepCompleted, StepFailed, StepParked, StepTimedOut
@@ -169,6 +169,9 @@ class Fold:
         if started is None:
             return None
         team = self._team.of(started.build)
+        if isinstance(message, RunStep) and started.workflow not in team.workflows:
+            alone = PlanSpec(nodes=(Node(name=message.step, role=message.role),))
+            started = msgspec.structs.replace(started, plan=alone)
         plan = started.plan or team.workflows.get(started.workflow)
         if plan is None or any(node.role not in team.roles for node in plan.nodes):
             self.strangers[started.run_id] = Stranger(started, 0, 0)

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from remit.bus import subject
-from remit.contracts.errors import Fault, GrantDeniedError, MalformedMessageError, RefusedError, RemitError
-from remit.contracts.ids import child_step, intent_key, is_position, role_of
+from remit.contracts.errors import (
+    Fault,
+    GrantDeniedError,
+    LimitReachedError,
+    MalformedMessageError,
+    RefusedError,
+    RemitError,
+)
+from remit.contracts.ids import child_step, intent_key, is_position, largest_in, role_of
 from remit.contracts.lease import DataScope, Grant, Lease, Resolution
 from remit.contracts.message import decode
 from remit.contracts.step import (
@@ -157,6 +164,7 @@ class Holders:
             data=tuple(data),
             approvals=step.approvals,
             resolutions=step.resolutions + retries,
+            operations=role.limits.operations,
             repeats=role.limits.repeats,
         )
 
@@ -204,7 +212,7 @@ class Holders:
                     got=role,
                 )
             check_limits(run, ask.step)
-            _check_position(ask.position)
+            _check_position(ask.position, _operations(run, ask.step))
             decode(object, ask.body)
             decode(run.team.roles[role].takes, ask.body)
             check_circle(run, ask.step, role, body=ask.body)
@@ -236,7 +244,7 @@ class Holders:
                 if self._asking(agent, request) is None:
                     return NOT_HELD  # lost while the lock or the journal was awaited
                 try:
-                    _check_position(request.position)
+                    _check_position(request.position, _operations(run.state, request.step))
                     shown = shown_truly(request)
                 except RemitError as error:
                     return Refused(error=error.fault())
@@ -300,8 +308,20 @@ class Holders:
         return answer or NOT_HELD
 
 
-def _check_position(position: str) -> None:
+def _check_position(position: str, most: int) -> None:
     if not is_position(position):
         raise MalformedMessageError(
             "this is no position", where="$.position", expected="0-1-2", got=repr(position)[:40]
         )
+    if largest_in(position) >= most:
+        raise LimitReachedError(
+            "the step has made as many operations as it may",
+            where="$.position",
+            expected=f"at most {most}",
+            got=position,
+            fix="raise limits.operations of the role in charter.yaml, if this is meant",
+        )
+
+
+def _operations(run: RunState, step: str) -> int:
+    return run.team.charter.roles[run.steps[step].work.role].limits.operations

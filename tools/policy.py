@@ -15,11 +15,12 @@ from remit.contracts.errors import (
     DeadlineError,
     GrantDeniedError,
     LeaseLostError,
+    LimitReachedError,
     MalformedMessageError,
     RemitError,
     TooLargeError,
 )
-from remit.contracts.ids import LANE, is_position, is_run, is_tool
+from remit.contracts.ids import LANE, is_position, is_run, is_tool, largest_in
 from remit.contracts.message import canonical, decode, digest_of
 from remit.contracts.tool import CallNeedsReview, CallTool
 
@@ -88,12 +89,14 @@ def admit(agent: str, call: CallTool, lease: Lease, *, desk: Desk, now: datetime
     Raises:
         GrantDeniedError: the lease is another agent's, or does not cover the call.
         LeaseLostError: the step is served by another gateway.
+        LimitReachedError: the step has made as many operations as it may.
         DeadlineError: the lease has ended.
         MalformedMessageError: the arguments do not fit the tool.
         TooLargeError: the arguments do.
     """
     _check_holder(agent, call, lease)
     _check_gateway(lease, desk.gateway)
+    _check_operations(call, lease)
     check_time(lease, now)
     tool, rule = _granted(call, lease, desk)
     given = _given_arguments(call)
@@ -165,6 +168,16 @@ def _check_holder(agent: str, call: CallTool, lease: Lease) -> None:
 def _check_gateway(lease: Lease, gateway: str) -> None:
     if lease.gateway != gateway:
         raise LeaseLostError("the step is served by another gateway", expected=lease.gateway, got=gateway)
+
+
+def _check_operations(call: CallTool, lease: Lease) -> None:
+    if largest_in(call.position) >= lease.grant.operations:
+        raise LimitReachedError(
+            "the step has made as many operations as it may",
+            where=f"charter.yaml: roles.{lease.role}.limits.operations",
+            expected=f"at most {lease.grant.operations}",
+            got=f"position {call.position}",
+        )
 
 
 def _granted(call: CallTool, lease: Lease, desk: Desk) -> tuple[Tool[object], ToolCharter]:

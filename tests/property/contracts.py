@@ -74,6 +74,10 @@ def _value(about: inspect.Type) -> st.SearchStrategy[object]:  # noqa: C901, PLR
             return JSON.map(raw)
         case inspect.StructType(cls=cls):
             return st.deferred(lambda: instances(cls))
+        case inspect.CustomType(cls=cls) if cls is object:
+            return JSON
+        case inspect.TupleType(item_types=items):
+            return st.tuples(*(_value(item) for item in items))
         case inspect.VarTupleType(item_type=item):
             return st.lists(_value(item), max_size=2).map(tuple)
         case inspect.UnionType(types=types):

@@ -39,12 +39,17 @@ def test_a_build_changes_with_every_contract_plan_and_tool() -> None:
     assert len(builds) == 5
 
 
-def test_the_sizes_of_pools_and_the_charter_are_not_part_of_the_build() -> None:
+def test_the_sizes_of_pools_are_not_part_of_the_build() -> None:
     roles = {name: replace(role, pool=7, isolated=True) for name, role in ROLES.items()}
-    other = shop(charter(completion=charter().completion * 2), roles=roles)
 
-    assert other.build == shop().build
+    assert shop(roles=roles).build == shop().build
+
+
+def test_the_charter_and_the_code_are_part_of_the_build() -> None:
+    other = shop(charter(completion=charter().completion * 2))
+
     assert other.charter_digest != shop().charter_digest
+    assert len({other.build, shop().build, replace(shop(), code="sha256:1", build="").build}) == 3
 
 
 def test_a_team_names_its_roles() -> None:
