@@ -87,7 +87,7 @@ def test_the_charter_of_the_guide_fits_its_team(tmp_path: Path) -> None:
 
 
 def test_the_guide_names_every_operation_and_fact_of_a_context() -> None:
-    public = {name for name in vars(Context) if not name.startswith("_")} - {"recorded"}
+    public = {name for name in dir(Context) if not name.startswith("_")} - {"recorded"}
     documented = set(re.findall(r"`(\w+)[`(.]", " ".join(cell for row in GUIDE.rows("Roles") for cell in row)))
 
     assert public - documented == set()
