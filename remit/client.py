@@ -15,17 +15,24 @@ from remit.bus.identity import Credentials
 from remit.bus.journal import Journal, Results
 from remit.bus.submit import TaskClient
 from remit.contracts.control import (
+    AskPlan,
     AskStatus,
     CancelRun,
     ControlDone,
     DecideReview,
+    ForkRun,
+    PauseRun,
     RedriveDead,
+    ResumeRun,
+    RetryStep,
+    RollbackRun,
     RollbackState,
     ScaleRole,
     TeamStatus,
 )
 from remit.contracts.errors import ClusterLostError, Fault, NoRespondersError, NotFoundError, RemitError
 from remit.contracts.message import decode, decode_any, encode
+from remit.contracts.plan import PlanSpec
 from remit.contracts.step import Refused
 from remit.contracts.task import RunFinished, TaskRequest
 
@@ -145,6 +152,30 @@ class Client:
     async def cancel(self, run: str, reason: str) -> ControlDone:
         """The run is ended; raises as `ask`."""
         return await self.ask("cancel", CancelRun(run_id=run, reason=reason), ControlDone)
+
+    async def pause(self, run: str, reason: str) -> ControlDone:
+        """Nothing more of the run is dispatched; raises as `ask`."""
+        return await self.ask("pause", PauseRun(run_id=run, reason=reason), ControlDone)
+
+    async def resume(self, run: str) -> ControlDone:
+        """A paused run goes on; raises as `ask`."""
+        return await self.ask("resume", ResumeRun(run_id=run), ControlDone)
+
+    async def retry(self, run: str, step: str) -> ControlDone:
+        """A step, or all that wait after a failure, is dispatched again; raises as `ask`."""
+        return await self.ask("retry", RetryStep(run_id=run, step=step), ControlDone)
+
+    async def rollback_run(self, wish: RollbackRun) -> ControlDone:
+        """The run is being rolled back; raises as `ask`."""
+        return await self.ask("rollback_run", wish, ControlDone)
+
+    async def fork(self, wish: ForkRun) -> ControlDone:
+        """A run that shares another's past is published, and named in the answer; raises as `ask`."""
+        return await self.ask("fork", wish, ControlDone)
+
+    async def plan(self, run: str) -> PlanSpec:
+        """Give a run's plan as it is now; raises as `ask`."""
+        return await self.ask("plan", AskPlan(run_id=run), PlanSpec)
 
     async def scale(self, role: str, hosts: int) -> ControlDone:
         """The wish for hosts is journaled; raises as `ask`."""

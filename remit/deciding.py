@@ -40,6 +40,11 @@ def check(case: ReviewCase, wish: DecideReview) -> None:
         raise ConflictError(
             f"the run of {name} is over: {case.finished.outcome}", fix=f"remit run show {case.opened.run_id}"
         )
+    if case.withdrawn:
+        raise ConflictError(
+            f"{name} is withdrawn: its step was rolled back to {case.withdrawn}",
+            fix=f"remit run show {case.opened.run_id}",
+        )
     if not case.is_what_it_says:
         raise ConflictError(
             "what is shown is not what the approval would name", where=name, expected=case.opened.subject, fix=show

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
@@ -38,8 +39,6 @@ from remit.words import REFLECTED, message_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
-
     from remit.bus.journal import Entry
     from remit.bus.subject import RunSubject
     from remit.contracts.proposal import StateVersion
@@ -168,7 +167,7 @@ class History:
         if isinstance(message, ProposalRecord):
             self._on_record(message)
         elif isinstance(message, _TURNS):
-            self._on_turn(entry.seq, message)
+            self._on_turn(entry, message)
         elif parts is not None and message is not None and getattr(message, "run_id", "") == self.run_id:
             self._on_message(parts, message)
 
@@ -200,11 +199,11 @@ class History:
             case StepParked() | StepChecked():
                 self._on_state_moved(message)
 
-    def _on_turn(self, seq: int, turn: Turn) -> None:
+    def _on_turn(self, entry: Entry, turn: Turn) -> None:
         """What a turn changes of the steps; its author is the supervisor, whose lane it stands in."""
         if turn.run_id != self.run_id:
             return
-        self.turns.apply(seq, turn)
+        self.turns.apply(entry.seq, turn, at=entry.stored_at or datetime.now(UTC))
         match turn:
             case RunPaused():
                 for step in self.among("dispatched", "held"):
@@ -250,6 +249,8 @@ class History:
         if work.start is not None:
             self._on_started(msgspec.structs.replace(work.start, input=work.body))
         known = self.steps.get(work.step)
+        if known is not None and known.status == "reset":
+            del self.steps[work.step]  # it is the newest again
         self.steps[work.step] = Step(work=work, dispatches=known.dispatches + 1 if known else 1)
         if work.conflict:
             self.disputes.asked_role(work)

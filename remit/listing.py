@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from remit import watch
+from remit import standing, watch
 from remit.bus import subject
 from remit.contracts.errors import MalformedMessageError, NotFoundError
+from remit.contracts.ids import node_of
 from remit.contracts.message import decode, digest_of, raw
 from remit.contracts.review import ReviewDecided, ReviewOpened
+from remit.contracts.rollback import RollbackBegun
 from remit.contracts.step import RunStep
 from remit.contracts.task import RunFinished, RunStarted, TaskRequest
 from remit.disputes import conflict_of
@@ -38,7 +40,7 @@ class RunLine:
 
     run: str
     state: str
-    """`queued`, `running`, `parked`, or the outcome."""
+    """`queued`, how it stands in a few words, or the outcome."""
     workflow: str
     goal: str
     started_at: datetime | None
@@ -102,7 +104,7 @@ async def _open(client: Client, started: RunStarted) -> RunLine:
     history = fold(run, entries)
     return RunLine(
         run=run,
-        state="parked" if history.open_reviews or history.is_parked else "running",
+        state=standing.state(history),
         workflow=started.workflow,
         goal=started.goal,
         started_at=started.started_at,
@@ -137,9 +139,23 @@ async def open_reviews(client: Client) -> list[ReviewOpened]:
         BusUnavailableError: the journal could not be read.
     """
     decided = {item.review_id async for item in _decisions(client)}
-    waiting = [item async for item in _opened(client) if item.review_id not in decided]
+    taken_back = [pair async for pair in _taken_back(client)]
+    opened = [pair async for pair in _opened(client) if pair[1].review_id not in decided]
+    waiting = [item for seq, item in opened if not any(_is_withdrawn(item, seq, back) for back in taken_back)]
     over = {run for run in {item.run_id for item in waiting} if await client.finished(run) is not None}
     return [item for item in waiting if item.run_id not in over]
+
+
+def _is_withdrawn(item: ReviewOpened, seq: int, back: tuple[int, RollbackBegun]) -> bool:
+    """Say whether a rollback took the step back that asked; nobody waits for an answer then."""
+    begun_seq, begun = back
+    return begun_seq > seq and begun.run_id == item.run_id and node_of(item.step) in begun.nodes
+
+
+async def _taken_back(client: Client) -> AsyncIterator[tuple[int, RollbackBegun]]:
+    async for entry in client.journal.read("remit.run.*._.*.rollback_begun"):
+        if isinstance(message := message_of(entry), RollbackBegun):
+            yield entry.seq, message
 
 
 async def _decisions(client: Client) -> AsyncIterator[ReviewDecided]:
@@ -148,10 +164,10 @@ async def _decisions(client: Client) -> AsyncIterator[ReviewDecided]:
             yield message
 
 
-async def _opened(client: Client) -> AsyncIterator[ReviewOpened]:
+async def _opened(client: Client) -> AsyncIterator[tuple[int, ReviewOpened]]:
     async for entry in client.journal.read("remit.run.*._.*.review_opened"):
         if isinstance(message := message_of(entry), ReviewOpened):
-            yield message
+            yield entry.seq, message
 
 
 class Action(msgspec.Struct, frozen=True):
@@ -169,6 +185,8 @@ class ReviewCase:
     decided: ReviewDecided | None
     finished: RunFinished | None
     goal: str
+    withdrawn: str
+    """The checkpoint to which a rollback took the step back that asked."""
     shown: msgspec.Raw
     """What is decided upon: the whole action, what a role asks, or the conflict."""
 
@@ -210,6 +228,7 @@ async def review(client: Client, review_id: str) -> ReviewCase:
         opened=opened,
         decided=known.decided if known is not None else None,
         finished=history.finished,
+        withdrawn=known.withdrawn if known is not None else "",
         goal=history.started.goal if history.started is not None else "",
         shown=_shown(opened, history),
     )

@@ -27,6 +27,14 @@ def state(history: History) -> str:
     return _resting(history)
 
 
+def sentence(history: History) -> str:
+    """Say how a run stands and what it waits for."""
+    said, waits = state(history), history.waiting_for()
+    if said in {"running", "parked"}:
+        return f"waits for {waits}"
+    return f"{said}, waits for {waits}" if said in {"paused", "rolling back"} else said
+
+
 def _resting(history: History) -> str:
     """A run is at rest if nobody holds a step of it, and it waits for others or for a time."""
     if history.among("held"):

@@ -11,6 +11,8 @@ from remit.contracts.rollback import Checkpointed, RollbackBegun, RollbackListed
 from remit.contracts.task import RunPaused, RunResumed
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from remit.contracts.plan import Node
 
 Turn = (
@@ -84,8 +86,8 @@ class Turns:
         shared = [node for part in self.past for node in part.added]
         return (*shared, *(node for plan in self.plans for node in plan.added))
 
-    def apply(self, seq: int, turn: Turn) -> None:
-        """Apply one of these entries, stored at `seq`."""
+    def apply(self, seq: int, turn: Turn, *, at: datetime) -> None:
+        """Apply one of these entries, stored at `seq` at the time `at`."""
         match turn:
             case PlanAccepted():
                 self.plans.append(turn)
@@ -100,7 +102,7 @@ class Turns:
             case RunForked():
                 self._on_forked(seq, turn)
             case _:
-                self._on_rollback(seq, turn)
+                self._on_rollback(seq, turn, at)
 
     def _on_resumed(self, turn: RunResumed) -> None:
         if self.paused is not None:
@@ -112,7 +114,7 @@ class Turns:
             over = tuple(node.node for entry in self.past for node in entry.nodes)
             self.checkpoints[START] = Mark(taken=Checkpointed(run_id=turn.run_id, name=START, over=over), seq=seq)
 
-    def _on_rollback(self, seq: int, turn: RollbackBegun | RollbackListed | RolledBack) -> None:
+    def _on_rollback(self, seq: int, turn: RollbackBegun | RollbackListed | RolledBack, at: datetime) -> None:
         if isinstance(turn, RollbackBegun):
             self.rollbacks.append(Rollback(begun=turn, seq=seq))
             return
@@ -123,4 +125,8 @@ class Turns:
             known.listed = turn
             return
         known.done, known.done_seq = turn, seq
+        if known.begun.then == "pause" and not any(item.is_failure for item in turn.lasting):
+            reason = f"rolled back to {turn.to}"
+            pause = RunPaused(run_id=turn.run_id, by=known.begun.by, reason=reason, paused_at=at)
+            self.pauses.append(Pause(paused=pause))
         self.checkpoints = {name: mark for name, mark in self.checkpoints.items() if mark.seq <= known.begun.at_seq}

@@ -14,7 +14,7 @@ from remit.contracts.errors import MalformedMessageError, NotFoundError, UsageEr
 from remit.contracts.fork import AdoptedStep, RunForked
 from remit.contracts.ids import is_run, run_id
 from remit.contracts.message import Message, decode, encode, raw
-from remit.contracts.plan import PlannedNode
+from remit.contracts.plan import START, PlannedNode
 from remit.contracts.policy import MISSING
 from remit.contracts.task import ForkOrigin, TaskRequest
 from remit.supervisor.change import FORK_KEY
@@ -63,6 +63,7 @@ class Forks:
         Raises:
             NotFoundError: there is no such run or checkpoint; nothing was published.
             UsageError: a change names nothing that can be changed, or its value does not fit; nothing was published.
+            StateInvalidError: no contract covers a state key, or its value does not fit; nothing was published.
             BusUnavailableError: no answer came; the fork may or may not be published.
         """
         past, at_seq = await self._past(wish)
@@ -100,9 +101,20 @@ class Forks:
                     expected="input.<field>, state.<key>, or <node>.<field> of a node that is over",
                     got=change.path,
                 )
+            if root == "state":
+                self._check_state(change)
             if root in past.nodes:
                 step = past.steps[root]
                 _changed(step.reply, root, wish.changes, kind=past.team.roles[step.work.role].gives)
+
+    def _check_state(self, change: ForkChange) -> None:
+        contract = self._arbiter.rules.contract_of(change.path.removeprefix("state."))
+        try:
+            contract.checked(change.value)
+        except MalformedMessageError as error:
+            where = change.path + error.where.removeprefix("$")
+            said = f"{change.path} does not fit its contract: {error.message}"
+            raise UsageError(said, where=where, expected=error.expected, got=error.got) from error
 
     async def _past(self, wish: ForkRun) -> tuple[RunState, int]:
         """Give the origin as it was at its checkpoint, and the place of that in the journal."""
@@ -112,10 +124,12 @@ class Forks:
         if not wish.at:
             return whole, whole.lane_seq
         mark = whole.checkpoints.get(wish.at)
+        if mark is None and wish.at == START:
+            return await self.folded(wish.run_id, end_seq=whole.first_seq) or whole, whole.first_seq
         if mark is None:
             raise NotFoundError(
                 f"run {wish.run_id} has no checkpoint {wish.at!r}",
-                expected=", ".join(whole.checkpoints) or "no checkpoint at all",
+                expected=", ".join(dict.fromkeys((START, *whole.checkpoints))),
                 got=wish.at,
                 fix=f"remit run show {wish.run_id}",
             )

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from remit import words
+from remit import standing, words
 from remit.cards import cards
-from remit.cli import ledger, say
+from remit.cli import course, ledger, say
 from remit.contracts.errors import sentence
 from remit.words import brief, hash_of, moment, plain, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from remit.cards import Card
     from remit.contracts.proposal import DisputedField, ProposalRecord, StateCommitted
     from remit.disputes import Dispute
+    from remit.forks import Fork
     from remit.history import Call, History, Read, Review, Step
 
 _MOST = 40
 """Lines of one section; programs get all."""
 
 
-def text(history: History) -> str:
+def text(history: History, forks: Sequence[Fork] = ()) -> str:
     """Say a run from its entries."""
     lines = [*_head(history)]
     for title, items in (
         ("Context that was read", [_read(item) for item in history.reads]),
+        *course.sections(history, forks),
         ("Steps", [_step(item) for item in history.steps.values()]),
         ("Tools that were called", [_call(item) for item in history.calls.values()]),
         ("Drafts that were judged", [f"{step}: {words.reflected(item)}" for step, item in history.rounds]),
@@ -40,14 +42,16 @@ def text(history: History) -> str:
     return "\n".join([*lines, *_end(history)])
 
 
-def whole(history: History) -> dict[str, object]:
+def whole(history: History, forks: Sequence[Fork] = ()) -> dict[str, object]:
     """Give everything as plain values."""
     return {
         "run_id": history.run_id,
         "outcome": history.finished.outcome if history.finished is not None else None,
         "waiting_for": history.waiting_for(),
         "started": say.data(history.started) if history.started is not None else None,
+        "state_of_run": standing.state(history),
         "context": [say.data(item) for item in history.reads],
+        **course.whole(history, forks),
         "steps": [say.data(item) for item in history.steps.values()],
         "calls": [say.data(item) for item in history.calls.values()],
         "reflection": [{"step": step} | say.data(item) for step, item in history.rounds],
@@ -61,7 +65,7 @@ def whole(history: History) -> dict[str, object]:
 
 
 def _head(history: History) -> Iterator[str]:
-    state = history.finished.outcome if history.finished is not None else f"waits for {history.waiting_for()}"
+    state = standing.sentence(history)
     yield say.heading(f"run {history.run_id}: {state}")
     started = history.started
     if started is None:
@@ -102,7 +106,9 @@ def _step(item: Step) -> str:
         f" by {item.ended_by} after {item.duration_ms} ms" if item.ended_by else f", {item.agent}" if item.agent else ""
     )
     again = f", dispatched {item.dispatches} times" if item.dispatches > 1 else ""
-    waits = f" on dispute {', '.join(item.waits_for)}" if item.waits_for else ""
+    waits = f" until {moment(item.until_at)}" if item.until_at is not None else ""
+    waits += f" on {', '.join(item.asked)}" if item.asked else ""
+    waits += f" on dispute {', '.join(item.waits_for)}" if item.waits_for else ""
     stale = "".join(f"; {words.outdated(each)}" for each in item.outdated)
     return f"{item.work.step}: role {item.work.role}, {item.status}{waits}{by}{again} ({item.work.rule}){stale}"
 
@@ -125,6 +131,8 @@ def _call(item: Call) -> str:
 
 
 def _review(item: Review) -> str:
+    if item.withdrawn:
+        return f"{item.opened.review_id} withdrawn by the rollback to {item.withdrawn}: {item.opened.title}"
     if item.decided is None:
         return f"{item.opened.review_id} not decided: {item.opened.title}"
     why = f" ({item.decided.reason})" if item.decided.reason else ""
@@ -170,6 +178,7 @@ def _end(history: History) -> Iterable[str]:
     lines += [f"stopped by {finished.stopped_by}"] if finished.stopped_by else []
     lines += [sentence(finished.error)] if finished.error is not None else []
     lines += [f"not finished: {', '.join(finished.left)}"] if finished.left else []
+    lines += course.ending(finished)
     if bytes(finished.result) != b"null":
         lines.append(f"result {shown(finished.result, 400)}")
     return _section(f"Why it is {finished.outcome}", lines)

@@ -63,6 +63,8 @@ def text_of(finished: RunFinished) -> str:
         lines.append(f"  stopped by {finished.stopped_by}")
     if finished.error is not None:
         lines.append(f"  {sentence(finished.error)}")
+    if finished.partial:
+        lines.append(f"  partial results of {', '.join(item.step for item in finished.partial)}")
     if finished.left:
         lines.append(f"  not finished: {', '.join(finished.left)}")
     if finished.result_ref is not None:
@@ -76,14 +78,19 @@ def say_parked(history: History, context: str, output: Output) -> int:
     """Print how to decide what a run waits for: its own reviews, or disputes of other runs over what it reads."""
     reviews, disputes = history.open_reviews, history.parked_on
     ways_ = [way for item in reviews for way in ways(item, context)] or ["remit review list"]
+    if (paused := history.turns.paused) is not None:
+        ways_ = [f"remit run resume {history.run_id}" + (f" --context {context}" if context else "")]
     whole = {
         "run_id": history.run_id,
         "outcome": "parked",
+        "paused": say.data(paused) if paused is not None else None,
         "reviews": [say.data(item) for item in reviews],
         "disputes": disputes,
         "next": ways_,
     }
-    lines = [f"run {history.run_id} waits for {'a person' if reviews else 'a dispute'}:"]
+    waits = "a person" if reviews or paused is not None else "a dispute"
+    lines = [f"run {history.run_id} waits for {waits}:"]
+    lines += [plain(f"  paused by {paused.by}" + (f": {paused.reason}" if paused.reason else ""))] if paused else []
     lines += [plain(f"  {item.review_id}  {item.title}") for item in reviews]
     lines += [f"  {name}  a dispute over state that it reads" for name in disputes]
     say.one(whole, output, text="\n".join([*lines, *(f"next: {way}" for way in ways_)]))

@@ -148,6 +148,8 @@ def _bring_up(place: Place, wish: DecideReview, output: Output) -> int:
 def _text(case: ReviewCase, context: str) -> str:
     opened = case.opened
     state = f"{case.decided.decision} by {case.decided.by}" if case.decided is not None else "waits for a person"
+    if case.withdrawn:
+        state = f"withdrawn: its step was rolled back to {case.withdrawn}"
     if case.finished is not None and case.decided is None:
         state = f"not decided; its run is {case.finished.outcome}"
     facts = [
@@ -159,7 +161,7 @@ def _text(case: ReviewCase, context: str) -> str:
     ]
     digest = f"{opened.subject} ({'of exactly this' if case.is_what_it_says else 'NOT of what is shown here'})"
     lines = [say.pairs(facts), "", *(f"  {line}" for line in _shown(case)), "", f"digest    {digest}"]
-    if case.decided is None and case.finished is None:
+    if case.decided is None and case.finished is None and not case.withdrawn:
         lines += [f"next      {line}" for line in outcome.ways(opened, context)]
     return "\n".join(lines)
 

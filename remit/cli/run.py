@@ -1,4 +1,4 @@
-"""`remit run`: what is running and what was, why it was believed complete, and how to stop it."""
+"""`remit run`: what is running and what was, why it was believed complete, and how to steer it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remit.cli import fault, option, say
+from remit.cli import fault, option, say, steer
 from remit.cli.replay import replay
 from remit.contracts.errors import NotFoundError
 from remit.words import clock, line
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from remit.bus.journal import Entry
     from remit.cli.say import Output
     from remit.client import Client
-    from remit.contracts.control import ControlDone
+    from remit.forks import Fork
     from remit.history import History
     from remit.listing import RunLine
 
@@ -27,7 +27,7 @@ _GOAL_SHOWN = 48
 
 @click.group()
 def command() -> None:
-    """List, show, follow and cancel runs."""
+    """List, show, follow and steer runs."""
 
 
 @command.command("list")
@@ -55,8 +55,14 @@ def show(run: str, context: str, output: Output) -> None:
     """Show a run: its goal, the context it read, the tools it called, and why it was believed complete."""
     from remit.cli import account
 
-    history = option.read(context, lambda client: _history(client, run))
-    say.one(account.whole(history), output, text=account.text(history))
+    async def work(client: Client) -> tuple[History, list[Fork]]:
+        from remit import forks
+
+        history = await _history(client, run)
+        return history, await forks.of(client, run)
+
+    history, found = option.read(context, work)
+    say.one(account.whole(history, found), output, text=account.text(history, found))
 
 
 @command.command()
@@ -77,20 +83,6 @@ def tail(run: str, context: str, output: Output) -> int:
 
     history = option.ask(context, work)
     return fault.BY_OUTCOME[history.finished.outcome] if history.finished is not None else fault.DONE
-
-
-@command.command()
-@click.argument("run")
-@click.option("--reason", default="", help="Why; kept in the journal.")
-@option.common
-def cancel(run: str, *, reason: str, context: str, output: Output) -> None:
-    """End a run; what finished stays finished."""
-
-    async def work(client: Client) -> ControlDone:
-        return await client.cancel(run, reason)
-
-    done = option.ask(context, work)
-    say.one({"run_id": run, "detail": done.detail}, output, text=f"{done.detail}; next: remit run show {run}")
 
 
 async def _history(client: Client, run: str) -> History:
@@ -138,4 +130,5 @@ def _span(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
-command.add_command(replay)
+for item in (*steer.COMMANDS, replay):
+    command.add_command(item)

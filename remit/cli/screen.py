@@ -30,7 +30,13 @@ _SAID: Final = (
     "review_opened",
     "review_decided",
     "parked",
-    "outdated",
+    "plan_refused",
+    "checkpointed",
+    "rollback_begun",
+    "rolled_back",
+    "paused",
+    "resumed",
+    "forked",
     "finished",
 )
 
