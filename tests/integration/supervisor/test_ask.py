@@ -10,6 +10,7 @@ import pytest
 
 from remit.bus import subject
 from remit.contracts.charter import RoleLimits, RunLimits
+from remit.contracts.message import decode
 from remit.contracts.step import AskAnswered, Refused, StepLeased, Superseded
 from tests.integration.supervisor.agent import BROKEN
 from tests.teams import Check, Line, Order, Packed, Sheet, charter, shop
@@ -158,6 +159,55 @@ async def test_asks_nest_as_deep_as_the_charter_says(world: World) -> None:
     asking.cancel()
     assert isinstance(answer, Refused)
     assert (answer.error.code, answer.error.expected) == ("RM-404", "depth 1")
+
+
+async def test_a_role_that_is_asked_again_for_what_it_is_being_asked_for_is_stopped(world: World) -> None:
+    await world.supervise(shop())
+    clerk, packer = await world.agent("clerk"), await world.agent("packer")
+    await world.submit("order", ORDER)
+    work = await clerk.hold()
+    asking = asyncio.create_task(clerk.ask(work, "packer", TEA))
+    child = await packer.hold()
+
+    same = await packer.ask(child, "packer", TEA)
+    other = asyncio.create_task(packer.ask(child, "packer", Line(name="milk"), "1"))
+    grandchild = await packer.hold()
+
+    asking.cancel()
+    other.cancel()
+    assert isinstance(same, Refused)
+    assert (same.error.code, same.error.got) == ("RM-408", "clerk -> packer -> packer")
+    assert decode(Line, grandchild.body) == Line(name="milk")
+
+
+async def test_roles_that_hand_work_to_and_fro_are_stopped(world: World) -> None:
+    """Each asks the other with another message, so no message tells."""
+    rules = charter()
+    roles = {name: rule.model_copy(update={"asks": ("clerk", "packer")}) for name, rule in rules.roles.items()}
+    await world.supervise(shop(rules.model_copy(update={"roles": roles})))
+    clerk, packer = await world.agent("clerk"), await world.agent("packer")
+    await world.submit("order", ORDER)
+    held, asking, refused = await clerk.hold(), [], None
+    for number in range(5):
+        asker, other = (clerk, packer) if number % 2 == 0 else (packer, clerk)
+        body = Line(name=f"n{number}") if other is packer else Order(customer=f"n{number}")
+        asking.append(asyncio.create_task(asker.ask(held, other.role, body)))
+        done, _ = await asyncio.wait(
+            {asking[-1], taking := asyncio.create_task(other.hold())}, return_when="FIRST_COMPLETED"
+        )
+        if asking[-1] in done:
+            refused = asking[-1].result()
+            taking.cancel()
+            break
+        held = taking.result()
+
+    for task in asking:
+        task.cancel()
+    assert isinstance(refused, Refused)
+    assert (refused.error.code, refused.error.got) == (
+        "RM-408",
+        "clerk -> packer -> clerk -> packer -> clerk -> packer",
+    )
 
 
 async def test_a_question_too_large_for_an_entry_is_refused(world: World) -> None:
