@@ -9,10 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from remit.bus import subject
-from remit.contracts.errors import BusUnavailableError
 from remit.contracts.ids import node_of
 from remit.contracts.message import decode, raw
 from remit.contracts.rollback import Lasting, RollbackListed, Undo, Undoing
@@ -30,8 +27,6 @@ if TYPE_CHECKING:
     from remit.supervisor.arbiter import Arbiter
     from remit.supervisor.overwrite import Overwrites
     from remit.supervisor.run_state import RollbackState, RunState, StepState
-
-log = structlog.get_logger(__name__)
 
 AGAIN_S: Final = 0.2
 _UNDO_BYTES: Final = 2 * 1024 * 1024
@@ -56,18 +51,17 @@ class Rollbacks:
         self._wake = wake
 
     async def next(self, run: RunState) -> Append | None:
-        """Give the entry by which the rollback goes on; None while it waits, for a call or for a compensation."""
+        """Give the entry by which the rollback goes on; None while it waits, for a call or for a compensation.
+
+        Raises:
+            BusUnavailableError: the journal could not be read or written; what is put back so far stays.
+            RefusedError: the state cannot be put back, because no contract covers it any more.
+        """
         if run.rollback is None:
             return None
-        try:
-            if run.rollback.listed is None:
-                return await self._listed(run, run.rollback)
-            if saga.is_compensated(run.team, run):
-                return await self._done(run, run.rollback)
-        except BusUnavailableError as error:
-            log.warning("rollback.waits", run_id=run.run_id, error=str(error))
-            self._wake(run.run_id, AGAIN_S)
-        return None
+        if run.rollback.listed is None:
+            return await self._listed(run, run.rollback)
+        return await self._done(run, run.rollback) if saga.is_compensated(run.team, run) else None
 
     # --- what is undone --------------------------------------------------------------------------
 

@@ -17,15 +17,17 @@ from remit.bus.dead_letter import DeadLetters, Pointer, undeliverable_of
 from remit.bus.journal import Journal
 from remit.contracts.control import Heartbeat
 from remit.contracts.envelope import envelope_of
-from remit.contracts.errors import BusUnavailableError, MalformedMessageError, RemitError
+from remit.contracts.errors import BusUnavailableError, MalformedMessageError, RefusedError, RemitError
 from remit.contracts.ids import run_id
 from remit.contracts.message import decode, encode, raw
 from remit.contracts.review import RequestReview
 from remit.contracts.tool import ToolInDoubt
-from remit.supervisor import binding, decide, dispatch, fold, versions
+from remit.supervisor import binding, decide, fold, versions
 from remit.supervisor.arbiter import Arbiter
+from remit.supervisor.binding import NOTHING_INHERITED, Inheritance
 from remit.supervisor.cache_writer import CacheWriter
 from remit.supervisor.control import Control, PoolReport
+from remit.supervisor.deaths import Deaths
 from remit.supervisor.dispute import Disputes
 from remit.supervisor.forks import Forks
 from remit.supervisor.holders import Holders
@@ -41,7 +43,7 @@ from remit.supervisor.undeliverable import UndeliverableWork
 from remit.supervisor.waits import Waits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine
 
     import msgspec
 
@@ -49,15 +51,15 @@ if TYPE_CHECKING:
     from remit.bus.delivery import Delivery
     from remit.bus.journal import Entry
     from remit.bus.wire import Incoming
-    from remit.contracts.task import RunBound
     from remit.contracts.team import TeamSpec
     from remit.supervisor.dispatch import Append
-    from remit.supervisor.run_state import RunState, StepState
+    from remit.supervisor.run_state import RunState
     from remit.supervisor.runs import OpenRun
 
 log = structlog.get_logger(__name__)
 
 SWEEP_S = 0.5
+AGAIN_S = 0.2
 PROBE_S, PROBE_LIMIT_S = 1.0, 1.0
 IN_HAND = 2_000
 """Deliveries handled at once; the rest waits in the stream."""
@@ -92,12 +94,10 @@ class Supervisor:
         journal_bus: Bus,
         answer_bus: Bus,
         on_bug: Callable[[BaseException], None],
-        bindings: Sequence[RunBound] = (),
-        stranded: Sequence[str] = (),
+        inheritance: Inheritance = NOTHING_INHERITED,
     ) -> None:
         self._team = team
-        self._bindings = bindings
-        self._stranded = stranded
+        self._inheritance = inheritance
         self._bus = journal_bus
         self._answers = answer_bus
         self._on_bug = on_bug
@@ -110,17 +110,22 @@ class Supervisor:
         self._journal = Journal(journal_bus)
         self._cache = CacheWriter(journal_bus)
         self.arbiter = Arbiter(journal_bus, self._journal, team.state, on_commit=self._cache.note)
-        overwrites = Overwrites(self.arbiter)
-        self._forks = Forks(journal_bus, self._journal, team, arbiter=self.arbiter, overwrites=overwrites)
+        self._overwrites = Overwrites(self.arbiter)
+        self._forks = Forks(journal_bus, self._journal, team, arbiter=self.arbiter, overwrites=self._overwrites)
         self._rollbacks = Rollbacks(
-            self._journal, arbiter=self.arbiter, overwrites=overwrites, stop=self._stop_held, wake=self._wake
+            self._journal, arbiter=self.arbiter, overwrites=self._overwrites, stop=self._stop_held, wake=self._wake
         )
-        self._overwrites = overwrites
         self._revocations = Revocations(self._journal, announce=journal_bus, answers=answer_bus)
         self._folded: fold.Fold | None = None
-        self.runs = Runs(
+        self.runs = self._no_runs()
+        self.disputes = Disputes(team, arbiter=self.arbiter, runs=self.runs, spawn=self._spawn)
+        self._deaths = Deaths(journal_bus, self._journal, runs=self.runs, spawn=self._spawn)
+        self._undeliverable = UndeliverableWork(self._journal, DeadLetters(journal_bus), self.runs)
+
+    def _no_runs(self) -> Runs:
+        return Runs(
             self._journal,
-            team,
+            self._team,
             self.arbiter,
             answer=self._answer,
             ring=self._poke,
@@ -129,8 +134,6 @@ class Supervisor:
             disputes=lambda: self.disputes,
             release=self._revocations.release,
         )
-        self.disputes = Disputes(team, arbiter=self.arbiter, runs=self.runs, spawn=self._spawn)
-        self._undeliverable = UndeliverableWork(self._journal, DeadLetters(journal_bus), self.runs)
 
     @property
     def is_connected(self) -> bool:
@@ -186,8 +189,7 @@ class Supervisor:
             dead=DeadLetters(self._bus),
             redelivered=self._redelivered,
         )
-        await binding.strand(self.runs, self._stranded, build=self._team.build)
-        await binding.bind(self.runs, self._bindings)
+        await binding.inherit(self.runs, self._inheritance, build=self._team.build)
         await self._listen(Desks(holders=holders, waits=Waits(self.runs), control=control))
         self._loops = [
             await PullLoop.start(self._bus, subject.TASKS, "supervisor", self._on_task, batch=IN_HAND),
@@ -318,7 +320,14 @@ class Supervisor:
 
     async def _turn(self, run: RunState) -> Append | None:
         """Give the next entry of a run that is rolled back, or takes another's past over."""
-        return await (self._forks if run.is_forking else self._rollbacks).next(run)
+        try:
+            return await (self._forks if run.is_forking else self._rollbacks).next(run)
+        except RefusedError as error:  # a past that is gone, or state that no contract covers any more
+            return decide.give_up(run, error.fault(), now=datetime.now(UTC))
+        except BusUnavailableError as error:
+            log.warning("run.read_failed", run_id=run.run_id, error=str(error))
+            self._wake(run.run_id, AGAIN_S)
+            return None
 
     async def _stop_held(self, run: RunState) -> None:
         """What a rollback stopped is stopped everywhere: its conflicts, its holders, its calls."""
@@ -345,32 +354,18 @@ class Supervisor:
     # --- what the pools tell ---------------------------------------------------------------------
 
     def agent_gone(self, agent: str) -> None:
-        """Dispatch again at once what a dead agent held."""
+        """Dispatch again at once what a dead agent held, and in a moment what it had not claimed yet."""
         self._revocations.forget(agent)
-        self._dispatch_again(lambda step: step.lease is not None and step.lease.agent == agent, f"host of {agent} gone")
+        self._deaths.agent_gone(agent)
 
     def gateway_gone(self, gateway: str) -> None:
         """Dispatch again what a dead gateway served; the next lease names another."""
-        self._dispatch_again(lambda step: step.lease is not None and step.lease.gateway == gateway, f"{gateway} gone")
+        self._deaths.gateway_gone(gateway)
 
     def holders(self) -> set[str]:
         """Names of the agents and gateways that hold or serve a step."""
         leases = [step.lease for run in self.runs for step in run.state.steps.values() if step.status == "leased"]
         return {name for lease in leases if lease is not None for name in (lease.agent, lease.gateway)}
-
-    def _dispatch_again(self, is_lost: Callable[[StepState], bool], rule: str) -> None:
-        for run in self.runs:
-            if any(step.status == "leased" and is_lost(step) for step in run.state.steps.values()):
-                self._spawn(self._again(run, is_lost, rule))
-
-    async def _again(self, run: OpenRun, is_lost: Callable[[StepState], bool], rule: str) -> None:
-        async with run.lock:
-            for name in list(run.state.steps):
-                step = run.state.steps[name]
-                while step.status == "leased" and is_lost(step) and run.state.finished is None:
-                    await self.runs.store_or_end(run, dispatch.again(run.state, step, rule))
-                    step = run.state.steps[name]
-            await self.runs.advance(run)
 
     # --- housekeeping ----------------------------------------------------------------------------
 
