@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from remit.bus.subject import JOURNAL
-from remit.contracts.errors import BusUnavailableError
+from remit.contracts.errors import RetryableError
 
 if TYPE_CHECKING:
     from remit.bus.connection import Bus
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """How far a consumer came in its stream."""
+
+    stream_seq: int = 0
 
 
 class Backlog(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,12 +25,13 @@ class Backlog(msgspec.Struct, frozen=True, kw_only=True):
     num_pending: int = 0
     num_ack_pending: int = 0
     num_redelivered: int = 0
+    delivered: Delivered = Delivered()
 
 
 async def backlog(bus: Bus, role: str) -> Backlog:
     """Give what waits for a role; zeros while its consumer cannot be asked."""
     try:
         answer = await bus.request(f"$JS.API.CONSUMER.INFO.{JOURNAL}.{role}", timeout_s=1.0)
-    except BusUnavailableError:
+    except RetryableError:
         return Backlog()
     return msgspec.json.decode(answer.data, type=Backlog)

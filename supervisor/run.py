@@ -73,7 +73,7 @@ def evolve(run: RunState, seq: int, entry: LaneEntry, *, at: datetime) -> None:
         case PlanAccepted():
             _on_planned(run, entry)
         case RunStep():
-            _on_dispatched(run, entry, at)
+            _on_dispatched(run, entry, seq=seq, at=at)
         case RunFinished():
             run.finished = entry
         case StepTimedOut() | StepParked() | StepChecked() | ReviewOpened() | ReviewDecided():
@@ -134,12 +134,12 @@ def _on_planned(run: RunState, entry: PlanAccepted) -> None:
             node.items = items_of(run, node.spec)
 
 
-def _on_dispatched(run: RunState, work: RunStep, at: datetime) -> None:
+def _on_dispatched(run: RunState, work: RunStep, *, seq: int, at: datetime) -> None:
     known = run.steps.get(work.step)
     if work.start is not None:
         _decide_alone(run, work.step)
     if known is None:
-        run.steps[work.step] = StepState(work, at, order=run.dispatched)
+        run.steps[work.step] = StepState(work, at, seq, order=run.dispatched)
         if work.conflict:
             run.conflict_steps.setdefault(work.conflict, []).append(work.step)
     else:
@@ -148,6 +148,7 @@ def _on_dispatched(run: RunState, work: RunStep, at: datetime) -> None:
         run.steps[work.step] = StepState(
             work,
             at,
+            seq,
             lease=known.lease,
             lease_seq=known.lease_seq,
             revoked=known.revoked,

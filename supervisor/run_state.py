@@ -34,6 +34,8 @@ class StepState:
     work: RunStep
     since: datetime
     """When it was dispatched."""
+    seq: int = 0
+    """Place of that dispatch in the journal."""
     status: StepStatus = "dispatched"
     lease: Lease | None = None
     lease_seq: int = 0

@@ -15,6 +15,7 @@ from remit.contracts.envelope import Envelope
 from remit.contracts.message import decode, encode
 from remit.contracts.plan import Node, PlanSpec
 from remit.contracts.step import RunStep, StepCompleted
+from remit.supervisor import dispatch
 from tests.integration.supervisor.agent import soon
 from tests.integration.supervisor.world import crash
 from tests.teams import ROLES, Check, Line, Order, Packed, Receipt, Sheet, charter, shop
@@ -180,6 +181,14 @@ async def test_a_completion_that_the_dead_supervisor_had_not_heard_counts(world:
     assert json.loads(bytes((await world.outcome(run)).result))["total"] == 5
 
 
+async def dispatch_again(supervisor: Supervisor, run: str, step: str) -> None:
+    """The supervisor decides, of a step that is done, that it is to be done again."""
+    known = supervisor.runs.get(run)
+    assert known is not None
+    async with known.lock:
+        await supervisor.runs.store(known, dispatch.again(known.state, known.state.steps[step], "lost"))
+
+
 async def test_a_completion_that_a_redispatch_crossed_is_done_again_and_the_run_ends(world: World) -> None:
     """The end of the first epoch stands before the dispatch of the second, made by one who had not heard of it."""
     first = await world.supervise(shop())
@@ -188,7 +197,7 @@ async def test_a_completion_that_a_redispatch_crossed_is_done_again_and_the_run_
     work = await clerk.hold()
     first._loops[1]._on_delivery = lambda _: None
     await clerk.complete(work, Sheet(total=1))
-    first.agent_gone(clerk.name)
+    await dispatch_again(first, run, work.step)
     again = await clerk.take()
 
     await crash(first)
