@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from remit.bus.wire import Incoming
-from tests.simulation.subjects import covers
+from tests.simulation.subjects import matcher
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from tests.simulation.network import Link
     from tests.simulation.server import Listener, SimServer
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
 _NANO: Final = 1_000_000_000
 _NO_LIMIT: Final = -1
+
+
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a client says when it pulls; what is not known here is refused."""
+
+    batch: int = 1
+    expires: int = 0
+    idle_heartbeat: int = 0
 
 
 @dataclass(slots=True)
@@ -57,17 +66,19 @@ class Consumer:
     again: deque[int] = field(default_factory=deque)
     pulls: deque[Pull] = field(default_factory=deque)
     timer: asyncio.TimerHandle | None = None
+    matchers: list[Callable[[str], bool]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         start = self.config.get("opt_start_seq", 1)
         assert isinstance(start, int)
         self.next_seq = start
+        filters = self.config.get("filter_subjects")
+        self.matchers = [matcher(str(item)) for item in filters] if isinstance(filters, list) else []
         self.num_pending = sum(self.covers(item.subject) for item in self.stream.after(start, ""))
 
     def covers(self, subject: str) -> bool:
         """Say whether a subject is one of the consumer's."""
-        filters = self.config.get("filter_subjects")
-        return not isinstance(filters, list) or not filters or any(covers(str(item), subject) for item in filters)
+        return not self.matchers or any(matches(subject) for matches in self.matchers)
 
     @property
     def deliver_subject(self) -> str:
@@ -184,11 +195,11 @@ class Consumer:
 
     def pull(self, _link: Link, reply: str, body: bytes) -> None:
         """A client asks for messages."""
-        asked = msgspec.json.decode(body, type=dict[str, int])
-        pull = Pull(reply, asked.get("batch", 1), asked.get("idle_heartbeat", 0) / _NANO)
+        asked = msgspec.json.decode(body, type=Asked)
+        pull = Pull(reply, asked.batch, asked.idle_heartbeat / _NANO)
         self.pulls.append(pull)
-        if expires := asked.get("expires", 0):
-            pull.expiry = self.server.loop.call_later(expires / _NANO, self._expire, pull)
+        if asked.expires:
+            pull.expiry = self.server.loop.call_later(asked.expires / _NANO, self._expire, pull)
         self._beat_later(pull)
         self.pump()
 

@@ -19,7 +19,46 @@ if TYPE_CHECKING:
 _NO_STREAM = Refusal(404, 10059, "stream not found")
 _NO_CONSUMER = Refusal(404, 10014, "consumer not found")
 _NOT_FOUND = b"NATS/1.0 404 Message Not Found\r\n\r\n"
+_TOO_MANY = b"NATS/1.0 413 Too Many Results\r\n\r\n"
+_NAMED_MOST = 1024
 _SOURCE_LAG_S = 0.003
+
+
+class _Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A direct get. What is not known here is refused: the product asks for something that nobody simulates yet."""
+
+    seq: int
+    next_by_subj: str = ""
+    batch: int = 0
+    multi_last: tuple[str, ...] = ()
+
+
+class _Details(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What STREAM.INFO is to tell beside the rest."""
+
+    subjects_filter: str = ""
+    offset: int = 0
+
+
+_CONSUMER_KEYS = frozenset(
+    {
+        "ack_policy",
+        "ack_wait",
+        "deliver_policy",
+        "deliver_subject",
+        "durable_name",
+        "filter_subjects",
+        "flow_control",
+        "idle_heartbeat",
+        "inactive_threshold",
+        "max_ack_pending",
+        "max_deliver",
+        "max_waiting",
+        "mem_storage",
+        "num_replicas",
+        "opt_start_seq",
+    }
+)
 
 
 class JetStream:
@@ -79,7 +118,7 @@ class JetStream:
         """Answer one request."""
         match subject.removeprefix("$JS.API.").split("."):
             case ["DIRECT", "GET", name]:
-                self._read(link, name, reply, msgspec.json.decode(body, type=dict[str, object]))
+                self._read(link, name, reply, msgspec.json.decode(body, type=_Wanted))
             case ["DIRECT", "GET", name, *rest]:
                 self._direct(reply, name, self._find(name).last(".".join(rest)))
             case ["CONSUMER", "MSG", "NEXT", name, durable]:
@@ -95,9 +134,8 @@ class JetStream:
                 self.streams[name] = SimStream(msgspec.json.decode(body), self._server.loop.time)
                 self._say(reply, self.streams[name].info())
             case ["STREAM", "INFO", name]:
-                stream, asked = self.streams.get(name), msgspec.json.decode(body) if body else {}
-                filter_ = asked.get("subjects_filter", "")
-                self._say(reply, stream.info(filter_) if stream is not None else {"error": _NO_STREAM})
+                stream, asked = self.streams.get(name), msgspec.json.decode(body or b"{}", type=_Details)
+                self._say(reply, stream.info(asked.subjects_filter) if stream is not None else {"error": _NO_STREAM})
             case _:
                 raise AssertionError(f"the simulation does not know {subject}")
 
@@ -114,14 +152,18 @@ class JetStream:
         else:
             self._server.respond(reply, item.body, block=_block(stream, item))
 
-    def _read(self, link: Link, name: str, reply: str, asked: dict[str, object]) -> None:
+    def _read(self, link: Link, name: str, reply: str, wanted: _Wanted) -> None:
         """One message by its sequence, or many under a filter with a status that ends them."""
-        stream, seq, batch = self._find(name), asked["seq"], asked.get("batch")
-        assert isinstance(seq, int)
-        if not isinstance(batch, int):
-            self._direct(reply, name, stream.messages.get(seq))
+        stream, batch = self._find(name), wanted.batch
+        if not batch:
+            self._direct(reply, name, stream.messages.get(wanted.seq))
             return
-        found = list(stream.after(seq, str(asked.get("next_by_subj", ""))))
+        found = stream.after(wanted.seq, wanted.next_by_subj)
+        if wanted.multi_last:
+            found = stream.lasts(wanted.seq, wanted.multi_last)
+            if len(found) > _NAMED_MOST:
+                self._server.route(reply, b"", block=_TOO_MANY)
+                return
         if not found:
             self._server.route(reply, b"", block=_NOT_FOUND)
             return
@@ -134,6 +176,7 @@ class JetStream:
         self._server.route(reply, b"", block=end.encode())
 
     def _create_consumer(self, name: str, reply: str, config: dict[str, object], durable: list[str]) -> None:
+        assert config.keys() <= _CONSUMER_KEYS, f"nobody simulates {config.keys() - _CONSUMER_KEYS}"
         stream = self._find(name)
         self._ephemeral += 1
         label = durable[0] if durable else f"e{self._ephemeral}"

@@ -10,7 +10,8 @@ from tests.simulation.process import PROCESS, Process
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
+    from contextvars import Context
 
 
 class EndlessError(AssertionError):
@@ -24,12 +25,23 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self.turns = 0
         self._now = 0.0
+        self._set = 0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self.most_turns = most_turns
         self._ready: deque[asyncio.Handle]
         self.set_task_factory(_make_task)  # type: ignore[arg-type]  # typeshed's protocol is narrower than its use
 
     def time(self) -> float:
         return self._now
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: object, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As asyncio's; timers of the same time ring in the order in which they were set."""
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        self._set += 1
+        heapq.heappush(self._timers, (when, self._set, timer))
+        return timer
 
     def _run_once(self) -> None:
         ready = self._ready
@@ -51,12 +63,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
             raise EndlessError(f"more than {self.most_turns} turns, at {self._now:.1f} s")
 
     def _jump(self) -> None:
-        scheduled = self._scheduled  # type: ignore[attr-defined]  # asyncio's own heap of timers
-        while scheduled:
-            timer = heapq.heappop(scheduled)
-            timer._scheduled = False
+        while self._timers:
+            when, _, timer = heapq.heappop(self._timers)
             if not timer._cancelled:
-                self._now = max(self._now, timer._when)
+                self._now = max(self._now, when)
                 self._ready.append(timer)
                 return
         raise EndlessError(f"nothing will ever happen again, at {self._now:.1f} s")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from remit.bus.wire import Incoming
 from tests.simulation.jetstream import JetStream
-from tests.simulation.subjects import covers, is_literal
+from tests.simulation.subjects import is_literal, matcher
 
 if TYPE_CHECKING:
     import asyncio
@@ -20,12 +20,12 @@ _NO_RESPONDERS = b"NATS/1.0 503\r\n\r\n"
 class Listener:
     """One subscription of one connection."""
 
-    __slots__ = ("filter", "link", "queue", "sid")
+    __slots__ = ("link", "matches", "queue", "sid")
 
     def __init__(self, link: Link, sid: int, filter_: str, queue: str) -> None:
         self.link = link
         self.sid = sid
-        self.filter = filter_
+        self.matches = matcher(filter_)
         self.queue = queue
 
 
@@ -78,8 +78,8 @@ class SimServer:
 
     def listeners(self, subject: str) -> list[Listener]:
         """Give who listens on a subject."""
-        found = [item for item in self._listeners.get(_bucket(subject), ()) if covers(item.filter, subject)]
-        return found + [item for item in self._listeners.get("", ()) if covers(item.filter, subject)]
+        found = [item for item in self._listeners.get(_bucket(subject), ()) if item.matches(subject)]
+        return found + [item for item in self._listeners.get("", ()) if item.matches(subject)]
 
     def route(self, subject: str, body: bytes, *, reply: str = "", block: bytes = b"") -> bool:
         """Send to everybody who listens; of a queue group to one. Say whether there was anybody."""

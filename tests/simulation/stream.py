@@ -19,10 +19,10 @@ from remit.bus.stream import (
 )
 from remit.bus.wire import parse_headers
 from tests.simulation.clock import EPOCH
-from tests.simulation.subjects import covers, is_literal
+from tests.simulation.subjects import covers, is_literal, matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.simulation.consumer import Consumer
 
@@ -77,6 +77,7 @@ class SimStream:
         self.config = config
         self.name = str(config["name"])
         self.subjects = [str(item) for item in _list(config.get("subjects"))]
+        self._matchers = [matcher(item) for item in self.subjects]
         self.messages: dict[int, Stored] = {}
         self.consumers: dict[str, Consumer] = {}
         first = config.get("first_seq", 0)
@@ -165,25 +166,26 @@ class SimStream:
 
     def takes(self, subject: str) -> bool:
         """Say whether the stream listens there."""
-        return any(covers(item, subject) for item in self.subjects)
+        return any(matches(subject) for matches in self._matchers)
 
     def last(self, filter_: str) -> Stored | None:
         """Give the last message under a filter."""
         if is_literal(filter_):
             return self.messages.get(self._by_subject.get(filter_, 0))
-        head = filter_[:-1] if filter_.endswith(".>") and is_literal(filter_[:-2]) else ""
-        for item in reversed(self.messages.values()):
-            if item.subject.startswith(head) if head else covers(filter_, item.subject):
-                return item
-        return None
+        matches = matcher(filter_)
+        return next((item for item in reversed(self.messages.values()) if matches(item.subject)), None)
 
-    def after(self, seq: int, filter_: str) -> Iterator[Stored]:
+    def after(self, seq: int, filter_: str) -> list[Stored]:
         """Give the messages from a sequence on."""
-        return (
-            item
-            for item in list(self.messages.values())
-            if item.seq >= seq and (not filter_ or covers(filter_, item.subject))
-        )
+        matches = matcher(filter_ or ">")
+        return [item for item in self.messages.values() if item.seq >= seq and matches(item.subject)]
+
+    def lasts(self, seq: int, filters: tuple[str, ...]) -> list[Stored]:
+        """Give the last message of every subject under some filters, from a sequence on."""
+        found = [
+            item for item in self.messages.values() if item.seq >= seq and self._by_subject[item.subject] == item.seq
+        ]
+        return [item for item in found if any(matcher(filter_)(item.subject) for filter_ in filters)]
 
     def info(self, filter_: str = "") -> dict[str, object]:
         """Give what STREAM.INFO says."""

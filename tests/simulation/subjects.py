@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-
-@lru_cache(maxsize=4096)
-def _pattern(filter_: str) -> re.Pattern[str]:
-    words = [{"*": r"[^.]+", ">": r".+"}.get(word, re.escape(word)) for word in filter_.split(".")]
-    return re.compile(r"\.".join(words))
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def is_literal(filter_: str) -> bool:
@@ -17,11 +15,27 @@ def is_literal(filter_: str) -> bool:
     return "*" not in filter_ and ">" not in filter_
 
 
+@lru_cache(maxsize=4096)
+def matcher(filter_: str) -> Callable[[str], bool]:
+    """Give what says whether a subject is covered by a filter."""
+    if filter_ == ">":
+        return lambda _subject: True
+    head, _, last = filter_.rpartition(".")
+    head += "."
+    if is_literal(filter_):
+        return lambda subject: subject == filter_
+    if last == ">" and is_literal(head):
+        return lambda subject: subject.startswith(head) and len(subject) > len(head)
+    if last == "*" and is_literal(head):
+        return lambda subject: subject.startswith(head) and "." not in subject[len(head) :]
+    words = [{"*": r"[^.]+", ">": r".+"}.get(word, re.escape(word)) for word in filter_.split(".")]
+    pattern = re.compile(r"\.".join(words))
+    return lambda subject: pattern.fullmatch(subject) is not None
+
+
 def covers(filter_: str, subject: str) -> bool:
     """Say whether a filter covers a subject."""
-    if filter_ in {subject, ">"}:
-        return True
-    return not is_literal(filter_) and _pattern(filter_).fullmatch(subject) is not None
+    return matcher(filter_)(subject)
 
 
 def transformed(subject: str, source: str, target: str) -> str:

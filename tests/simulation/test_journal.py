@@ -31,8 +31,9 @@ class Bench:
     """A network with one client, and no team."""
 
     def __init__(self, loop: VirtualLoop) -> None:
-        self.server = SimServer(loop, random.Random(1))
-        self.network = self.server.network = Network(self.server, random.Random(2), Trace())
+        chance = random.Random(1)  # noqa: S311  # it must be foreseen
+        self.server = SimServer(loop, chance)
+        self.network = self.server.network = Network(self.server, chance, Trace())
         self.network.nowhere = copy_context()
         self.network.slow = 0.0
 
