@@ -11,6 +11,7 @@ from remit.words import brief, moment, shown
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from remit.contracts.plan import PlannedNode
     from remit.contracts.task import PartialResult, RunFinished
     from remit.forks import Fork
     from remit.history import History
@@ -51,12 +52,18 @@ def ending(finished: RunFinished) -> Iterator[str]:
 
 
 def _plan(history: History) -> Iterator[str]:
-    """Versions that only go on with the plan as it was are said by the steps."""
+    """Versions that only go on with the plan as it was are said by the steps, unless a rollback made it anew."""
     for plan in history.turns.plans:
         if plan.proposed_by:
             yield f"version {plan.version}, {plan.rule}; {turn_words.changes(plan)}"
+        elif history.turns.rollbacks:
+            yield f"version {plan.version}: {turn_words.listed(_width(node) for node in plan.nodes)}"
     for refused in history.turns.refused:
         yield f"refused, proposed by {refused.step} at epoch {refused.epoch}: {turn_words.reasons(refused)}"
+
+
+def _width(node: PlannedNode) -> str:
+    return f"{node.node} x {node.width}" if node.fanned else node.node
 
 
 def _rollback(item: Rollback) -> str:

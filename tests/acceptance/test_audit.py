@@ -93,3 +93,28 @@ def test_yes_approves_says_so_in_the_evidence_and_writes_where_it_was_told(repos
     assert not (repository / ".remit").exists()
     account = json.loads(remit("run", "show", "r1", "--context", outcome["context"], "-o", "json").stdout)
     assert [review["decided"]["reason"] for review in account["reviews"]] == ["approved by --yes"]
+
+
+def test_a_bad_patch_takes_the_audit_back_and_it_goes_on_without_it(repository: Path, tmp_path: Path) -> None:
+    (repository / "name.py").write_text('def name():\n    return f"name"\n')
+    (repository / "other.py").write_text('def other(key):\n    return key is not ""\n')
+    out = tmp_path / "reports"
+
+    said = remit("audit", str(repository), "--yes", "--out", str(out), "--inject", "bad-patch")
+
+    bad, good = "patches/001-F541-name.py.patch", "patches/002-F632-other.py.patch"
+    report = (out / "report.md").read_text()
+    assert said.returncode == 0, said.stderr
+    assert f"on the way: rolled back once to cp3: {bad} did not hold; the plan goes on without it" in said.stdout
+    assert [path.name for path in (out / "patches").iterdir()] == [good.removeprefix("patches/")]
+    assert "1 patch ready, 1 dropped" in report
+    section = report[report.index("## What went wrong on the way") : report.index("## What the critic threw out")]
+    assert f"- {bad}: git apply says: patch failed: name.py:1; name.py: patch does not apply." in section
+    assert "- `other.py`: what the fixer had said in its note is taken back." in section
+    subprocess.run(["git", "apply", out / good], cwd=repository, check=True, timeout=20)
+    assert 'key != ""' in (repository / "other.py").read_text()
+    shown = remit(*said.stdout.splitlines()[-1].removeprefix("next: remit ").split()).stdout
+    assert "cp3: inventory, code, security, critique over" in shown
+    assert "to cp3 by the plan (verify.failed gt 0): undone" in shown
+    assert "fix x 2" in shown
+    assert "fix x 1" in shown
