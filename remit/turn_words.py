@@ -8,7 +8,7 @@ from remit.contracts.errors import sentence
 from remit.contracts.fork import RunForked
 from remit.contracts.plan import PlanAccepted, PlannedNode, PlanRefused
 from remit.contracts.rollback import Checkpointed, Lasting, RollbackBegun, RollbackListed, RolledBack
-from remit.contracts.task import RunPaused, RunResumed
+from remit.contracts.task import RunBound, RunPaused, RunResumed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +29,7 @@ MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
     "paused": RunPaused,
     "resumed": RunResumed,
     "forked": RunForked,
+    "bound": RunBound,
 }
 """What a turn of a kind holds."""
 
@@ -130,6 +131,11 @@ def _forked(entry: RunForked, _author: str) -> str:
     return f"{steps} from its origin" + (f"; {effects} not repeated" if entry.effects else "")
 
 
+def _bound(entry: RunBound, _author: str) -> str:
+    where = "stays with its build, beside the deployment's own" if entry.is_older else "goes on with another build"
+    return f"{where}, {entry.build[:19]}: {entry.why}"
+
+
 def origin(fork: ForkOrigin) -> str:
     """Say of which run a run is the fork, from where, and what is different."""
     at = f" at checkpoint {fork.at}" if fork.at else ", from all that was finished"
@@ -154,5 +160,6 @@ SAY: Final[dict[type[msgspec.Struct], object]] = {
     RunPaused: _paused,
     RunResumed: _resumed,
     RunForked: _forked,
+    RunBound: _bound,
 }
 """The sentence of each."""
