@@ -108,6 +108,8 @@ class RollbackBegun(Message, frozen=True, kw_only=True, tag="rollback.begun.v1")
     """Index of the plan's rule that set it off; -1 if a person did."""
     error: Fault | None = None
     """The failure that set it off."""
+    reply: object = None
+    """The reply that set it off, as plain JSON; None if none did, or if it is too large."""
 
 
 class RollbackListed(Message, frozen=True, kw_only=True, tag="rollback.listed.v1"):
@@ -137,3 +139,13 @@ class RolledBackNote(Message, frozen=True, kw_only=True, tag="rollback.note.v1")
     to: str
     reason: str
     lasting: tuple[Lasting, ...] = ()
+    undone: tuple[str, ...] = ()
+    """Steps whose compensation held."""
+    restored: tuple[str, ...] = ()
+    """State keys that got a new version."""
+    reply: object = None
+    """The reply that set it off; None if none did, or if it is too large."""
+
+    def reply_as(self, kind: type[T]) -> T:
+        """Give the reply that set the rollback off; raises MalformedMessageError if it is no such message."""
+        return convert(kind, self.reply)

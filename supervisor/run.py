@@ -17,7 +17,7 @@ from remit.contracts.review import ReviewDecided, ReviewOpened
 from remit.contracts.step import RunStep, StepChecked, StepCompleted, StepFailed, StepParked, StepTimedOut
 from remit.contracts.task import RunFinished, RunStarted
 from remit.supervisor import turn
-from remit.supervisor.run_state import NodeState, ReviewState, RunState, StepState
+from remit.supervisor.run_state import Dropped, NodeState, ReviewState, RunState, StepState
 from remit.supervisor.run_view import is_waiting, items_of
 from remit.supervisor.step_end import discard, fail, in_plan, park, take_back
 
@@ -115,7 +115,9 @@ def fits(run: RunState, entry: LaneEntry) -> bool:
 def _on_planned(run: RunState, entry: PlanAccepted) -> None:
     run.plan_version = entry.version
     for name in entry.dropped:
-        run.undecided -= not run.nodes.pop(name).decided
+        node = run.nodes.pop(name)
+        run.undecided -= not node.decided
+        run.dropped[name] = Dropped(node.spec, node.added_by, entry.proposed_by)
     for spec in entry.added:
         run.nodes[spec.name] = NodeState(spec, added_by=entry.proposed_by)
         run.undecided += 1

@@ -110,6 +110,15 @@ class ReviewState:
     decided: ReviewDecided | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A node that a planner gave up, with who added it and whose step gave it up."""
+
+    spec: Node
+    added_by: str
+    by: str
+
+
 @dataclass(slots=True)
 class CheckpointState:
     """A checkpoint and its place in the journal."""
@@ -177,6 +186,7 @@ class RunState:
     """Roles whose replies are plans."""
     proposals: deque[str] = field(default_factory=deque)
     """Completed steps of planners whose plan is neither accepted nor refused."""
+    dropped: dict[str, Dropped] = field(default_factory=dict)
     checkpoints: dict[str, CheckpointState] = field(default_factory=dict)
     rollback: RollbackState | None = None
     rollbacks: int = 0

@@ -5,11 +5,12 @@ After Garcia-Molina and Salem, "Sagas" (SIGMOD 1987): what cannot be taken back 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from remit.bus import subject
 from remit.contracts.errors import NotFoundError
 from remit.contracts.ids import node_of
+from remit.contracts.message import decode
 from remit.contracts.plan import START
 from remit.contracts.rollback import Checkpointed, Lasting, RollbackBegun, RolledBack
 from remit.supervisor import dispatch, plan
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from remit.contracts.rollback import Undoing
     from remit.contracts.team import TeamSpec
     from remit.supervisor.run_state import CheckpointState, NodeState, RunState, StepState
+
+
+THE_PLAN: Final = "the plan"
+REPLY_BYTES: Final = 32 * 1024
 
 
 def mark(run: RunState) -> Append | None:
@@ -45,7 +50,15 @@ def _wants_mark(node: NodeState) -> bool:
 
 
 def begin(  # everything that the entry says
-    run: RunState, to: str, *, reason: str, by: str, then: str = "resume", rule: int = -1, error: Fault | None = None
+    run: RunState,
+    to: str,
+    *,
+    reason: str,
+    by: str,
+    then: str = "resume",
+    rule: int = -1,
+    error: Fault | None = None,
+    reply: object = None,
 ) -> Append:
     """Give the entry that begins a rollback.
 
@@ -63,6 +76,7 @@ def begin(  # everything that the entry says
         nodes=tuple(name for name in run.nodes if name not in over),
         rule=rule,
         error=error,
+        reply=reply,
     )
     return Append(subject.decision(run.run_id, run.number + 1, "rollback_begun"), entry)
 
@@ -89,7 +103,7 @@ def after_failure(run: RunState, step: StepState) -> Append | None:
         if rule.failed == node and _may(run, index, rule):
             code = step.error.code if step.error is not None else ""
             reason = f"step {step.work.step} failed: {code}"
-            return _by_rule(run, index, rule, reason=reason, error=step.error)
+            return begin(run, rule.to, reason=reason, by=THE_PLAN, then=rule.then, rule=index, error=step.error)
     return None
 
 
@@ -102,17 +116,15 @@ def after_reply(run: RunState) -> Append | None:
         node = run.nodes.get(condition.node)
         if node is not None and node.is_over and node.width and plan.holds(run, condition):
             said = f"{condition.node}.{condition.path} {condition.operator} {condition.value!r}"
-            return _by_rule(run, index, rule, reason=said, error=None)
+            reply = run.steps[condition.node].reply
+            told = decode(object, reply) if len(bytes(reply)) <= REPLY_BYTES else None
+            return begin(run, rule.to, reason=said, by=THE_PLAN, then=rule.then, rule=index, reply=told)
     return None
 
 
 def _may(run: RunState, index: int, rule: RollbackRule) -> bool:
     is_there = rule.to == START or rule.to in run.checkpoints
     return is_there and run.rule_uses.get(index, 0) < rule.times
-
-
-def _by_rule(run: RunState, index: int, rule: RollbackRule, *, reason: str, error: Fault | None) -> Append:
-    return begin(run, rule.to, reason=reason, by="the plan", then=rule.then, rule=index, error=error)
 
 
 # --- how it goes on ------------------------------------------------------------------------------

@@ -140,9 +140,17 @@ def _on_rolled_back(run: RunState, seq: int, entry: RolledBack, *, at: datetime)
     if run.rollback is None:
         return
     begun, run.rollback = run.rollback.begun, None
-    note = RolledBackNote(to=entry.to, reason=begun.reason, lasting=entry.lasting)
+    note = RolledBackNote(
+        to=entry.to,
+        reason=begun.reason,
+        lasting=entry.lasting,
+        undone=entry.undone,
+        restored=entry.restored,
+        reply=begun.reply,
+    )
     for name in entry.reset:
         _reset(run, name, note=note, seq=seq)
+    _take_up_again(run, note)
     for name, mark in tuple(run.checkpoints.items()):
         if mark.seq > begun.at_seq:
             del run.checkpoints[name]
@@ -177,6 +185,16 @@ def _reset(run: RunState, name: str, *, note: RolledBackNote, seq: int) -> None:
         return
     run.undecided += node.decided
     run.nodes[name] = NodeState(node.spec, added_by=node.added_by, note=note, effects_from=seq)
+
+
+def _take_up_again(run: RunState, note: RolledBackNote) -> None:
+    """What a planner gave up that begins again is part of the plan again."""
+    for name, gone in tuple(run.dropped.items()):
+        planner = run.steps.get(gone.by)
+        if planner is not None and planner.status == "reset":
+            del run.dropped[name]
+            run.nodes[name] = NodeState(gone.spec, added_by=gone.added_by, note=note)
+            run.undecided += 1
 
 
 def _is_reset_too(run: RunState, node: NodeState) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remit import Context, Message, Plan, ProposedPlan, Role, Team, Undo, propose, step, tool, undo, when
+from remit import Context, Message, Plan, ProposedPlan, Role, Team, Undo, propose, rollback, step, tool, undo, when
 from remit.contracts.charter import RoleLimits
 from remit.contracts.message import decode
 from remit.contracts.plan import PlanAccepted, PlanRefused
@@ -15,6 +15,7 @@ from tests.integration.durable.house import charter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from remit.contracts.charter import Charter
     from tests.integration.durable.conftest import Housing
 
 
@@ -61,6 +62,15 @@ class Remover(Role[Undo, Gone]):
         return Gone(undone=True)
 
 
+class Judged(Message, frozen=True, kw_only=True, tag="plans.judged.v1"):
+    ok: bool
+
+
+class Judge(Role[Wish, Judged]):
+    async def handle(self, work: Wish, ctx: Context) -> Judged:
+        return Judged(ok=ctx.rolled_back is not None)
+
+
 SCRIPT: dict[str, Callable[[Context], ProposedPlan]] = {}
 
 
@@ -87,15 +97,19 @@ WORKERS = (
     step("two", Worker, after=(), message=Wish(text="b")),
     step("join", Joiner, after=("one", "two")),
 )
-RULES = charter(team, step=RoleLimits(attempts=3, deadline_s=20.0))
-RULES = RULES.model_copy(
-    update={
-        "roles": {
-            name: rule.model_copy(update={"tools": ("change",) if name == "changer" else ()})
-            for name, rule in RULES.roles.items()
-        }
+
+
+def rules_of(planned: Team) -> Charter:
+    """Give a charter under which only the changer has a tool."""
+    rules = charter(planned, step=RoleLimits(attempts=3, deadline_s=20.0))
+    roles = {
+        name: rule.model_copy(update={"tools": ("change",) if name == "changer" else ()})
+        for name, rule in rules.roles.items()
     }
-)
+    return rules.model_copy(update={"roles": roles})
+
+
+RULES = rules_of(team)
 
 
 async def test_what_a_planner_proposes_is_the_plan_of_the_run(housing: Housing) -> None:
@@ -224,3 +238,38 @@ async def test_a_plan_is_revised_in_flight_and_what_is_finished_stays(housing: H
     assert finished.outcome == "complete"
     assert bytes(finished.result) == b'{"type":"plans.part.v1","text":"BETTER"}'
     assert steps == ["first.1", "plan.1", "better.1"]
+
+
+async def test_what_a_planner_gave_up_is_there_again_when_the_plan_is_taken_back(housing: Housing) -> None:
+    roles = [Planner, Worker, Joiner, Changer, Remover, Careful, Judge]
+    judged = Team(
+        "plans",
+        roles=roles,
+        tools=[change],
+        workflows={
+            "wish": Plan(
+                step("first", Worker, checkpoint="begun"),
+                step("plan", Planner, message=Wish(text="again"), after="first"),
+                step("judge", Judge, message=Wish(text="is it good?"), after="plan"),
+                step("late", Careful, message=Wish(text="late"), after="judge"),
+                rollbacks=[rollback("begun", when=when("judge.ok", "eq", value=False))],
+            )
+        },
+    )
+    told: list[bool] = []
+
+    def plan(ctx: Context) -> ProposedPlan:
+        if ctx.rolled_back is None:
+            return propose(drop=("late",), reason="late is useless")
+        told.append(ctx.rolled_back.reply_as(Judged).ok)
+        return propose(step("more", Worker, after="late", message=Wish(text="more")))
+
+    SCRIPT["plan"] = plan
+    async with housing(judged, rules_of(judged)) as house:
+        run = await house.submit("wish", Wish(text="x"))
+        finished = await house.outcome(run)
+        steps = [kind for kind in await house.lane(run) if kind[-1].isdigit()]
+
+    assert finished.outcome == "complete", finished
+    assert told == [False]
+    assert steps == ["first.1", "plan.1", "judge.1", "plan.2", "judge.2", "late.1", "more.1"]
