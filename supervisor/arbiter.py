@@ -143,6 +143,7 @@ class Arbiter:
         request = request_of(proposal)
         async with self.locked(*((target.scope, target.key) for target in targets)):
             while True:
+                await self._catch_up(targets)
                 if (known := await self.stored.answer(proposal, request)) is not None:
                     return known
                 if not still():
@@ -185,7 +186,7 @@ class Arbiter:
         self, target: Target, author: Author, *, rulings: Mapping[str, Ruling], failed: Mapping[str, int]
     ) -> Merged:
         base_version = target.change.base_version
-        held = await self._known_up_to(target, base_version)
+        held = self._known_up_to(target, base_version)
         current = await self.archive.plain(target.contract, held.version if held is not None else None)
         since, omitted = await self._since(target, held)
         base = await self._base(target, held, current)
@@ -201,11 +202,16 @@ class Arbiter:
             value = of_its_type(target.contract, value)
         return Merged(target, held, current, base, value, work, since, omitted)
 
-    async def _known_up_to(self, target: Target, base_version: int) -> Held | None:
+    async def _catch_up(self, targets: Sequence[Target]) -> None:
+        """Read on where a proposal knows more than we do: what another supervisor committed may be this very one."""
+        names = [(target.scope, target.key) for target in targets]
+        pairs = zip(names, targets, strict=True)
+        behind = [name for name, item in pairs if item.change.base_version > number_of(self.versions.held(*name))]
+        if behind:
+            await self.stored.catch_up(*behind)
+
+    def _known_up_to(self, target: Target, base_version: int) -> Held | None:
         held = self.versions.held(target.scope, target.key)
-        if base_version > number_of(held):  # somebody knows more than we do, or makes it up: the journal knows
-            await self.stored.catch_up((target.scope, target.key))
-            held = self.versions.held(target.scope, target.key)
         if not 0 <= base_version <= number_of(held):
             raise StateInvalidError(
                 "the proposal starts from a version that does not exist",

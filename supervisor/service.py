@@ -254,10 +254,11 @@ class Supervisor:
             await self.runs.settle(parts, delivery.subject, delivery.data)
 
     async def _doubt(self, doubt: ToolInDoubt) -> None:
-        run = self.runs.get(doubt.run_id)
+        run = await self.runs.locate(doubt.run_id)
         if run is None:
             return
         async with run.lock:
+            await self.runs.catch_up(run, doubt.step, 1)
             while not doubt_is_known(run.state, doubt):
                 step = run.state.steps.get(doubt.step)
                 if step is None or run.state.finished is not None:
