@@ -95,6 +95,10 @@ def is_type(kind: Kind) -> bool:
     return all(map(is_type, kind.parts))
 
 
+TYPES = (records(LEAVES) | KINDS).filter(is_type)
+"""Trees that are types, half of them messages."""
+
+
 def _options(kind: Kind) -> list[Kind]:
     return [option for part in kind.parts for option in _options(part)] if kind.name == "union" else [kind]
 
@@ -251,10 +255,17 @@ def _changed(kind: Kind) -> st.SearchStrategy[Kind]:
             ways += [
                 st.builds(replace, st.just(kind), optional=st.frozensets(st.sampled_from(FIELDS))),
                 st.builds(replace, st.just(kind), tag=TAGS),
-                st.just(replace(kind, parts=kind.parts[:-1], names=kind.names[:-1])),
+                *[st.just(replace(kind, parts=kind.parts[:-1], names=kind.names[:-1]))] * 2,
+                *[st.builds(_with_field, st.just(kind), st.sampled_from(FIELDS), LEAVES)] * 4,
                 st.builds(replace, st.just(kind), flag=st.booleans()),
             ]
     return st.one_of(ways)
+
+
+def _with_field(kind: Kind, name: str, part: Kind) -> Kind:
+    if name in kind.names:
+        return kind
+    return replace(kind, parts=(*kind.parts, part), names=(*kind.names, name))
 
 
 def _inside(kind: Kind, index: int) -> st.SearchStrategy[Kind]:

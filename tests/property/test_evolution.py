@@ -11,9 +11,7 @@ from remit.contracts.errors import MalformedMessageError
 from remit.contracts.form import Described, describe
 from remit.contracts.message import decode_any, encode
 from remit.contracts.reading import Reading
-from tests.property.kinds import KINDS, Kind, is_type, near, type_of, value_of
-
-TYPES = KINDS.filter(is_type)
+from tests.property.kinds import TYPES, Kind, is_type, near, type_of, value_of
 
 
 def check(old: Kind, new: Kind, value: object) -> None:
