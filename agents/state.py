@@ -244,7 +244,7 @@ class StateView:
             seen.append(await self._read(request))
             return _without_values(seen[0])
 
-        identity = msgspec.structs.replace(request, epoch=0)
+        identity = msgspec.structs.replace(request, run_id="", epoch=0)  # a fork asks the same as its origin
         name = key or ", ".join(keys) or f"{prefix}*"
         answer = await context.recorded("read", name, request=digest_of(identity), act=act)
         if seen:

@@ -49,6 +49,7 @@ _CALLED: Final = cast("type[ToolAnswered | CallNeedsReview]", ToolAnswered | Cal
 _ASK_AGAIN: Final = "RM-1"
 """Codes of what may pass by itself; nothing is known to have changed."""
 _AGAIN_S: Final = 0.3
+_TURNS, _LOOK_S = 5, 0.02
 
 
 class BusStepPort:
@@ -160,10 +161,12 @@ class BusStepPort:
 
     async def review(self, request: RequestReview) -> ReviewOutcome:
         """A person decided. While nobody has, the step is parked: raises `ParkedSignal`."""
+        await self._quiet()
         return await self._ask(subject.review(self._asker.agent), request, ReviewOutcome)
 
     async def sleep(self, request: SleepStep) -> Slept:
         """It is time. Before that, the step is parked: raises `ParkedSignal`."""
+        await self._quiet()
         return await self._ask(subject.sleep(self._asker.agent), request, Slept)
 
     async def mark(self, request: MarkCheckpoint) -> Marked:
@@ -222,6 +225,15 @@ class BusStepPort:
     async def _confirm_lease(self) -> None:
         # A gateway that is silent may be gone, and the step already be somebody else's.
         await self._claim()
+
+    async def _quiet(self) -> None:
+        """No call of another branch is on its way: parking the step would cut it off."""
+        while True:
+            for _ in range(_TURNS):  # a branch that was just woken begins its call within these
+                await asyncio.sleep(0)
+            if not self._calling:
+                return
+            await asyncio.sleep(_LOOK_S)
 
     async def _ask(
         self,

@@ -6,7 +6,7 @@ import msgspec
 
 from remit.contracts.message import NULL, Message
 from remit.contracts.plan import Node, PlannedNode
-from remit.contracts.step import RunStep
+from remit.contracts.step import Recorded, RunStep
 
 
 class AdoptedStep(Message, frozen=True, kw_only=True, tag="fork.step.v1"):
@@ -18,6 +18,17 @@ class AdoptedStep(Message, frozen=True, kw_only=True, tag="fork.step.v1"):
     """Subject of the origin's entry."""
 
 
+class AdoptedRecords(Message, frozen=True, kw_only=True, tag="fork.records.v1"):
+    """What a step of the origin had done that did not come to its end: it is answered, and not done again."""
+
+    step: str
+    generation: int = 0
+    jumps: tuple[tuple[int, int], ...] = ()
+    recorded: tuple[Recorded, ...] = ()
+    open_calls: tuple[str, ...] = ()
+    """Positions of calls that may have happened: they are made under the origin's keys, or not at all."""
+
+
 class RunForked(Message, frozen=True, kw_only=True, tag="fork.adopted.v1"):
     """A part of the shared past; the fork goes on after the last part."""
 
@@ -27,5 +38,6 @@ class RunForked(Message, frozen=True, kw_only=True, tag="fork.adopted.v1"):
     added: tuple[Node, ...] = ()
     nodes: tuple[PlannedNode, ...] = ()
     steps: tuple[AdoptedStep, ...] = ()
+    records: tuple[AdoptedRecords, ...] = ()
     effects: int = 0
     """Calls of the origin up to there that may have changed the world; none of them is made again."""

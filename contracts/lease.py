@@ -43,6 +43,13 @@ class Resolution(Message, frozen=True, kw_only=True, tag="lease.resolution.v1"):
     value: msgspec.Raw = NULL
 
 
+class IntentKey(Message, frozen=True, kw_only=True, tag="lease.key.v1"):
+    """A call that the origin of a fork began: its effect is known outside under this key."""
+
+    position: str
+    key: str
+
+
 class Grant(Message, frozen=True, kw_only=True, tag="lease.grant.v1"):
     """What the holder may do, for exactly this step; absent means no."""
 
@@ -51,6 +58,8 @@ class Grant(Message, frozen=True, kw_only=True, tag="lease.grant.v1"):
     data: tuple[DataScope, ...] = ()
     approvals: tuple[Approval, ...] = ()
     resolutions: tuple[Resolution, ...] = ()
+    keys: tuple[IntentKey, ...] = ()
+    """Of calls that are known under another key than their own."""
     operations: int = OPERATIONS
     """How many operations the step may make; a position beyond that is refused."""
     repeats: int = REPEATS

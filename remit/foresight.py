@@ -125,8 +125,10 @@ def fork(facts: Facts, at: str) -> Forecast:
         as_of=mark.seq if mark is not None else facts.as_of,
         says=f"a new run shares {f'the past up to checkpoint {at}' if at else 'all that is finished'}",
         shared=tuple(name for name in facts.history.steps if name in shared),
-        repeats=tuple(Repeat(step=node.name, role=node.role, why=_why_forked(facts, node, shared)) for node in runs),
-        effects=tuple(_forked(facts, item, shared) for item in facts.effects()),
+        repeats=tuple(
+            Repeat(step=node.name, role=node.role, why=_why_forked(facts, node, shared, keeps=not at)) for node in runs
+        ),
+        effects=tuple(_forked(facts, item, shared, keeps=not at) for item in facts.effects()),
         checkpoints=between_steps(facts),
     )
 
@@ -282,16 +284,18 @@ def _has_more(facts: Facts, node: Node, shared: set[str]) -> bool:
     return any(item.work.step not in shared for item in steps) or not (steps or is_skipped)
 
 
-def _why_forked(facts: Facts, node: Node, shared: set[str]) -> str:
+def _why_forked(facts: Facts, node: Node, shared: set[str], *, keeps: bool) -> str:
     steps = _steps_of(facts, node)
     if not steps:
         return "it has not run yet"
     kept = sum(item.work.step in shared for item in steps)
-    return f"{kept} of its {len(steps)} steps are shared" if kept else "it runs again, with nothing recorded"
+    if kept:
+        return f"{kept} of its {len(steps)} steps are shared"
+    return "it goes on behind what it recorded" if keeps else "it runs again, with nothing recorded"
 
 
-def _forked(facts: Facts, item: EffectDone, shared: set[str]) -> Effect:
-    if any(is_below(item.step, name) for name in shared):
+def _forked(facts: Facts, item: EffectDone, shared: set[str], *, keeps: bool) -> Effect:
+    if keeps or any(is_below(item.step, name) for name in shared):
         return _effect(facts, item, "kept", why=f"{KEPT} by the fork")
     return _effect(facts, item, "kept", why="it stands; its step runs again, and its calls are the fork's own")
 

@@ -79,6 +79,8 @@ def of_node(team: TeamSpec, run: RunState, node: NodeState, *, step: str, body: 
         attempts=spec.attempts,
         backoff_s=spec.backoff_s,
     )
+    if (adopted := run.adopted.get(step)) is not None and before is None:
+        entry = msgspec.structs.replace(entry, generation=adopted.generation, jumps=adopted.jumps)
     if before is not None:
         generation = before.work.generation + 1
         entry = msgspec.structs.replace(

@@ -10,24 +10,27 @@ import msgspec
 from remit.bus import stream, subject
 from remit.contracts.control import ForkChange, ForkRun
 from remit.contracts.document import TEAM_SCOPE
-from remit.contracts.errors import MalformedMessageError, NotFoundError, UsageError
-from remit.contracts.fork import AdoptedStep, RunForked
-from remit.contracts.ids import is_run, run_id
+from remit.contracts.errors import EffectInDoubtError, MalformedMessageError, NotFoundError, UsageError
+from remit.contracts.fork import AdoptedRecords, AdoptedStep, RunForked
+from remit.contracts.ids import base_position, is_run, run_id
 from remit.contracts.message import Message, decode, encode, raw
 from remit.contracts.plan import START, PlannedNode
 from remit.contracts.policy import MISSING
+from remit.contracts.step import Recorded
 from remit.contracts.task import ForkOrigin, TaskRequest
 from remit.supervisor.change import FORK_KEY
 from remit.supervisor.dispatch import Append
 from remit.supervisor.edit import edited
 from remit.supervisor.effects_done import Calls
 from remit.supervisor.fold import Fold
+from remit.supervisor.records import StepRecords, answered_asks
 from remit.supervisor.restoration import BATCH, Restoration
 
 if TYPE_CHECKING:
     from remit.bus.connection import Bus
     from remit.bus.journal import Journal
     from remit.contracts.team import TeamSpec
+    from remit.contracts.tool import ToolCalled
     from remit.supervisor.arbiter import Arbiter
     from remit.supervisor.overwrite import Overwrites
     from remit.supervisor.run_state import NodeState, RunState
@@ -182,7 +185,9 @@ class Forks:
         steps = self._adopted(past, nodes, changes)
         part = tuple(item for item in steps if item.work.step not in run.steps)
         chunk = _chunk(part)
-        is_last, is_first = len(chunk) == len(part), not run.number > 1
+        begun = [] if origin.at else [name for name in _begun(past, nodes) if name not in run.adopted]
+        records = [await self._records(past, name) for name in begun[:1]] if len(chunk) == len(part) else []
+        is_last, is_first = len(chunk) == len(part) and len(begun) <= 1, not run.number > 1
         calls = await Calls.read(self._journal, origin.run_id) if is_last else None
         names = {item.work.step for item in steps}
         if is_last:
@@ -194,6 +199,7 @@ class Forks:
             added=tuple(node.spec for node in nodes if node.spec.name not in run.nodes) if is_first else (),
             nodes=tuple(_planned(node) for node in nodes) if is_first else (),
             steps=chunk,
+            records=tuple(records),
             effects=len(calls.effects(lambda step: step.split("-a")[0] in names)) if calls is not None else 0,
         )
         return Append(subject.decision(run.run_id, run.number + 1, "forked"), entry)
@@ -213,9 +219,30 @@ class Forks:
                 found.append(AdoptedStep(work=work, reply=reply, completed_by=step.completed_by))
         return tuple(found)
 
+    async def _records(self, past: RunState, name: str) -> AdoptedRecords:
+        """Give what a step had done that did not come to its end; a retry answers it, and does not do it again."""
+        step, records = past.steps[name], StepRecords(is_retried=True)
+        await records.read(self._journal, past, name)
+        asks = tuple(item for item in answered_asks(past.team, past, name) if item.error is None)
+        recorded, calls = asks + records.recorded(), records.open_calls()
+        known = {item.position for item in recorded}
+        doubts = [
+            _in_doubt(call)
+            for call in calls
+            if call.effect == "at_most_once" and base_position(call.position) not in known
+        ]
+        return AdoptedRecords(
+            step=name,
+            generation=step.work.generation,
+            jumps=step.work.jumps,
+            recorded=(*recorded, *doubts),
+            open_calls=tuple(base_position(call.position) for call in calls if call.effect != "at_most_once"),
+        )
+
     async def _copy_state(self, run: RunState, origin: ForkOrigin, changes: tuple[ForkChange, ...]) -> None:
         history = await self._restoration.history(origin.run_id, 1, origin.at_seq)
         values: dict[str, object] = {}
+        numbers = {key: versions[-1][1].version for key, versions in history.items()}
         for key, versions in history.items():
             contract = self._arbiter.rules.contract_of(key)
             plain = await self._arbiter.archive.plain(contract, versions[-1][1])
@@ -228,7 +255,33 @@ class Forks:
         names = sorted(values)
         for at in range(0, len(names), BATCH):
             part = {name: values[name] for name in names[at : at + BATCH]}
-            await self._overwrites.overwrite(run.run_id, part, by=origin.by, rule=FORK, position=f"{FORK}-{at}")
+            await self._overwrites.overwrite(
+                run.run_id, part, by=origin.by, rule=FORK, position=f"{FORK}-{at}", numbers=numbers
+            )
+
+
+def _begun(past: RunState, nodes: list[NodeState]) -> list[str]:
+    """Name the steps that somebody had begun, and that are to be done."""
+    names = [name for node in nodes for name in node.steps()]
+    return [name for name in names if name in past.steps and past.steps[name].status not in {"completed", "reset"}]
+
+
+def _in_doubt(call: ToolCalled) -> Recorded:
+    """Nobody asks a person about a run that is over: its retry hears that it is not known whether this happened."""
+    error = EffectInDoubtError(
+        f"whether the call of {call.tool} happened is not known; the run that made it ended before its outcome",
+        where=f"{call.run_id} {call.step} position {call.position}",
+    )
+    return Recorded(
+        run_id=call.run_id,
+        step=call.step,
+        epoch=call.epoch,
+        position=base_position(call.position),
+        kind="call",
+        name=call.tool,
+        request=call.request,
+        error=error.fault(),
+    )
 
 
 def _planned(node: NodeState) -> PlannedNode:

@@ -16,7 +16,7 @@ from remit.contracts.errors import (
     RemitError,
 )
 from remit.contracts.ids import child_step, intent_key, is_position, largest_in, role_of
-from remit.contracts.lease import DataScope, Grant, Lease, Resolution
+from remit.contracts.lease import DataScope, Grant, IntentKey, Lease, Resolution
 from remit.contracts.message import decode
 from remit.contracts.step import (
     AskAnswered,
@@ -109,7 +109,9 @@ class Holders:
             step = run.state.steps[claim.step]
             if step.lease is None:
                 return None
-            recorded = answered_asks(run.state.team, run.state, claim.step) + records.recorded()
+            adopted = run.state.adopted.get(claim.step)
+            before = adopted.recorded if adopted is not None else ()
+            recorded = before + answered_asks(run.state.team, run.state, claim.step) + records.recorded()
             return StepLeased(lease=step.lease, lease_seq=step.lease_seq, recorded=recorded)
 
     def _check_claim(self, run: OpenRun, agent: str, claim: ClaimStep) -> ClaimRefused | None:
@@ -164,6 +166,7 @@ class Holders:
             data=tuple(data),
             approvals=step.approvals,
             resolutions=step.resolutions + retries,
+            keys=_origin_keys(run, step),
             operations=role.limits.operations,
             repeats=role.limits.repeats,
         )
@@ -325,3 +328,11 @@ def _check_position(position: str, most: int) -> None:
 
 def _operations(run: RunState, step: str) -> int:
     return run.team.charter.roles[run.steps[step].work.role].limits.operations
+
+
+def _origin_keys(run: RunState, step: StepState) -> tuple[IntentKey, ...]:
+    """Give the keys of calls that the origin of a fork began, and whose end nobody knows."""
+    adopted, origin = run.adopted.get(step.work.step), run.started.fork
+    if adopted is None or origin is None:
+        return ()
+    return tuple(IntentKey(position=at, key=intent_key(origin.run_id, adopted.step, at)) for at in adopted.open_calls)

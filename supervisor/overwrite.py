@@ -39,9 +39,12 @@ class Overwrites:
         rule: str,
         position: str,
         restores: Mapping[str, int] = NOTHING,
+        numbers: Mapping[str, int] = NOTHING,
         expected: int = -1,
     ) -> tuple[StateCommitted, ...]:
-        """Whatever stands, these values stand now: wishes of operators, and rollbacks. MISSING takes a key out.
+        """Whatever stands, these values stand now: wishes of operators, rollbacks, forks. MISSING takes a key out.
+
+        `numbers` are the versions of keys that a fork takes over: what its steps have read is called the same there.
 
         Raises:
             ConflictError: a conflict over one of the keys waits for its decision, or another version than the expected
@@ -65,7 +68,9 @@ class Overwrites:
                             fix=f"remit state history {key} --scope {scope}",
                         )
                 made = [
-                    await self._overwritten(scope, key, value, author=author, restores=restores.get(key, 0))
+                    await self._overwritten(
+                        scope, key, value, author=author, restores=restores.get(key, 0), number=numbers.get(key, 0)
+                    )
                     for key, value in changes.items()
                 ]
                 stored = await self._arbiter.stored.append(made)
@@ -75,7 +80,7 @@ class Overwrites:
                     return tuple(made)
 
     async def _overwritten(
-        self, scope: str, key: str, plain: object, *, author: Author, restores: int
+        self, scope: str, key: str, plain: object, *, author: Author, restores: int, number: int
     ) -> StateCommitted:
         contract, held = self._arbiter.rules.contract_of(key), self._arbiter.versions.held(scope, key)
         current = await self._arbiter.archive.plain(contract, held.version if held is not None else None)
@@ -84,7 +89,7 @@ class Overwrites:
         return StateCommitted(
             scope=scope,
             key=key,
-            version=number_of(held) + 1,
+            version=number or number_of(held) + 1,
             value=value,
             value_ref=ref,
             deleted=plain is MISSING,

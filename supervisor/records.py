@@ -103,6 +103,13 @@ class StepRecords:
         again = set(self._tried_again())
         return tuple(item for position, item in self._recorded.items() if position not in again)
 
+    def open_calls(self) -> list[ToolCalled]:
+        """Give the calls that change something and may have happened: nobody knows how they ended, or they failed."""
+        ended = {position for position, item in self._recorded.items() if item.kind == "call" and item.error is None}
+        return [
+            called for position, called in self._called.items() if called.effect != "pure" and position not in ended
+        ]
+
     def reads(self, generation: int) -> list[StateRead]:
         """Give what the step read of the shared state since its result was last found outdated."""
         found: list[StateRead] = []

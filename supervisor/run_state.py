@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import msgspec
 
     from remit.contracts.errors import Fault
+    from remit.contracts.fork import AdoptedRecords
     from remit.contracts.lease import Approval, Lease, Resolution
     from remit.contracts.plan import Node, RollbackRule
     from remit.contracts.review import ReviewDecided, ReviewOpened
@@ -207,6 +208,8 @@ class RunState:
     is_forking: bool = False
     """It is a fork, and does not have the whole shared past yet."""
     effects_shared: int = 0
+    adopted: dict[str, AdoptedRecords] = field(default_factory=dict)
+    """What the origin of a fork had done in steps that did not come to their end."""
     finished: RunFinished | None = None
 
     def input(self) -> msgspec.Raw:

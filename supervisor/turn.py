@@ -218,6 +218,7 @@ def _on_forked(run: RunState, seq: int, entry: RunForked, *, at: datetime) -> No
     for adopted in entry.steps:
         step = StepState(adopted.work, at, status="completed", reply=adopted.reply, completed_by=adopted.completed_by)
         run.steps[adopted.work.step] = step
+    run.adopted |= {item.step: item for item in entry.records}
     run.effects_shared += entry.effects
     if entry.is_last:
         run.is_forking = False

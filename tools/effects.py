@@ -126,7 +126,8 @@ class Effects:
 
     async def _begin(self, request: Request, intent: ToolCalled) -> Outcome:
         is_first = intent.position == request.call.position
-        if intent.effect == "lookup" and not is_first:  # an earlier attempt failed, after its effect perhaps
+        # An earlier attempt, or the run that this one is a fork of, failed: after its effect perhaps.
+        if intent.effect == "lookup" and (not is_first or _known_key(request)):
             found = await self._look_up(request, intent.position)
             if found is not None:
                 return await self._concluded(intent, found, index=intent.position, duration_ms=0)
@@ -273,7 +274,7 @@ class Effects:
         arguments: dict[str, object] = {
             name: getattr(request.arguments, name) for name in request.arguments.__struct_fields__
         }
-        key = intent_key(call.run_id, call.step, call.position)
+        key = _known_key(request) or intent_key(call.run_id, call.step, call.position)
         if tool.wants_intent:
             arguments["intent"] = key
         if tool.wants_scope:
@@ -296,3 +297,8 @@ def _folder(path: Path) -> Path:
 
 def _resolution(request: Request, index: str) -> Resolution | None:
     return next((item for item in request.lease.grant.resolutions if item.position == index), None)
+
+
+def _known_key(request: Request) -> str:
+    """Give the key under which the origin of a fork began this very call; empty if it did not."""
+    return next((item.key for item in request.lease.grant.keys if item.position == request.call.position), "")

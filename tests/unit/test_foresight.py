@@ -111,17 +111,15 @@ def test_a_run_that_is_being_rolled_back_is_not_rolled_back_again() -> None:
         foresight.rollback(facts(told, TICKET), "start", "resume")
 
 
-def test_a_fork_repeats_the_calls_of_a_step_that_did_not_finish_and_says_so() -> None:
+def test_a_fork_of_all_that_is_finished_goes_on_behind_what_a_step_recorded() -> None:
     forecast = foresight.fork(facts(sent(), TICKET, LATER), "")
 
     assert forecast.shared == ()
     assert [(item.step, item.why) for item in forecast.repeats] == [
-        ("ticket", "it runs again, with nothing recorded"),
+        ("ticket", "it goes on behind what it recorded"),
         ("later", "it has not run yet"),
     ]
-    assert [item.why for item in forecast.effects] == [
-        "it stands; its step runs again, and its calls are the fork's own"
-    ]
+    assert [item.why for item in forecast.effects] == ["recorded; it is not made again by the fork"]
 
 
 def test_what_a_planner_added_is_planned_anew_in_a_fork_that_asks_it_again() -> None:

@@ -241,10 +241,9 @@ async def test_a_plan_is_revised_in_flight_and_what_is_finished_stays(housing: H
 
 
 async def test_what_a_planner_gave_up_is_there_again_when_the_plan_is_taken_back(housing: Housing) -> None:
-    roles = [Planner, Worker, Joiner, Changer, Remover, Careful, Judge]
     judged = Team(
         "plans",
-        roles=roles,
+        roles=[Planner, Worker, Joiner, Changer, Remover, Careful, Judge],
         tools=[change],
         workflows={
             "wish": Plan(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from remit import Context, Message, Plan, Role, Team, policy, state, step, tool
-from remit.contracts.control import ForkChange, ForkRun, PauseRun, ResumeRun, RetryStep, RollbackRun
+from remit.contracts.control import CancelRun, ForkChange, ForkRun, PauseRun, ResumeRun, RetryStep, RollbackRun
 from remit.contracts.message import raw
 from remit.contracts.step import Refused
 from remit.contracts.task import RunFinished, RunStarted
@@ -244,3 +244,58 @@ async def test_by_hand_a_run_is_taken_back_and_ended(housing: Housing, world: Ou
     assert finished.error.code == "RM-407"
     assert [item.step for item in finished.partial] == ["read"]
     assert sorted(world.sent.values()) == [1]  # the call that ran came to its end, and no other one began
+
+
+class Half(Role[Ticket, Answer]):
+    """Sends, and then breaks for good, the first two times."""
+
+    async def handle(self, work: Ticket, ctx: Context) -> Answer:
+        seen = await ctx.state.read("note", str)
+        key = await ctx.call(send, to="first")
+        await ctx.state.propose("note", work.text, base=seen.version)
+        if WORLD.breaks:
+            WORLD.breaks -= 1
+            raise OSError("it is broken")
+        after = await ctx.state.read("note", str)
+        await ctx.state.propose("note", f"{after.value} again", base=after.version)
+        return Answer(text=f"{key} {after.value}", number=after.version)
+
+
+half = Team(
+    "desk",
+    roles=[Half],
+    tools=[send],
+    state=[state("note", str, policy=policy.reject())],
+    workflows={"half": Half},
+)
+
+
+async def test_a_step_that_was_half_done_is_not_begun_anew_by_a_retry(housing: Housing, world: Outside) -> None:
+    world.may_end.set()
+    world.breaks = 2
+
+    async with housing(half) as house:
+        run = await house.submit("half", Ticket(text="hello"))
+        failed = await house.outcome(run)
+        made = await house.told("fork", ForkRun(run_id=run))
+        finished = await house.outcome(made.run_id)
+
+    assert failed.outcome == "failed"
+    assert finished.outcome == "complete", finished.error
+    assert bytes(finished.result) == bytes(raw(Answer(text=f"{run}.half.1 hello", number=1)))
+    assert dict(world.sent) == {f"first {run}.half.1": 1}
+
+
+async def test_a_call_whose_end_nobody_knows_is_made_again_under_its_old_key(housing: Housing, world: Outside) -> None:
+    """The receiver tells by the key that it was done; a call under a new one would be done twice."""
+    async with housing(half) as house:
+        run = await house.submit("half", Ticket(text="hello"))
+        await world.began.wait()
+        await house.told("cancel", CancelRun(run_id=run))
+        await house.outcome(run)
+        world.may_end.set()
+        made = await house.told("fork", ForkRun(run_id=run))
+        finished = await house.outcome(made.run_id)
+
+    assert finished.outcome == "complete", finished.error
+    assert list(world.sent) == [f"first {run}.half.1"]

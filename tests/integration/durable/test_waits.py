@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remit import Context, Message, Role, Team
+from remit import Context, Message, Role, Team, tool
 from remit.agents.agent import Agent, AgentSpec
 from remit.agents.asker import Patience
 from remit.contracts.charter import RoleLimits, RunLimits
@@ -45,6 +45,7 @@ class Outside:
         self.may_end = asyncio.Event()
         self.slow = 0
         self.began = 0
+        self.reminded: list[str] = []
 
 
 WORLD = Outside()
@@ -103,10 +104,33 @@ class Careful(Role[Wish, Told]):
         return Told(text=" ".join(await ctx.gather(slept(), asked())))
 
 
+@tool(risk="low", effect="idempotent")
+async def remind(text: str, *, intent: str) -> None:
+    """Remind somebody; it takes a moment."""
+    await asyncio.sleep(MOMENT_S)
+    WORLD.reminded.append(f"{text} {intent}")
+
+
+class Reminder(Role[Wish, Told]):
+    """Reminds a person who has not decided in time, and goes on waiting."""
+
+    async def handle(self, work: Wish, ctx: Context) -> Told:
+        async def reminding() -> str:
+            await ctx.sleep_until(work.until)
+            await ctx.call(remind, text=work.text)
+            return "reminded"
+
+        async def asked() -> str:
+            return (await ctx.review("may it?", {"text": work.text})).by
+
+        return Told(text=" ".join(await ctx.gather(reminding(), asked())))
+
+
 team = Team(
     "waits",
-    roles=[Slow, Boss, Sleeper, Careful],
-    workflows={"boss": Boss, "sleep": Sleeper, "careful": Careful},
+    roles=[Slow, Boss, Sleeper, Careful, Reminder],
+    tools=[remind],
+    workflows={"boss": Boss, "sleep": Sleeper, "careful": Careful, "remind": Reminder},
 )
 RULES = charter(team, limits=RunLimits(wall_clock_s=60.0, steps=400), step=RoleLimits(attempts=2, deadline_s=30.0))
 
@@ -206,6 +230,20 @@ async def test_a_time_and_a_person_are_waited_for_at_once(housing: Housing, *, i
 
     assert decode(Told, finished.result).text == "slept ann"
     assert datetime.now(UTC) >= until
+
+
+async def test_a_call_beside_a_review_is_not_cut_off_by_the_waiting(housing: Housing, world: Outside) -> None:
+    async with housing(team, RULES) as house:
+        until = datetime.now(UTC) + timedelta(seconds=1.2)
+        run = await house.submit("remind", Wish(until=until, text="decide"))
+        opened = await house.opened(run)
+        await house.until(lambda: bool(world.reminded))
+        decision = DecideReview(review_id=opened.review_id, subject=opened.subject, decision="approved", by="ann")
+        await house.told("decide", decision)
+        finished = await house.outcome(run)
+
+    assert decode(Told, finished.result).text == "reminded ann"
+    assert len(world.reminded) == 1
 
 
 async def test_two_hundred_runs_wait_without_a_slot_and_are_not_looked_at(housing: Housing, world: Outside) -> None:
