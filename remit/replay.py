@@ -126,16 +126,16 @@ async def _step(
         if entry.subject.startswith(f"remit.run.{state.run_id}.{step.work.step}."):
             records.apply(entry)
     recorded = answered_asks(team, state, step.work.step) + records.recorded()
-    return await _handled(state, step, recorded=recorded, kind=kind)
+    return await _handled(state, step, recorded=recorded, handler=Handler(kind, team.upcast))
 
 
 async def _handled(
-    state: RunState, step: StepState, *, recorded: tuple[Recorded, ...], kind: type[AnyRole]
+    state: RunState, step: StepState, *, recorded: tuple[Recorded, ...], handler: Handler
 ) -> ReplayedStep:
     port = RecordedPort(state, step, recorded)
     count = len(recorded)
     try:
-        reply = await Handler(kind).reply(step.work, port)
+        reply = await handler.reply(step.work, port)
     except _NothingRecorded as new:
         if step.status == "completed":
             return _said(step, "different", why=f"it asks for something new: {new}", operations=count)
@@ -143,7 +143,7 @@ async def _handled(
     except ParkedSignal:
         return _said(step, "prefix", operations=count)
     except Exception as error:  # noqa: BLE001  # what a handler raises is what is to be told
-        return _of_error(step, fault_of(leaf_of(error), file=Handler(kind).file), count)
+        return _of_error(step, fault_of(leaf_of(error), file=handler.file), count)
     if step.status != "completed":
         # It may have replied just before its host died; or failed where it does not any more.
         return _said(step, "different" if step.status == "failed" else "prefix", why="it replies now", operations=count)
