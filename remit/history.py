@@ -39,6 +39,7 @@ from remit.words import REFLECTED, message_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
     from remit.bus.journal import Entry
     from remit.bus.subject import RunSubject
     from remit.contracts.proposal import StateVersion
