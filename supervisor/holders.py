@@ -101,11 +101,12 @@ class Holders:
                 return refusal
             step = run.state.steps[claim.step]
             is_new = step.status == "dispatched"
-            records = StepRecords(is_retried=step.work.attempt > 1)
-            if claim.epoch > 1 or not is_new:
-                await records.read(self._journal, run.state, claim.step)
-            if is_new and not await self._lease(run, step, agent, retries=records.retries()):
-                return None
+            records = await self._records(run.state, step, is_first=is_new and claim.epoch == 1)
+            if is_new:
+                if not await self._lease(run, step, agent, retries=records.retries()):
+                    return None
+                # Whoever held the step before could record until this lease was journaled, and that counts.
+                records = await self._records(run.state, step, is_first=claim.epoch == 1)
             step = run.state.steps[claim.step]
             if step.lease is None:
                 return None
@@ -113,6 +114,12 @@ class Holders:
             before = adopted.recorded if adopted is not None else ()
             recorded = before + answered_asks(run.state.team, run.state, claim.step) + records.recorded()
             return StepLeased(lease=step.lease, lease_seq=step.lease_seq, recorded=recorded)
+
+    async def _records(self, run: RunState, step: StepState, *, is_first: bool) -> StepRecords:
+        records = StepRecords(is_retried=step.work.attempt > 1)
+        if not is_first:
+            await records.read(self._journal, run, step.work.step)
+        return records
 
     def _check_claim(self, run: OpenRun, agent: str, claim: ClaimStep) -> ClaimRefused | None:
         step = run.state.steps.get(claim.step)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from remit.contracts.step import StepLeased
 from tests.integration.supervisor.test_step import ORDER
 from tests.teams import Sheet, shop
 
 if TYPE_CHECKING:
+    import pytest
+
+    from remit.contracts.lease import Lease
+    from remit.supervisor.runs import OpenRun
     from tests.integration.supervisor.world import World
 
 
@@ -76,3 +81,25 @@ async def test_a_step_whose_end_is_in_the_journal_is_not_begun_again_when_its_ag
     finished = await world.outcome(run)
 
     assert (finished.outcome, finished.steps) == ("complete", 1)
+
+
+async def test_what_a_holder_records_until_the_next_lease_is_journaled_is_known_to_the_next_holder(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two records of one position would both count, and the next to read them would go by the other one."""
+    supervisor = await world.supervise(shop())
+    clerk = await world.agent("clerk")
+    await world.submit("order", ORDER)
+    work = await clerk.hold()
+    journal_lease = supervisor.runs.lease
+
+    async def recorded_meanwhile(run: OpenRun, lease: Lease) -> bool:
+        await clerk.record(work, "0", "seven")
+        return await journal_lease(run, lease)
+
+    monkeypatch.setattr(supervisor.runs, "lease", recorded_meanwhile)
+    supervisor.gateway_gone(world.pools.names[0])
+    answer = await clerk.claim(await clerk.take())
+
+    assert isinstance(answer, StepLeased)
+    assert [record.position for record in answer.recorded] == ["0"]
