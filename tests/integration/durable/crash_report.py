@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from remit.bus import subject
 from remit.contracts.lease import Lease
 from remit.contracts.message import decode
-from remit.contracts.step import RunStep, StepCompleted
+from remit.contracts.step import Recorded, RunStep, StepCompleted
 from remit.contracts.tool import ToolCalled
 from remit.supervisor.finish import state_hash
 from remit.supervisor.fold import Fold
@@ -34,6 +34,8 @@ class Found:
     """From the death to the replacement's first entry of the run; None if it had none to make."""
     calls: int
     """Of tools, those included that a receiver knew already."""
+    acts_again: int
+    """How many functions of handlers ran a second time."""
     wrong: list[str] = field(default_factory=list)
     seen: list[Point] = field(default_factory=list)
 
@@ -46,10 +48,11 @@ def found(house: CrashHouse, entries: Sequence[Entry], *, finished: RunFinished,
         was_reached=probe.died.is_set(),
         resumed_s=_resumed_s(entries, probe),
         calls=len(outside.lines("calls")),
+        acts_again=len(outside.lines("acts")) - len(ACTS),
         wrong=[
             *_wrong_outcome(house, entries, finished),
             *_wrong_effects(outside),
-            *_wrong_acts(outside, is_host=probe.victim.kind == "host"),
+            *_wrong_acts(outside, most=1 if probe.victim.kind == "supervisor" else 2),
             *_recorded_again(entries),
             *_began_again(entries),
         ],
@@ -83,22 +86,30 @@ def _wrong_effects(outside: Outside) -> list[str]:
     return wrong if whats == sorted(EFFECTS) else [*wrong, f"effects: {whats}"]
 
 
-def _wrong_acts(outside: Outside, *, is_host: bool) -> list[str]:
-    """A handler's function ran once; once more only if its host died before its record was sent."""
+def _wrong_acts(outside: Outside, *, most: int) -> list[str]:
+    """A handler's function ran once.
+
+    Once more only if its host died before its record was sent; or if its gateway died, and its step was taken from its
+    holder, which lives and had not heard of it: what such a one still records does not count.
+    """
     acts = Counter(outside.lines("acts"))
-    most = 2 if is_host else 1
     wrong = [f"ran {times} times: {name}" for name, times in acts.items() if times > most]
     return wrong if set(acts) == ACTS else [*wrong, f"functions: {sorted(acts)}"]
 
 
 def _recorded_again(entries: Sequence[Entry]) -> list[str]:
-    """What is recorded is not done again, for then it would be recorded twice."""
+    """What is recorded by whoever holds the step is not done again: it would be recorded twice."""
+    epochs: dict[str, int] = {}
     records: Counter[tuple[str, str]] = Counter()
     for entry in entries:
         parts = subject.parse_run(entry.subject)
-        if parts is not None and parts.kind == "recorded":
-            records[parts.lane, parts.index.partition("_")[0]] += 1
-    return [f"recorded again: {place} x {times}" for place, times in records.items() if times > 1]
+        if parts is not None and parts.kind == "lease":
+            lease = decode(Lease, entry.data)
+            epochs[lease.step] = lease.epoch
+        elif parts is not None and parts.kind == "recorded":
+            record = decode(Recorded, entry.data)
+            records[record.step, record.position] += record.epoch == epochs[record.step]
+    return [f"recorded {times} times: {place}" for place, times in records.items() if times != 1]
 
 
 def _began_again(entries: Sequence[Entry]) -> list[str]:

@@ -84,8 +84,9 @@ class CrashHouse(House):
             return
         self.known.gone |= set(victim.names)
         if victim.kind == "gateway":
-            await self.open_gateway()
+            self.known.names = ()
             self.supervisor.gateway_gone(victim.names[0])
+            await self.open_gateway()
             return
         for name in victim.names:
             self.supervisor.agent_gone(name)

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.integration.durable.crash_points import KINDS
+from tests.integration.durable.crash_process import kill
 from tests.integration.durable.crash_run import crash
+from tests.integration.durable.crash_team import EFFECTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +28,10 @@ ALL: Final = os.environ.get("CRASH_POINTS") == "all"
 EVERY: Final[dict[Kind, int]] = {"host": 4, "supervisor": 6, "gateway": 4}
 """CI tries each so manieth point."""
 AT_ONCE: Final = 4
+PROCESSES: Final = 3 if not ALL else 100
+"""How many points are tried with a process that is killed; at most each seventh."""
+OWN: Final[dict[Kind, tuple[str, ...]]] = {"host": ("effect",), "supervisor": ("effect", "act"), "gateway": ("act",)}
+"""Effects that happen in other processes, which cannot kill this one at that instant."""
 RESUME_S: Final[dict[Kind, float]] = {"host": 3.0, "supervisor": 5.0, "gateway": 3.0}
 """Within which 95 of 100 runs go on."""
 
@@ -47,6 +53,23 @@ async def test_a_run_outlives_the_death_of_one_process_at_any_instant(kind: Kind
     assert _quantile(resumed, 0.95) <= RESUME_S[kind], resumed
 
 
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_run_outlives_a_process_that_is_killed_and_started_again(kind: Kind, tmp_path: Path) -> None:
+    """The start of the new process is in the time to go on; Ray, which would take its time as well, is not."""
+    undisturbed = await crash(tmp_path / "undisturbed", kind, None)
+    own = [point for point in undisturbed.seen if not point.label.startswith(OWN[kind])]
+    points = own[3 :: max(7, len(own) // PROCESSES)]
+
+    results = [await kill(tmp_path / str(index), kind, point) for index, point in enumerate(points)]
+
+    reached = [result for result in results if result.was_reached]
+    resumed = sorted(result.resumed_s for result in reached if result.resumed_s is not None)
+    print("killed", _told(kind, len(points), reached, resumed))  # noqa: T201  # what is to be shown
+    assert {str(result.point): result.wrong for result in results if result.wrong} == {}
+    assert len(reached) >= len(points) - 1, [str(item.point) for item in results if not item.was_reached]
+
+
 async def _at_every(folder: Path, kind: Kind, points: Sequence[Point]) -> list[Found]:
     slots = asyncio.Semaphore(AT_ONCE)
 
@@ -65,8 +88,11 @@ def _told(kind: Kind, points: int, reached: Sequence[Found], resumed: Sequence[f
     wrong = [line for result in reached for line in result.wrong]
     lost = sum(line.startswith("lost") for line in wrong)
     repeated = sum(line.startswith("repeated") for line in wrong)
+    calls = sum(result.calls > len(EFFECTS) for result in reached)
+    acts = sum(result.acts_again > 0 for result in reached)
     return (
         f"\n{kind}: {points} points, {len(reached)} reached, {lost} lost, {repeated} repeated effects, "
-        f"{len(wrong)} wrong in all; went on after p50 {_quantile(resumed, 0.5):.2f} s, "
-        f"p95 {_quantile(resumed, 0.95):.2f} s, at most {resumed[-1]:.2f} s ({len(resumed)} that had to)"
+        f"{len(wrong)} wrong in all; a call was made again in {calls}, a function ran again in {acts}; "
+        f"went on after p50 {_quantile(resumed, 0.5):.2f} s, p95 {_quantile(resumed, 0.95):.2f} s, "
+        f"at most {resumed[-1]:.2f} s ({len(resumed)} that had to)"
     )
