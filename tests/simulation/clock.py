@@ -1,7 +1,7 @@
 """Time and chance of the simulated world, put in the place of the machine's for as long as one simulation runs.
 
 This is the one place that reaches into the product's modules: what they import as `datetime`, `time`, `secrets`,
-`random` and `os` is replaced by what the world says. A process may be mistaken about the time by its `skew_s`.
+`random`, `uuid` and `os` is replaced by what the world says. A process may be mistaken about the time by its `skew_s`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import random
 import secrets
 import sys
 import time
+import uuid
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -67,6 +68,18 @@ class SeededSecrets:
         return self._chance.getrandbits(bits)
 
 
+class SeededUuid:
+    """`uuid` that the seed gives away."""
+
+    UUID = uuid.UUID
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+
+    def uuid4(self) -> uuid.UUID:
+        return uuid.UUID(int=self._chance.getrandbits(128), version=4)
+
+
 class OneProcess:
     """`os` of a world in which process numbers mean nothing."""
 
@@ -84,6 +97,7 @@ def virtual(seed: int) -> Iterator[None]:
         "time": (time, VirtualTime),
         "secrets": (secrets, SeededSecrets(chance)),
         "random": (random, chance),
+        "uuid": (uuid, SeededUuid(chance)),
     }
     import os
 

@@ -32,6 +32,8 @@ class Network:
         """Share of single answers and acks that never arrive."""
         self.tap: Callable[[Process, str], bool] = lambda _process, _subject: True
         """Called before a process sends to a subject; False: it died before the message left it."""
+        self.ghosts: set[Process] = set()
+        """Who said something that arrived after its death."""
         self.nowhere: Context
         """Context of what no process does."""
         self._chance = chance
@@ -76,8 +78,11 @@ class Link:
         self.is_cut, self._still_arrives = True, self._network.keeps_what_was_written()
 
     def _arrive(self, call: Callable[..., None], facts: tuple[object, ...]) -> None:
-        if not self.is_cut or self._still_arrives:
-            call(self, *facts)
+        if self.is_cut and not self._still_arrives:
+            return
+        if self.process.is_dead:
+            self._network.ghosts.add(self.process)
+        call(self, *facts)
 
     def down(self, sid: int, message: Incoming) -> None:
         """The client gets a message."""
