@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from shutil import rmtree
 from typing import TYPE_CHECKING
 
 from remit.bus import subject
@@ -116,6 +117,7 @@ async def served(folder: Path) -> AsyncIterator[tuple[str, Bus]]:
             await bus.close()
     finally:
         server.kill()
+        rmtree(folder)  # hundreds of streams take as long to clean up as to make
 
 
 async def crash(folder: Path, kind: Kind, point: Point | None) -> Found:

