@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from remit.agents.passage import Passage
 from tests.simulation.process import PROCESS
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ class VirtualDatetime(datetime):
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]  # a plain one, as messages hold
         return now().astimezone(tz)
+
+
+async def _passage_now(self: Passage) -> datetime:
+    """`Passage.now` names `datetime` as the type of what it journals: that has to be the plain one."""
+    return await self._once("now", datetime, now)
 
 
 class VirtualTime:
@@ -101,7 +107,8 @@ def virtual(seed: int) -> Iterator[None]:
     }
     import os
 
-    changed: list[tuple[object, str, object]] = []
+    changed: list[tuple[object, str, object]] = [(Passage, "now", Passage.now)]
+    Passage.now = _passage_now  # type: ignore[method-assign]  # for as long as the seed runs
     for name, module in sorted(sys.modules.items()):
         if not name.startswith(_PLANES):
             continue

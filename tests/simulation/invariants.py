@@ -16,6 +16,11 @@ from remit.contracts.tool import ToolReturned
 from remit.supervisor.fold import Fold
 from tests.simulation.replay import entry_of
 from tests.simulation.teams import STEPS, Board, spec
+from tests.simulation.undone import (
+    newest_is_undone_first,
+    only_what_is_undone_is_taken_back,
+    what_is_undone_is_undone_once,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -235,5 +240,8 @@ CHECKS: Final[tuple[Callable[[Record], Iterator[str]], ...]] = (
     what_counts_is_what_was_said,
     loops_are_bounded,
     counters_count,
+    what_is_undone_is_undone_once,
+    newest_is_undone_first,
+    only_what_is_undone_is_taken_back,
 )
 """Add one: a function of the record that gives what does not hold."""

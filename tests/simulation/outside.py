@@ -21,6 +21,8 @@ class Outside:
     def __init__(self, chance: random.Random, trace: Trace) -> None:
         self.happened: Counter[tuple[str, str]] = Counter()
         """Tool and key: how often the effect took place."""
+        self.taken_back: list[tuple[str, str]] = []
+        """Key of an effect, and the key under which it was taken back, in the order in which that happened."""
         self.fails = 0.0
         """Share of calls that break off, before or after their effect."""
         self.hangs = 0.0
@@ -28,16 +30,22 @@ class Outside:
         self._chance = chance
         self._trace = trace
 
-    async def act(self, tool: str, key: str, *, once: bool = False) -> int:
+    async def act(self, tool: str, key: str, *, once: bool = False, takes_back: str = "") -> int:
         """Have an effect; give how often it took place. With `once` the receiver knows the key."""
         await self._take_time()
         self._trip(before=True)
         if not (once and self.happened[tool, key]):
             self._trace.note(PROCESS.get().name, f"effect {tool} {key}")
             self.happened[tool, key] += 1
+            if takes_back:
+                self.taken_back.append((takes_back, key))
         await self._take_time()
         self._trip(before=False)
         return self.happened[tool, key]
+
+    async def take_back(self, effect: str, key: str) -> int:
+        """Take an effect back: the receiver knows the key of this wish, not how many others there were."""
+        return await self.act("withdraw", key, once=True, takes_back=effect)
 
     async def look(self, tool: str, key: str) -> int:
         """Give how often an effect took place."""

@@ -8,18 +8,23 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from remit.bus import consumer
 from remit.contracts.ids import role_of
+from remit.supervisor import dispatch, saga, service
 from remit.supervisor import run as runs
-from remit.supervisor import service
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+    from datetime import datetime
     from types import ModuleType
 
     from remit.bus.delivery import Delivery
     from remit.contracts.errors import RefusedError
-    from remit.supervisor.run_state import StepState
+    from remit.contracts.team import TeamSpec
+    from remit.supervisor.dispatch import Append
+    from remit.supervisor.run_state import RunState, StepState
 
 
 @contextmanager
@@ -52,6 +57,23 @@ def epoch_not_checked() -> Iterator[None]:
         return role_of(author) == step.work.role
 
     with _instead(runs, "counts", counts):
+        yield
+
+
+@contextmanager
+def compensated_twice() -> Iterator[None]:
+    """PLANTED: a compensation that is over is dispatched once more, under another step's name."""
+    right = saga.compensate
+
+    def compensate(team: TeamSpec, run: RunState, now: datetime) -> Append | None:
+        listed = run.rollback.listed if run.rollback is not None else None
+        for undoing in listed.undo if listed is not None else ():
+            step, more = run.steps.get(undoing.by), f"{undoing.by}b"
+            if step is not None and step.status == "completed" and more not in run.steps:
+                return dispatch.undo(team, run, msgspec.structs.replace(undoing, by=more), now=now)
+        return right(team, run, now)
+
+    with _instead(saga, "compensate", compensate):
         yield
 
 

@@ -6,7 +6,22 @@ import asyncio
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Final
 
-from remit import Context, Message, Plan, Role, Team, ToolFailedError, policy, state, step, tool, when
+from remit import (
+    Context,
+    Message,
+    Plan,
+    Role,
+    Team,
+    ToolFailedError,
+    Undo,
+    policy,
+    rollback,
+    state,
+    step,
+    tool,
+    undo,
+    when,
+)
 from remit.contracts.charter import (
     Charter,
     CompletionCheck,
@@ -29,6 +44,7 @@ if TYPE_CHECKING:
 TOOL_S: Final = 3.0
 RUN_S: Final = 120.0
 STEPS: Final = 60
+NAP_S: Final = 1.5
 
 
 class Part(Message, frozen=True, tag="sim.part.v1"):
@@ -51,6 +67,15 @@ class Joined(Message, frozen=True, tag="sim.joined.v1"):
     split: Done
     each: tuple[Done, ...] = ()
     odd: Done | None = None
+
+
+class Leg(Message, frozen=True, tag="sim.leg.v1"):
+    number: int
+    ok: bool = True
+
+
+class Undone(Message, frozen=True, tag="sim.undone.v1"):
+    undone: bool
 
 
 class Board(Message, frozen=True, kw_only=True, tag="sim.board.v1"):
@@ -95,6 +120,12 @@ async def ring(number: int, *, intent: str) -> int:
 async def publish(number: int, *, intent: str) -> int:
     """Do what a person must agree to."""
     return await outside().act("publish", intent, once=True)
+
+
+@tool(risk="low", effect="idempotent")
+async def withdraw(effect: str, *, intent: str) -> int:
+    """Take back what was done under a key."""
+    return await outside().take_back(effect, intent)
 
 
 # --- roles -------------------------------------------------------------------------------------------
@@ -198,6 +229,43 @@ class Stumbler(Role[Job, Done]):
         return Done(number=work.number)
 
 
+class Packer(Role[Done, Leg]):
+    """Marks a checkpoint in the middle: what it did before that stays."""
+
+    async def handle(self, work: Done, ctx: Context) -> Leg:
+        await ctx.call(put, number=work.number)
+        await ctx.checkpoint("packed")
+        await ctx.call(book, number=work.number)
+        return Leg(number=work.number)
+
+
+class Driver(Role[Leg, Leg]):
+    """Has two effects, and is away in between."""
+
+    async def handle(self, work: Leg, ctx: Context) -> Leg:
+        await ctx.call(put, number=work.number)
+        await ctx.sleep(NAP_S)
+        await ctx.call(book, number=work.number)
+        return Leg(number=work.number)
+
+
+class Guest(Role[Leg, Leg]):
+    """Is content only the second time."""
+
+    async def handle(self, work: Leg, ctx: Context) -> Leg:
+        await ctx.call(put, number=work.number)
+        return Leg(number=work.number, ok=ctx.rolled_back is not None)
+
+
+class Canceller(Role[Undo, Undone]):
+    """Takes back all that a step did."""
+
+    async def handle(self, work: Undo, ctx: Context) -> Undone:
+        for effect in work.effects:
+            await ctx.call(withdraw, effect=effect.intent)
+        return Undone(undone=True)
+
+
 def _think() -> int:
     return PROCESS.get().world.chance.randrange(1000)
 
@@ -207,8 +275,23 @@ def _one_more(board: Board | None) -> Board:
     return Board(seen=seen + 1, most=max(most, seen + 1))
 
 
-ROLES: Final = (Runner, Worker, Hand, Boss, Asker, Clerk, Splitter, Odd, Joiner, Stumbler)
-TOOLS: Final = (ponder, put, book, ring, publish)
+ROLES: Final = (
+    Runner,
+    Worker,
+    Hand,
+    Boss,
+    Asker,
+    Clerk,
+    Splitter,
+    Odd,
+    Joiner,
+    Stumbler,
+    Packer,
+    Driver,
+    Guest,
+    Canceller,
+)
+TOOLS: Final = (ponder, put, book, ring, publish, withdraw)
 FAN: Final = Plan(
     step("split", Splitter),
     step("each", Hand, after="split", each="parts"),
@@ -216,6 +299,15 @@ FAN: Final = Plan(
     step("join", Joiner, after=("split", "each", "odd")),
     window=3,
 )
+BACK: Final = undo(Canceller, when("undo.undone"))
+TRIP: Final = Plan(
+    step("plan", Runner),
+    step("pack", Packer, after="plan", undo=BACK),
+    step("drive", Driver, after="pack", undo=BACK),
+    step("stay", Guest, after="drive", undo=BACK),
+    rollbacks=[rollback("packed", when=when("stay.ok", "eq", value=False))],
+)
+TRIP_ORDER: Final = ("plan", "pack", "drive", "stay")
 TEAM: Final = Team(
     "sim",
     roles=ROLES,
@@ -228,6 +320,7 @@ TEAM: Final = Team(
         "clerk": Clerk,
         "fan": FAN,
         "stumble": Stumbler,
+        "trip": TRIP,
     },
     state=(
         state("board", Board, scope="team"),
@@ -241,7 +334,8 @@ _ASKED: Final = {"boss": (Hand,)}
 
 def roles_of(workloads: Iterable[str]) -> list[type[AnyRole]]:
     """Give the roles that some workflows need: what nobody needs has no agents, and costs no time."""
-    names = {node.role for workload in workloads for node in spec().workflows[workload].nodes}
+    nodes = [node for workload in workloads for node in spec().workflows[workload].nodes]
+    names = {node.role for node in nodes} | {node.undo.role for node in nodes if node.undo is not None}
     names |= {role.role_name() for name in names for role in _ASKED.get(name, ())}
     return [role for role in ROLES if role.role_name() in names]
 
