@@ -122,6 +122,8 @@ class Holders:
         return records
 
     def _check_claim(self, run: OpenRun, agent: str, claim: ClaimStep) -> ClaimRefused | None:
+        if run.state.finished is not None:  # it ended while the claim waited for the run
+            return ClaimRefused(reason="finished")
         step = run.state.steps.get(claim.step)
         if step is None or role_of(agent) != step.work.role or claim.epoch > step.work.epoch:
             return ClaimRefused(reason="unknown")
