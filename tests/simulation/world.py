@@ -18,6 +18,7 @@ from remit.contracts.message import encode
 from remit.supervisor.service import Supervisor
 from tests.simulation.faults import Chaos
 from tests.simulation.network import Network
+from tests.simulation.operator import Operator
 from tests.simulation.outside import Outside
 from tests.simulation.person import Person
 from tests.simulation.pools import Cluster, SimPools
@@ -72,6 +73,7 @@ class World:
         self.cluster = Cluster(self)
         self.chaos = Chaos(self, _chance(seed, "chaos"))
         self.person = Person(self, _chance(seed, "person"))
+        self.operator = Operator(self, _chance(seed, "operator"))
         self.bugs: list[Bug] = []
         self.wrong: list[str] = []
         self.accepted: dict[str, bytes] = {}
@@ -110,6 +112,7 @@ class World:
             for number, (client, workload) in enumerate(zip(clients, self.workloads, strict=True))
         ]
         self.person.begin()
+        self.operator.begin()
         self.chaos.every(LOOK_S, self._look)
         await asyncio.sleep(self.plan.trouble_s if self.plan.faults else 0.1)
         await self.chaos.end()
