@@ -25,8 +25,8 @@ ACTS: Final = 0.3
 PAUSES: Final = float(os.environ.get("SIMULATION_PAUSES", "0"))
 """Share of the operators who pause; the others cancel. None does unless asked for.
 
-What was stored just before a pause, and is heard of after it, counts for who reads the journal and not for who is
-live: `SIMULATION_PAUSES=0.75 SIMULATION_SEED=355` shows it.
+A completion that was stored just before a pause, and is heard of after it, counts for who reads the journal and not
+for who is live, until the step is dispatched again: so a replay in between differs, and the invariant says so.
 """
 RESUMES: Final = 8
 """How often it says so: a wish to pause that was late may be heard after the wish to go on."""
