@@ -225,10 +225,12 @@ def _check_absent(edge: str, takes: type[Message], names: list[str]) -> None:
 
 
 def _may_be_skipped(name: str, nodes: Mapping[str, Node]) -> bool:
-    if name == TASK:
-        return False
-    node = nodes[name]
-    return bool(node.when) or (len(node.after) == 1 and _may_be_skipped(node.after[0], nodes))
+    while name != TASK:
+        node = nodes[name]
+        if node.when or len(node.after) != 1:
+            return bool(node.when)
+        name = node.after[0]
+    return False
 
 
 def _compared(

@@ -32,9 +32,7 @@ def check(workflow: str, plan: PlanSpec, *, roles: Mapping[str, RoleSpec], chart
     for node in plan.nodes:
         check_node(where, node, roles=roles, charter=charter)
     check_shares(where, plan.nodes)
-    marks = [node.checkpoint for node in plan.nodes if node.checkpoint]
-    if len(set(marks)) < len(marks):
-        raise PlanInvalidError("two checkpoints have one name", where=where, got=", ".join(sorted(marks)))
+    check_marks(where, plan.nodes)
     for rule in plan.rollbacks:
         _check_rollback(where, rule, plan, roles=roles)
 
@@ -81,6 +79,17 @@ def _check_undo(where: str, node: Node, roles: Mapping[str, RoleSpec]) -> None:
             got=role.takes.__name__,
         )
     check_condition(f"{where}.undo.check", undo.check, kind=role.gives)
+
+
+def check_marks(where: str, nodes: Iterable[Node]) -> None:
+    """Every checkpoint has a name of its own.
+
+    Raises:
+        PlanInvalidError: two have one.
+    """
+    marks = [node.checkpoint for node in nodes if node.checkpoint]
+    if len(set(marks)) < len(marks):
+        raise PlanInvalidError("two checkpoints have one name", where=where, got=", ".join(sorted(marks)))
 
 
 def check_shares(where: str, nodes: Iterable[Node]) -> None:

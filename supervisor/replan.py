@@ -16,14 +16,16 @@ from remit.supervisor import plan_bounds
 from remit.supervisor.dispatch import Append
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from remit.contracts.errors import Fault
-    from remit.contracts.plan import Node
+    from remit.contracts.plan import Node, RollbackRule
     from remit.contracts.team import TeamSpec
     from remit.supervisor.run_state import RunState
 
 _REASONS_MOST = 20
+NODES_MOST = 500
+"""Of one proposal; more work of one kind is a node that fans out."""
 
 
 def judge(team: TeamSpec, run: RunState) -> Append | None:
@@ -58,7 +60,7 @@ def problems(team: TeamSpec, run: RunState, added: tuple[Node, ...], *, drop: tu
     """Give all that is wrong with a proposal; nothing if it may become part of the run's plan."""
     where = f"workflows.{run.started.workflow}"
     found: list[Fault] = []
-    for stage in (_stage_names, _stage_types):  # what has unknown names has no types
+    for stage in (_stage_size, _stage_names, _stage_order, _stage_types):  # what has unknown names has no types
         for check in stage(team, run, added, drop=drop, where=where):
             try:
                 check()
@@ -79,12 +81,24 @@ def _stage_names(
 ) -> Iterator[Callable[[], None]]:
     whole = _combined(run, added, drop)
     yield lambda: _check_drop(run, drop, where)
-    yield lambda: _check_size(run, added, where)
     yield lambda: _discard(plans.by_name(where, whole))
     known = {node.name: node for node in whole.nodes}
     for node in whole.nodes:
         yield lambda node=node: plans.check_names(where, node, nodes=known, roles=team.roles)  # type: ignore[misc]  # bound now
     yield lambda: plan_bounds.check_shares(where, whole.nodes)
+    yield lambda: plan_bounds.check_marks(where, whole.nodes)
+
+
+def _stage_size(
+    _team: TeamSpec, run: RunState, added: tuple[Node, ...], *, drop: tuple[str, ...], where: str
+) -> Iterator[Callable[[], None]]:
+    yield lambda: _check_size(run, added, drop, where=where)
+
+
+def _stage_order(
+    _team: TeamSpec, run: RunState, added: tuple[Node, ...], *, drop: tuple[str, ...], where: str
+) -> Iterator[Callable[[], None]]:
+    yield lambda: plans.check_order(where, _combined(run, added, drop))
 
 
 def _stage_types(
@@ -94,9 +108,11 @@ def _stage_types(
     known = {node.name: node for node in whole.nodes}
     first = next((node.spec for node in run.nodes.values() if plans.is_first(node.spec)), None)
     task = team.roles[first.role].takes if first is not None else team.takes(run.started.workflow)
-    yield lambda: plans.check_order(where, whole)
-    for node in added:
+    for node in whole.nodes:  # a node that took the place of another one may not fit those that stay
         yield lambda node=node: plans.check_types(where, node, nodes=known, roles=team.roles, task=task)  # type: ignore[misc]  # bound now
+    for rule in run.rules:
+        yield lambda rule=rule: _check_rule(rule, known, where)  # type: ignore[misc]  # bound now
+    for node in added:
         yield lambda node=node: plan_bounds.check_node(where, node, roles=team.roles, charter=team.charter)  # type: ignore[misc]  # bound now
         yield lambda node=node: _check_effects(team, node, where)  # type: ignore[misc]  # bound now
 
@@ -106,6 +122,8 @@ def _discard(_value: object) -> None:
 
 
 def _check_drop(run: RunState, drop: tuple[str, ...], where: str) -> None:
+    if len(set(drop)) < len(drop):
+        raise PlanInvalidError("a node is given up twice", where=f"{where}.drop", got=", ".join(sorted(drop)))
     for name in drop:
         node = run.nodes.get(name)
         if node is None or node.decided:
@@ -117,7 +135,19 @@ def _check_drop(run: RunState, drop: tuple[str, ...], where: str) -> None:
             )
 
 
-def _check_size(run: RunState, added: tuple[Node, ...], where: str) -> None:
+def _check_rule(rule: RollbackRule, nodes: Mapping[str, Node], where: str) -> None:
+    node = nodes.get(rule.when.node) if rule.when is not None else None
+    if node is not None and node.each:
+        raise PlanInvalidError(
+            f"a rollback looks at node {node.name}, which may not be fanned out", where=f"{where}.{node.name}"
+        )
+
+
+def _check_size(run: RunState, added: tuple[Node, ...], drop: tuple[str, ...], *, where: str) -> None:
+    if len(added) > NODES_MOST or len(drop) > NODES_MOST:
+        raise PlanInvalidError(
+            "the plan is too large", where=where, expected=f"at most {NODES_MOST} nodes", got=str(len(added))
+        )
     left = run.started.limits.steps - run.dispatched
     if len(added) > left:
         raise PlanInvalidError(

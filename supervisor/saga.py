@@ -114,7 +114,7 @@ def after_reply(run: RunState) -> Append | None:
         if condition is None or not _may(run, index, rule):
             continue
         node = run.nodes.get(condition.node)
-        if node is not None and node.is_over and node.width and plan.holds(run, condition):
+        if node is not None and node.is_over and node.width and not node.fanned and plan.holds(run, condition):
             said = f"{condition.node}.{condition.path} {condition.operator} {condition.value!r}"
             reply = run.steps[condition.node].reply
             told = decode(object, reply) if len(bytes(reply)) <= REPLY_BYTES else None

@@ -138,6 +138,19 @@ BAD: dict[str, tuple[Callable[[], ProposedPlan], str]] = {
         ),
         "the plan has a cycle",
     ),
+    "given up twice": (lambda: ProposedPlan(drop=("plan", "plan")), "a node is given up twice"),
+    "cycle before a join": (
+        lambda: propose(
+            step("one", Worker, after="two", message=Wish(text="a")),
+            step("two", Worker, after="one", message=Wish(text="a")),
+            step("join", Joiner, after=("one", "two")),
+        ),
+        "the plan has a cycle",
+    ),
+    "too large": (
+        lambda: propose(*(step(f"n{number}", Worker, after=(), message=Wish(text="a")) for number in range(501))),
+        "the plan is too large",
+    ),
     "edge": (
         lambda: propose(step("one", Worker, after=(), message=Wish(text="a")), step("two", Joiner, after="one")),
         "the message does not fit along this edge",
