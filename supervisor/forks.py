@@ -226,6 +226,9 @@ class Forks:
         asks = tuple(item for item in answered_asks(past.team, past, name) if item.error is None)
         recorded, calls = asks + records.recorded(), records.open_calls()
         known = {item.position for item in recorded}
+        if (earlier := past.adopted.get(name)) is not None:  # the retry of a retry
+            recorded = tuple(item for item in earlier.recorded if item.position not in known) + recorded
+            known |= {item.position for item in recorded}
         doubts = [
             _in_doubt(call)
             for call in calls
