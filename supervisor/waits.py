@@ -51,6 +51,8 @@ class Waits:
 
     async def sleep(self, agent: str, request: SleepStep) -> Slept | Parked | Refused | Superseded:
         """The time is there; or the step is parked until then."""
+        if request.until_at.tzinfo is None:  # an agent may have written anything there
+            return Refused(error=_without_zone(request).fault())
         while True:
             # A branch of a gather may have parked the step already; each may have a time of its own.
             run = holding(
@@ -158,6 +160,15 @@ def _unanswered(team: TeamSpec, run: RunState, asker: str) -> list[StepState]:
         and step.status != "reset"
         and not is_answered(team, step)
     ]
+
+
+def _without_zone(request: SleepStep) -> MalformedMessageError:
+    return MalformedMessageError(
+        "a time without its zone is none",
+        where="$.until_at",
+        expected="2026-01-31T12:00:00Z",
+        got=request.until_at.isoformat(),
+    )
 
 
 def _beyond(run: RunState, request: SleepStep) -> LimitReachedError:
