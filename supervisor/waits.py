@@ -66,6 +66,8 @@ class Waits:
             if run is None:
                 return NOT_HELD
             async with run.lock:
+                if run.state.finished is not None:  # it ended while the wish waited for the run
+                    return NOT_HELD
                 if datetime.now(UTC) >= request.until_at:
                     return Slept()
                 if request.until_at >= run.state.ends_at:

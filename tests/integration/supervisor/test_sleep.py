@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import asyncio
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from remit.bus import subject
+from remit.contracts.control import CancelRun
 from remit.contracts.message import decode_any, encode
 from remit.contracts.step import Parked, Refused, SleepStep, Superseded
-from tests.integration.supervisor.world import holder
+from tests.integration.supervisor.world import holder, now
 from tests.teams import shop
 
 if TYPE_CHECKING:
@@ -37,3 +39,26 @@ async def test_a_time_without_its_zone_is_refused(world: World, year: int) -> No
 
     assert isinstance(answer, Refused)
     assert (answer.error.code, answer.error.where) == ("RM-201", "$.until_at")
+
+
+async def test_a_step_of_a_run_that_has_just_ended_is_not_parked(world: World) -> None:
+    supervisor = await world.supervise(shop())
+    clerk, step = await holder(world)
+    run = supervisor.runs.get(step.run_id)
+    assert run is not None
+
+    async with run.lock:  # both wait for it, in this order
+        ending = asyncio.create_task(world.control("cancel", CancelRun(run_id=step.run_id)))
+        await _waiters(run.lock, 1)
+        sleeping = asyncio.create_task(ask(clerk, wish(step, now() + timedelta(seconds=20))))
+        await _waiters(run.lock, 2)
+    await ending
+
+    assert isinstance(await sleeping, Superseded)
+    assert (await world.lane(step.run_id))[-1] == "finished"
+
+
+async def _waiters(lock: asyncio.Lock, count: int) -> None:
+    async with asyncio.timeout(5):
+        while len(lock._waiters or ()) < count:  # nothing public tells
+            await asyncio.sleep(0.01)  # a request is on its way
