@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from remit.contracts.lease import IntentKey
 from remit.contracts.message import NULL, Message
 from remit.contracts.plan import Node, PlannedNode
 from remit.contracts.step import Recorded, RunStep
@@ -25,8 +26,8 @@ class AdoptedRecords(Message, frozen=True, kw_only=True, tag="fork.records.v1"):
     generation: int = 0
     jumps: tuple[tuple[int, int], ...] = ()
     recorded: tuple[Recorded, ...] = ()
-    open_calls: tuple[str, ...] = ()
-    """Positions of calls that may have happened: they are made under the origin's keys, or not at all."""
+    open_calls: tuple[IntentKey, ...] = ()
+    """Calls that may have happened, with the keys under which they are known: they are made under these."""
 
 
 class RunForked(Message, frozen=True, kw_only=True, tag="fork.adopted.v1"):
@@ -36,6 +37,9 @@ class RunForked(Message, frozen=True, kw_only=True, tag="fork.adopted.v1"):
     part: int
     is_last: bool
     added: tuple[Node, ...] = ()
+    """Nodes that planners of the origin had added."""
+    dropped: tuple[str, ...] = ()
+    """Nodes that they had given up."""
     nodes: tuple[PlannedNode, ...] = ()
     steps: tuple[AdoptedStep, ...] = ()
     records: tuple[AdoptedRecords, ...] = ()

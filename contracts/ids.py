@@ -26,6 +26,7 @@ _RUN = re.compile(r"r[1-9][0-9]{0,18}")
 _TOOL = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _POSITION = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})*")
 _BASE = re.compile(r"[0-9-]+")
+_BASE_NUMBER = re.compile(r"[0-9]+")
 _BUILD_SHOWN, _OLDER = 10, "-B"
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -108,6 +109,12 @@ def shard_step(node: str, index: int) -> StepId:
 def child_step(parent: str, position: str) -> StepId:
     """Name the step that a step asked for at a position."""
     return StepId(f"{parent}-a{position}")
+
+
+def is_asked_before(step: str, asker: str, position: str) -> bool:
+    """Say whether a step, however deep, goes back to what another one asked for before this place in its handler."""
+    asked = step.removeprefix(f"{asker}-a")
+    return asked != step and int(_BASE_NUMBER.match(asked)[0]) < int(position)  # type: ignore[index]  # a position begins with one
 
 
 def conflict_step(proposer: str, position: str, rung: int) -> StepId:

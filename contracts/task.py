@@ -50,6 +50,8 @@ class RunBound(Message, frozen=True, kw_only=True, tag="run.bound.v1"):
     is_older: bool
     """It stays with the build that it began with, beside the deployment's own."""
     why: str
+    held: tuple[str, ...] = ()
+    """As of a pause."""
 
 
 class RunPaused(Message, frozen=True, kw_only=True, tag="run.paused.v1"):
@@ -58,6 +60,8 @@ class RunPaused(Message, frozen=True, kw_only=True, tag="run.paused.v1"):
     run_id: str
     by: str
     reason: str = ""
+    held: tuple[str, ...] = ()
+    """Steps that were under way as far as the supervisor had heard: an end that stands before this does not count."""
     paused_at: datetime
 
 

@@ -47,6 +47,8 @@ class ToolCalled(Message, frozen=True, kw_only=True, tag="tool.called.v1"):
     effect: Effect
     review_id: str = ""
     """The review that approved this action, where one was needed."""
+    key: str = ""
+    """The key under which the effect is known outside, if it is not the call's own: the origin of a fork began it."""
     deadline_at: datetime
 
 

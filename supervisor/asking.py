@@ -27,9 +27,11 @@ def check_limits(run: RunState, step: str) -> None:
     Raises:
         LimitReachedError: it is not; a handler that does not catch this ends the run as stopped.
     """
-    limits, depth, node = run.started.limits, sum(1 for _ in chain(run, step)), node_of(step)
-    if depth > limits.depth:
+    limits, above, node = run.started.limits, list(chain(run, step)), node_of(step)
+    if len(above) > limits.depth:
         raise LimitReachedError("asks are nested too deep", where=step, expected=f"depth {limits.depth}")
+    if above[-1].work.undoes:  # what undoes a step must not fail because that used its run up
+        return
     if run.dispatched >= limits.steps:
         raise LimitReachedError("the run has used up its steps", where=step, expected=f"{limits.steps} steps")
     if is_out_of_share(run, node):

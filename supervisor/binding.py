@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from remit.bus import subject
 from remit.supervisor import admission
 from remit.supervisor.dispatch import Append
 from remit.supervisor.finish import finish
+from remit.supervisor.run_view import held_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +50,7 @@ async def bind(runs: Runs, bindings: Sequence[RunBound]) -> None:
         async with run.lock:
             while run.state.finished is None and not _is_bound(run.state, bound):
                 name = subject.decision(bound.run_id, run.state.number + 1, "bound")
-                await runs.store(run, Append(name, bound))
+                await runs.store(run, Append(name, replace(bound, held=held_names(run.state))))
 
 
 async def strand(runs: Runs, names: Sequence[str], *, build: str) -> None:

@@ -69,7 +69,7 @@ def advance(
     if run.finished is not None or run.is_forking:
         return None
     if run.rollback is not None:
-        return saga.compensate(team, run, now)
+        return _roll_back(team, run, now, disputes=disputes)
     if run.ending is not None:
         ending = run.ending
         return finish(run, ending.outcome, now=now, stopped_by=ending.stopped_by, error=ending.error)
@@ -92,6 +92,23 @@ def advance(
     )
 
 
+def _roll_back(team: TeamSpec, run: RunState, now: datetime, *, disputes: Collection[str]) -> Append | None:
+    """Go on with a rollback: only compensations, and what they asked for, are under way, and may wait like any step."""
+    return (
+        _end_late_undo(run, now)
+        or saga.compensate(team, run, now)
+        or _answer_failure(team, run, now)
+        or _reopen(run, now)
+        or _go_on(team, run, now, disputes=disputes)
+    )
+
+
+def _end_late_undo(run: RunState, now: datetime) -> Append | None:
+    """A compensation that still waits at its deadline has failed; the rollback goes on without it."""
+    step = next((item for item in saga.under_way(run) if now >= item.work.deadline_at), None)
+    return time_out(run, step.work, _too_late(step.work), is_final=True) if step is not None else None
+
+
 def _answer_failure(team: TeamSpec, run: RunState, now: datetime) -> Append | None:
     for name in run.failed:
         step = run.steps[name]
@@ -107,12 +124,14 @@ def _answer_failure(team: TeamSpec, run: RunState, now: datetime) -> Append | No
 
 
 def _has_room(run: RunState, step: StepState) -> bool:
-    """Whoever asked for a step holds a place already, so what was asked for needs none."""
-    return step.work.parent is not None or run.in_flight < run.window
+    """Whoever asked for a step holds a place already, so what was asked for needs none; nor does a compensation."""
+    return step.work.parent is not None or bool(step.work.undoes) or run.in_flight < run.window
 
 
 def _limited(run: RunState, step: StepState | NodeState, now: datetime) -> Append | None:
-    """End the run if one more dispatch of this step, or of this node, is beyond its limits."""
+    """End the run if one more dispatch of this step, or of this node, is beyond its limits; a rollback has none."""
+    if run.rollback is not None:
+        return None
     if run.dispatched >= run.started.limits.steps:
         return _out_of_steps(run, now)
     node = step.spec.name if isinstance(step, NodeState) else node_of(step.work.step)
@@ -147,12 +166,13 @@ def due_at(team: TeamSpec, run: RunState) -> datetime:
     """Give when time alone brings a run its next entry, if nothing else happens before."""
     if run.rollback is None and run.paused is not None:
         return FOREVER
-    times = [run.ends_at, *run.sleeping.values()]
+    ends = [run.ends_at] if run.rollback is None else [step.work.deadline_at for step in saga.under_way(run)]
+    times = [*ends, *run.sleeping.values()]
     times += [retry_at(run.steps[name]) for name in run.failed if may_retry(team, run.steps[name])]
     if run.in_flight:
         grace = timedelta(seconds=OVERDUE_GRACE_S)
         times += [end + grace for step in run.steps.values() if (end := _ends_at(step)) is not None]
-    return min(times)
+    return min(times, default=FOREVER)
 
 
 def is_due(team: TeamSpec, run: RunState, now: datetime) -> bool:
@@ -318,8 +338,8 @@ def _too_late(work: RunStep) -> Fault:
     return DeadlineError(f"step {work.step} did not end in time", expected=f"{work.limit_s:g} s").fault()
 
 
-def time_out(run: RunState, work: RunStep, error: Fault, *, ahead: int = 0) -> Append:
+def time_out(run: RunState, work: RunStep, error: Fault, *, ahead: int = 0, is_final: bool = False) -> Append:
     """Fail a step in its holder's place; `ahead` counts the decisions that are appended before this one."""
-    is_final = bool(work.conflict)  # the ladder has a next rung
+    is_final = is_final or bool(work.conflict)  # the ladder has a next rung
     entry = StepTimedOut(run_id=run.run_id, step=work.step, epoch=work.epoch, error=error, retryable=not is_final)
     return Append(subject.decision(run.run_id, run.number + 1 + ahead, "timed_out"), entry)

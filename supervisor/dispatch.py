@@ -113,10 +113,18 @@ def child(
         role=role,
         body=body,
         rule=f"ask by {parent.work.step} at {position}",
-        ends_at=run.ends_at,
+        ends_at=max(run.ends_at, parent.work.deadline_at),
         parent=Parent(step=parent.work.step, position=position),
     )
-    return Append(subject.work(run.run_id, role=team.pool(role), step=step, epoch=1), entry)
+    if (before := run.steps.get(step)) is not None:  # a rollback took it back, and its asker asks again
+        generation = before.work.generation + 1
+        entry = msgspec.structs.replace(
+            entry,
+            epoch=before.work.epoch + 1,
+            generation=generation,
+            jumps=((-1, generation * GENERATION),),
+        )
+    return Append(subject.work(run.run_id, role=team.pool(role), step=step, epoch=entry.epoch), entry)
 
 
 def arbitration(

@@ -111,12 +111,17 @@ def _told(call: Call) -> EffectDone:
         step=called.step,
         position=position,
         tool=called.tool,
-        intent=intent_key(called.run_id, called.step, position),
+        intent=known_as(called),
         arguments=_bounded(called.arguments),
         value=_bounded(returned.value) if returned is not None else None,
         error=returned.error if returned is not None else None,
         is_in_doubt=returned is None,
     )
+
+
+def known_as(called: ToolCalled) -> str:
+    """Give the key under which the effect of a call is known outside."""
+    return called.key or intent_key(called.run_id, called.step, base_position(called.position))
 
 
 def _bounded(value: msgspec.Raw) -> object:

@@ -10,27 +10,25 @@ import msgspec
 from remit.bus import stream, subject
 from remit.contracts.control import ForkChange, ForkRun
 from remit.contracts.document import TEAM_SCOPE
-from remit.contracts.errors import EffectInDoubtError, MalformedMessageError, NotFoundError, UsageError
-from remit.contracts.fork import AdoptedRecords, AdoptedStep, RunForked
-from remit.contracts.ids import base_position, is_run, run_id
+from remit.contracts.errors import ConflictError, MalformedMessageError, NotFoundError, UsageError
+from remit.contracts.fork import AdoptedStep, RunForked
+from remit.contracts.ids import run_id
 from remit.contracts.message import Message, decode, encode, raw
 from remit.contracts.plan import START, PlannedNode
 from remit.contracts.policy import MISSING
-from remit.contracts.step import Recorded
 from remit.contracts.task import ForkOrigin, TaskRequest
+from remit.supervisor.adoption import begun, records_of
 from remit.supervisor.change import FORK_KEY
 from remit.supervisor.dispatch import Append
 from remit.supervisor.edit import edited
 from remit.supervisor.effects_done import Calls
-from remit.supervisor.fold import Fold
-from remit.supervisor.records import StepRecords, answered_asks
+from remit.supervisor.past import folded
 from remit.supervisor.restoration import BATCH, Restoration
 
 if TYPE_CHECKING:
     from remit.bus.connection import Bus
     from remit.bus.journal import Journal
     from remit.contracts.team import TeamSpec
-    from remit.contracts.tool import ToolCalled
     from remit.supervisor.arbiter import Arbiter
     from remit.supervisor.overwrite import Overwrites
     from remit.supervisor.run_state import NodeState, RunState
@@ -65,6 +63,7 @@ class Forks:
 
         Raises:
             NotFoundError: there is no such run or checkpoint; nothing was published.
+            ConflictError: what the run has finished is not known yet; nothing was published.
             UsageError: a change names nothing that can be changed, or its value does not fit; nothing was published.
             StateInvalidError: no contract covers a state key, or its value does not fit; nothing was published.
             BusUnavailableError: no answer came; the fork may or may not be published.
@@ -124,6 +123,13 @@ class Forks:
         whole = await self.folded(wish.run_id)
         if whole is None:
             raise NotFoundError(f"there is no run {wish.run_id} of this team", got=wish.run_id, fix="remit run list")
+        if whole.is_forking or (whole.rollback is not None and not wish.at):
+            what = "takes over its own past" if whole.is_forking else "is being rolled back"
+            raise ConflictError(
+                f"run {wish.run_id} {what}; what it has finished is not known yet",
+                where=wish.run_id,
+                fix=f"remit run show {wish.run_id}, or name a checkpoint",
+            )
         if not wish.at:
             return whole, whole.lane_seq
         mark = whole.checkpoints.get(wish.at)
@@ -147,14 +153,7 @@ class Forks:
 
     async def folded(self, name: str, *, end_seq: int = 0) -> RunState | None:
         """Give a run, finished or not, as it was at a place in the journal; raises BusUnavailableError."""
-        if not is_run(name):
-            return None
-        fold = Fold(self._team, keeps_finished=True)
-        async for entry in self._journal.read(subject.run_all(name)):
-            if end_seq and entry.seq > end_seq:
-                break
-            fold.apply(entry)
-        return fold.runs.get(name) or fold.ended.get(name)
+        return await folded(self._journal, self._team, name, end_seq=end_seq)
 
     # --- a fork that has started -----------------------------------------------------------------
 
@@ -181,13 +180,18 @@ class Forks:
         if past is None:
             raise NotFoundError("the origin of this fork is gone", where=origin.run_id)
         changes = (await self._wish(origin.wish)).changes
-        nodes = [node for node in past.nodes.values() if node.is_over or (node.decided and not origin.at)]
+        unjudged = set(past.proposals)  # its plan is not part of the past: the planner is asked again
+        nodes = [
+            node
+            for node in past.nodes.values()
+            if (node.is_over or (node.decided and not origin.at)) and unjudged.isdisjoint(node.steps())
+        ]
         steps = self._adopted(past, nodes, changes)
         part = tuple(item for item in steps if item.work.step not in run.steps)
         chunk = _chunk(part)
-        begun = [] if origin.at else [name for name in _begun(past, nodes) if name not in run.adopted]
-        records = [await self._records(past, name) for name in begun[:1]] if len(chunk) == len(part) else []
-        is_last, is_first = len(chunk) == len(part) and len(begun) <= 1, not run.number > 1
+        left = [] if origin.at else [name for name in begun(past, nodes) if name not in run.adopted]
+        records = [await records_of(self._journal, past, name) for name in left[:1]] if len(chunk) == len(part) else []
+        is_last, is_first = len(chunk) == len(part) and len(left) <= 1, not run.number > 1
         calls = await Calls.read(self._journal, origin.run_id) if is_last else None
         names = {item.work.step for item in steps}
         if is_last:
@@ -196,7 +200,8 @@ class Forks:
             run_id=run.run_id,
             part=run.number,
             is_last=is_last,
-            added=tuple(node.spec for node in nodes if node.spec.name not in run.nodes) if is_first else (),
+            added=tuple(node.spec for name, node in past.nodes.items() if name not in run.nodes) if is_first else (),
+            dropped=tuple(name for name in run.nodes if name not in past.nodes) if is_first else (),
             nodes=tuple(_planned(node) for node in nodes) if is_first else (),
             steps=chunk,
             records=tuple(records),
@@ -219,29 +224,6 @@ class Forks:
                 found.append(AdoptedStep(work=work, reply=reply, completed_by=step.completed_by))
         return tuple(found)
 
-    async def _records(self, past: RunState, name: str) -> AdoptedRecords:
-        """Give what a step had done that did not come to its end; a retry answers it, and does not do it again."""
-        step, records = past.steps[name], StepRecords(is_retried=True)
-        await records.read(self._journal, past, name)
-        asks = tuple(item for item in answered_asks(past.team, past, name) if item.error is None)
-        recorded, calls = asks + records.recorded(), records.open_calls()
-        known = {item.position for item in recorded}
-        if (earlier := past.adopted.get(name)) is not None:  # the retry of a retry
-            recorded = tuple(item for item in earlier.recorded if item.position not in known) + recorded
-            known |= {item.position for item in recorded}
-        doubts = [
-            _in_doubt(call)
-            for call in calls
-            if call.effect == "at_most_once" and base_position(call.position) not in known
-        ]
-        return AdoptedRecords(
-            step=name,
-            generation=step.work.generation,
-            jumps=step.work.jumps,
-            recorded=(*recorded, *doubts),
-            open_calls=tuple(base_position(call.position) for call in calls if call.effect != "at_most_once"),
-        )
-
     async def _copy_state(self, run: RunState, origin: ForkOrigin, changes: tuple[ForkChange, ...]) -> None:
         history = await self._restoration.history(origin.run_id, 1, origin.at_seq)
         values: dict[str, object] = {}
@@ -261,30 +243,6 @@ class Forks:
             await self._overwrites.overwrite(
                 run.run_id, part, by=origin.by, rule=FORK, position=f"{FORK}-{at}", numbers=numbers
             )
-
-
-def _begun(past: RunState, nodes: list[NodeState]) -> list[str]:
-    """Name the steps that somebody had begun, and that are to be done."""
-    names = [name for node in nodes for name in node.steps()]
-    return [name for name in names if name in past.steps and past.steps[name].status not in {"completed", "reset"}]
-
-
-def _in_doubt(call: ToolCalled) -> Recorded:
-    """Nobody asks a person about a run that is over: its retry hears that it is not known whether this happened."""
-    error = EffectInDoubtError(
-        f"whether the call of {call.tool} happened is not known; the run that made it ended before its outcome",
-        where=f"{call.run_id} {call.step} position {call.position}",
-    )
-    return Recorded(
-        run_id=call.run_id,
-        step=call.step,
-        epoch=call.epoch,
-        position=base_position(call.position),
-        kind="call",
-        name=call.tool,
-        request=call.request,
-        error=error.fault(),
-    )
 
 
 def _planned(node: NodeState) -> PlannedNode:

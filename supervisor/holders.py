@@ -16,7 +16,7 @@ from remit.contracts.errors import (
     RemitError,
 )
 from remit.contracts.ids import child_step, intent_key, is_position, largest_in, role_of
-from remit.contracts.lease import DataScope, Grant, IntentKey, Lease, Resolution
+from remit.contracts.lease import DataScope, Grant, Lease, Resolution
 from remit.contracts.message import decode
 from remit.contracts.step import (
     AskAnswered,
@@ -175,7 +175,7 @@ class Holders:
             data=tuple(data),
             approvals=step.approvals,
             resolutions=step.resolutions + retries,
-            keys=_origin_keys(run, step),
+            keys=adopted.open_calls if (adopted := run.adopted.get(step.work.step)) is not None else (),
             operations=role.limits.operations,
             repeats=role.limits.repeats,
         )
@@ -199,7 +199,7 @@ class Holders:
             return NOT_HELD
         async with run.lock:
             name = child_step(ask.step, ask.position)
-            while (child := run.state.steps.get(name)) is None:
+            while (child := run.state.steps.get(name)) is None or child.status == "reset":
                 if self._holding(agent, ask.run_id, step=ask.step, epoch=ask.epoch) is None:
                     return NOT_HELD  # lost while the lock or the journal was awaited
                 refusal = self._check_ask(run.state, role, ask)
@@ -337,11 +337,3 @@ def _check_position(position: str, most: int) -> None:
 
 def _operations(run: RunState, step: str) -> int:
     return run.team.charter.roles[run.steps[step].work.role].limits.operations
-
-
-def _origin_keys(run: RunState, step: StepState) -> tuple[IntentKey, ...]:
-    """Give the keys of calls that the origin of a fork began, and whose end nobody knows."""
-    adopted, origin = run.adopted.get(step.work.step), run.started.fork
-    if adopted is None or origin is None:
-        return ()
-    return tuple(IntentKey(position=at, key=intent_key(origin.run_id, adopted.step, at)) for at in adopted.open_calls)

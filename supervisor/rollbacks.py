@@ -16,6 +16,7 @@ from remit.contracts.rollback import Lasting, RollbackListed, Undo, Undoing
 from remit.supervisor import saga
 from remit.supervisor.dispatch import Append
 from remit.supervisor.effects_done import Calls, is_below
+from remit.supervisor.past import Origins
 from remit.supervisor.restoration import Restoration
 from remit.supervisor.step_end import in_plan
 
@@ -72,9 +73,10 @@ class Rollbacks:
         if calls.waiting(lambda step: node_of(step) in nodes, datetime.now(UTC)):
             self._wake(run.run_id, AGAIN_S)
             return None
+        origins = await Origins.of(self._journal, run.newest, run)
         undo, lasting, room = list[Undoing](), list[Lasting](), _UNDO_BYTES
-        for step in _newest_first(run, nodes):
-            effects = calls.effects(lambda name, root=step.work.step: is_below(name, root), after=_since(run, step))  # type: ignore[misc]  # bound now
+        for step in _newest_first(run, nodes, origins):
+            effects = _effects(run, step, calls, origins=origins)
             undoing = self._undoing(run, step, effects, reason=rollback.begun.reason, room=room)
             if undoing is None:
                 lasting += [_lasting(item) for item in effects]
@@ -113,9 +115,22 @@ class Rollbacks:
         return saga.done(run, restored=tuple(restored), lasting=tuple(lasting))
 
 
-def _newest_first(run: RunState, nodes: set[str]) -> Sequence[StepState]:
+def _newest_first(run: RunState, nodes: set[str], origins: Origins) -> Sequence[StepState]:
+    """Give the steps of these nodes; those that a retry took over and did not come to are the oldest."""
     steps = [step for step in run.steps.values() if in_plan(step.work) and node_of(step.work.step) in nodes]
-    return sorted(steps, key=lambda step: -step.order)
+    waiting = [origins.step(name) for name in run.adopted if name not in run.steps and node_of(name) in nodes]
+    return sorted(steps, key=lambda step: -step.order) + [step for step in waiting if step is not None]
+
+
+def _effects(run: RunState, step: StepState, calls: Calls, *, origins: Origins) -> tuple[EffectDone, ...]:
+    """Give what is to be undone of a step: what it did, and what it took over, once for each key."""
+    root = step.work.step
+    own = calls.effects(lambda name: is_below(name, root), after=_since(run, step))
+    is_first = node_of(root) not in run.undone_to and not _is_marking(run, step)
+    found: dict[str, EffectDone] = {}
+    for effect in (*own, *(origins.effects(root) if is_first else ())):
+        found.setdefault(effect.intent, effect)
+    return tuple(found.values())
 
 
 def _is_marking(run: RunState, step: StepState) -> bool:
@@ -126,7 +141,7 @@ def _is_marking(run: RunState, step: StepState) -> bool:
 
 def _since(run: RunState, step: StepState) -> int:
     """Give the place in the journal after which the effects of a step are to be undone."""
-    earlier = run.nodes[node_of(step.work.step)].effects_from
+    earlier = run.undone_to.get(node_of(step.work.step), 0)
     at = run.rollback.begun.at_seq if run.rollback is not None and _is_marking(run, step) else 0
     return max(earlier, at)
 

@@ -245,6 +245,9 @@ def _on_timed_out(run: RunState, entry: StepTimedOut, at: datetime) -> None:
         return
     if step.status in {"completed", "failed"}:
         take_back(run, step)
+    elif not step.is_held:  # it was parked
+        run.in_flight += 1
+        turn.forget_waits(run, entry.step)
     fail(run, entry.step, entry.error, retryable=entry.retryable, at=at)
 
 

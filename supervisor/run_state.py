@@ -86,8 +86,6 @@ class NodeState:
     """Its checkpoint was taken."""
     note: RolledBackNote | None = None
     """The rollback after which it begins again."""
-    effects_from: int = 0
-    """Place in the journal after which its effects are not undone yet."""
 
     @property
     def is_over(self) -> bool:
@@ -192,6 +190,8 @@ class RunState:
     rollback: RollbackState | None = None
     rollbacks: int = 0
     """How many were begun."""
+    undone_to: dict[str, int] = field(default_factory=dict)
+    """By node: place in the journal up to which its effects are undone, or are said to last."""
     ending: Ending | None = None
     """How it ends, now that it is rolled back."""
     rule_uses: dict[int, int] = field(default_factory=dict)

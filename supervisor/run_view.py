@@ -69,3 +69,8 @@ def is_ready(run: RunState, node: NodeState) -> bool:
 def waits_for(node: Node) -> tuple[str, ...]:
     """Give what must be over before a node is decided."""
     return (*node.after, *(condition.node for condition in node.when))
+
+
+def held_names(run: RunState) -> tuple[str, ...]:
+    """Name the steps that somebody may still complete, as far as is known."""
+    return tuple(name for name, step in run.steps.items() if step.is_held)

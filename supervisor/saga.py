@@ -15,7 +15,7 @@ from remit.contracts.plan import START
 from remit.contracts.rollback import Checkpointed, Lasting, RollbackBegun, RolledBack
 from remit.supervisor import dispatch, plan
 from remit.supervisor.dispatch import Append
-from remit.supervisor.retry import may_retry, retry_at
+from remit.supervisor.retry import may_retry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,28 +123,31 @@ def after_reply(run: RunState) -> Append | None:
 
 
 def _may(run: RunState, index: int, rule: RollbackRule) -> bool:
-    is_there = rule.to == START or rule.to in run.checkpoints
-    return is_there and run.rule_uses.get(index, 0) < rule.times
+    """Say whether a rule may still be used, and takes back what it looks at: else it would change nothing."""
+    if run.rule_uses.get(index, 0) >= rule.times or not (rule.to == START or rule.to in run.checkpoints):
+        return False
+    looked_at = rule.when.node if rule.when is not None else rule.failed
+    return looked_at not in _target(run, rule.to)[1]
 
 
 # --- how it goes on ------------------------------------------------------------------------------
 
 
 def compensate(team: TeamSpec, run: RunState, now: datetime) -> Append | None:
-    """Dispatch the next compensation, or the one that failed once more; None if there is nothing to do now."""
+    """Dispatch the next compensation; None while the one before it is under way, or if there is none left."""
     for undoing in _listed(run):
         step = run.steps.get(undoing.by)
         if step is None:
             return dispatch.undo(team, run, undoing, now=now)
-        if step.status == "completed" or (step.status == "failed" and not may_retry(team, step)):
-            continue
-        if step.status == "failed" and now >= retry_at(step):
-            code = step.error.code if step.error else ""
-            return dispatch.again(run, step, f"retry after {code}", attempt=step.work.attempt + 1)
-        if step.status == "decided":
-            return dispatch.again(run, step, "what it waited for is over")
-        return None
+        if not _is_over(team, step):
+            return None
     return None
+
+
+def under_way(run: RunState) -> list[StepState]:
+    """Give the compensations that were begun and have not ended."""
+    steps = (run.steps.get(undoing.by) for undoing in _listed(run))
+    return [step for step in steps if step is not None and step.status not in {"completed", "failed"}]
 
 
 def _listed(run: RunState) -> Sequence[Undoing]:

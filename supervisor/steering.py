@@ -12,6 +12,7 @@ from remit.contracts.plan import PlanSpec
 from remit.contracts.task import RunPaused, RunResumed
 from remit.supervisor import dispatch, saga
 from remit.supervisor.dispatch import Append
+from remit.supervisor.run_view import held_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +29,8 @@ class Revoke(Protocol):
         """Their leases are worth nothing any more."""
 
 
+_TRIED = {"dispatched", "leased", "failed"}
+"""How a step stands that can be tried again."""
 Steer = PauseRun | ResumeRun | RetryStep | RollbackRun | ForkRun
 
 
@@ -98,7 +101,13 @@ class Steering:
             while run.state.paused is None:
                 _check_still(run.state)
                 held = [step for step in run.state.steps.values() if step.status == "leased"]
-                entry = RunPaused(run_id=wish.run_id, by=operator, reason=wish.reason, paused_at=datetime.now(UTC))
+                entry = RunPaused(
+                    run_id=wish.run_id,
+                    by=operator,
+                    reason=wish.reason,
+                    held=held_names(run.state),
+                    paused_at=datetime.now(UTC),
+                )
                 if await self._runs.store(run, _decision(run.state, "paused", entry)):
                     await self._revoke(run.state, held, reason=f"paused by {operator}", ends_calls=False)
             await self._runs.advance(run)
@@ -107,11 +116,12 @@ class Steering:
     async def _resume(self, wish: ResumeRun, operator: str) -> ControlDone:
         run = self.find(wish.run_id)
         async with run.lock:
-            while (paused := run.state.paused) is not None:
+            while (paused := run.state.paused) is not None and run.state.finished is None:
                 paused_s = max(0.0, (datetime.now(UTC) - paused.paused_at).total_seconds())
                 entry = RunResumed(run_id=wish.run_id, by=operator, paused_s=paused_s)
                 await self._runs.store(run, _decision(run.state, "resumed", entry))
             await self._runs.advance(run)
+            self.find(wish.run_id)  # it may have ended while the wish waited for it
         return ControlDone(detail=f"{wish.run_id} goes on")
 
     async def _retry(self, wish: RetryStep, operator: str) -> ControlDone:
@@ -119,14 +129,22 @@ class Steering:
         async with run.lock:
             names = self._retried(run.state, wish)
             for name in names:
-                step = run.state.steps[name]
-                held = [step] if step.status == "leased" else []
-                is_failed = step.status == "failed"
-                again = dispatch.again(run.state, step, f"retry by {operator}", attempt=step.work.attempt + is_failed)
-                await self._runs.store_or_end(run, again)
-                await self._revoke(run.state, held, reason=f"retried by {operator}", ends_calls=True)
+                await self._again(run, name, operator)
             await self._runs.advance(run)
         return ControlDone(detail=f"{wish.run_id}: {', '.join(names)} dispatched again")
+
+    async def _again(self, run: OpenRun, name: str, operator: str) -> None:
+        """The step is in its next epoch, however often the lane had to be read again; or it ended, or its run did."""
+        epoch = run.state.steps[name].work.epoch
+        while run.state.finished is None:
+            step = run.state.steps[name]
+            if step.work.epoch != epoch or step.status not in _TRIED:
+                return
+            held, is_failed = [step] if step.status == "leased" else [], step.status == "failed"
+            again = dispatch.again(run.state, step, f"retry by {operator}", attempt=step.work.attempt + is_failed)
+            await self._runs.store_or_end(run, again)
+            if run.state.steps[name].work.epoch != epoch:
+                await self._revoke(run.state, held, reason=f"retried by {operator}", ends_calls=True)
 
     def _retried(self, run: RunState, wish: RetryStep) -> list[str]:
         _check_still(run)
@@ -142,7 +160,7 @@ class Steering:
         step = run.steps.get(wish.step)
         if step is None:
             raise NotFoundError(f"run {run.run_id} has no step {wish.step!r}", got=wish.step)
-        if step.status not in {"dispatched", "leased", "failed"}:
+        if step.status not in _TRIED:
             raise ConflictError(f"step {wish.step} is {step.status}; it is not to be tried again", where=wish.step)
         return [wish.step]
 

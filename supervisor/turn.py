@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from remit.contracts.errors import CompensationFailedError, RolledBackError
 from remit.contracts.fork import RunForked
-from remit.contracts.ids import node_of
+from remit.contracts.ids import is_asked_before, node_of
 from remit.contracts.plan import START, PlanRefused
 from remit.contracts.rollback import Checkpointed, RollbackBegun, RollbackListed, RolledBack, RolledBackNote
 from remit.contracts.task import RunBound, RunPaused, RunResumed
@@ -43,10 +43,10 @@ def on_turn(run: RunState, seq: int, entry: Turn, *, at: datetime) -> None:
             _on_checkpoint(run, seq, entry)
         case RunPaused():
             run.paused = entry
-            _dispatch_again(run)
+            _dispatch_again(run, entry.held)
         case RunBound():
             run.team, run.is_bound, run.bound_to = run.newest.of(entry.build), entry.is_older, entry.build
-            _dispatch_again(run)
+            _dispatch_again(run, entry.held)
         case RunResumed():
             run.paused = None
             run.ends_at += timedelta(seconds=entry.paused_s)
@@ -103,8 +103,11 @@ def _on_checkpoint(run: RunState, seq: int, entry: Checkpointed) -> None:
             node.is_marked |= node.spec.checkpoint == entry.name
 
 
-def _dispatch_again(run: RunState) -> None:
-    """What is held will be dispatched again; an end that the supervisor had not heard of stands on replay."""
+def _dispatch_again(run: RunState, held: tuple[str, ...]) -> None:
+    """What is held will be dispatched again; an end of it that the supervisor had not heard of never happened."""
+    for name in held:
+        if run.steps[name].status in {"completed", "failed"}:
+            take_back(run, run.steps[name])
     for step in run.steps.values():
         if park(run, step):
             reopen(run, step)
@@ -173,10 +176,11 @@ def is_half_done(entry: RolledBack) -> bool:
 
 def _reset(run: RunState, name: str, *, note: RolledBackNote, seq: int) -> None:
     node = run.nodes.get(name)
+    run.undone_to[name] = seq
     if node is None:
         return
     for step in run.steps.values():
-        if node_of(step.work.step) == name and not step.work.undoes:
+        if node_of(step.work.step) == name and not step.work.undoes and not _is_kept(run, step, note.to):
             discard(run.proposals, step.work.step)
             step.status = "reset"
     if node.added_by and _is_reset_too(run, node):
@@ -184,7 +188,15 @@ def _reset(run: RunState, name: str, *, note: RolledBackNote, seq: int) -> None:
         run.undecided -= not node.decided
         return
     run.undecided += node.decided
-    run.nodes[name] = NodeState(node.spec, added_by=node.added_by, note=note, effects_from=seq)
+    run.nodes[name] = NodeState(node.spec, added_by=node.added_by, note=note)
+
+
+def _is_kept(run: RunState, step: StepState, to: str) -> bool:
+    """Say whether a step was asked for, and answered, before the checkpoint that its asker marked: that stays."""
+    mark = run.checkpoints.get(to)
+    if mark is None or not mark.taken.step or step.status != "completed":
+        return False
+    return is_asked_before(step.work.step, mark.taken.step, mark.taken.position)
 
 
 def _take_up_again(run: RunState, note: RolledBackNote) -> None:
@@ -207,6 +219,8 @@ def _is_reset_too(run: RunState, node: NodeState) -> bool:
 
 
 def _on_forked(run: RunState, seq: int, entry: RunForked, *, at: datetime) -> None:
+    for name in entry.dropped:
+        run.undecided -= not run.nodes.pop(name).decided
     for spec in entry.added:
         run.nodes[spec.name] = NodeState(spec)
         run.undecided += 1

@@ -70,10 +70,10 @@ class Waits:
                     return NOT_HELD
                 if datetime.now(UTC) >= request.until_at:
                     return Slept()
-                if request.until_at >= run.state.ends_at:
-                    return Refused(error=_beyond(run.state, request).fault())
                 if not _is_held(run, request.step, request.epoch):
                     continue
+                if request.until_at >= _end_of(run.state, request.step):
+                    return Refused(error=_beyond(run.state, request).fault())
                 known = run.state.sleeping.get(request.step)
                 if known is not None and known <= request.until_at:
                     return Parked()
@@ -173,11 +173,16 @@ def _without_zone(request: SleepStep) -> MalformedMessageError:
     )
 
 
+def _end_of(run: RunState, step: str) -> datetime:
+    """Give when a step ends at the latest; a compensation may go on when its run would have ended."""
+    return max(run.ends_at, run.steps[step].work.deadline_at)
+
+
 def _beyond(run: RunState, request: SleepStep) -> LimitReachedError:
     return LimitReachedError(
         "the run ends before the time for which a step wants to wait",
         where=request.step,
-        expected=f"a time before {run.ends_at.isoformat()}",
+        expected=f"a time before {_end_of(run, request.step).isoformat()}",
         got=request.until_at.isoformat(),
         fix="raise limits.wall_clock_s in charter.yaml",
     )

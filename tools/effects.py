@@ -266,6 +266,7 @@ class Effects:
             risk=request.rule.risk,
             effect=request.tool.effect,
             review_id=approval.review_id if approval else "",
+            key=_known_key(request),
             deadline_at=min(now + timedelta(seconds=request.rule.timeout_s), request.lease.until_at),
         )
 

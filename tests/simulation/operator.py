@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING, Final
 
 from remit.bus import subject
@@ -22,12 +21,8 @@ if TYPE_CHECKING:
 
 ACTS: Final = 0.3
 """Share of the seeds with trouble in which an operator acts."""
-PAUSES: Final = float(os.environ.get("SIMULATION_PAUSES", "0"))
-"""Share of the operators who pause; the others cancel. None does unless asked for.
-
-A completion that was stored just before a pause, and is heard of after it, counts for who reads the journal and not
-for who is live, until the step is dispatched again: so a replay in between differs, and the invariant says so.
-"""
+PAUSES: Final = 0.5
+"""Share of the operators who pause; the others cancel."""
 RESUMES: Final = 8
 """How often it says so: a wish to pause that was late may be heard after the wish to go on."""
 
