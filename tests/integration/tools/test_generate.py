@@ -111,7 +111,7 @@ async def test_what_the_server_refuses_is_a_refusal_in_its_words(model: ModelFlo
 
 
 async def test_what_fails_is_a_failed_tool(model: ModelFloor) -> None:
-    await model.serve(timeout_s=0.3)
+    await model.serve(timeout_s=5.0)
     model.server.script = lambda _asked: fails(503, "busy", retry_after="9")
 
     with scope(), pytest.raises(ToolFailedError, match=r"RM-501.*busy"):
