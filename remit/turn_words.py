@@ -19,20 +19,6 @@ if TYPE_CHECKING:
     from remit.contracts.rollback import Undoing
     from remit.contracts.task import ForkOrigin
 
-MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
-    "planned": PlanAccepted,
-    "plan_refused": PlanRefused,
-    "checkpointed": Checkpointed,
-    "rollback_begun": RollbackBegun,
-    "rollback_listed": RollbackListed,
-    "rolled_back": RolledBack,
-    "paused": RunPaused,
-    "resumed": RunResumed,
-    "forked": RunForked,
-    "bound": RunBound,
-}
-"""What a turn of a kind holds."""
-
 _MOST: Final = 20
 
 

@@ -12,6 +12,7 @@ from remit.bus import subject
 from remit.contracts.blob import BlobRef
 from remit.contracts.errors import MalformedMessageError, sentence
 from remit.contracts.ids import is_run
+from remit.contracts.lane import DECISIONS
 from remit.contracts.lease import Lease, LeaseRevoked
 from remit.contracts.message import NULL, decode, decode_any, digest, raw, tag_of
 from remit.contracts.policy import MISSING
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=msgspec.Struct)
 
 MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
-    "started": RunStarted,
+    **DECISIONS,
     "work": RunStep,
     "lease": Lease,
     "revoked": LeaseRevoked,
@@ -60,15 +61,8 @@ MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
     "recorded": Recorded,
     "completed": StepCompleted,
     "failed": StepFailed,
-    "timed_out": StepTimedOut,
-    "parked": StepParked,
-    "checked": StepChecked,
     "rejected": ProposalRecord,
     "refused": ProposalRecord,
-    "review_opened": ReviewOpened,
-    "review_decided": ReviewDecided,
-    "finished": RunFinished,
-    **turn_words.MESSAGES,
 }
 """What an entry of a kind holds."""
 SHORT: Final = 100

@@ -12,15 +12,13 @@ import structlog
 
 from remit.bus import subject
 from remit.contracts.errors import MalformedMessageError
-from remit.contracts.fork import RunForked
 from remit.contracts.ids import LANE
+from remit.contracts.lane import DECISIONS
 from remit.contracts.lease import Lease, LeaseRevoked
 from remit.contracts.message import decode_any
-from remit.contracts.plan import Node, PlanAccepted, PlanRefused, PlanSpec
-from remit.contracts.review import ReviewDecided, ReviewOpened
-from remit.contracts.rollback import Checkpointed, RollbackBegun, RollbackListed, RolledBack
-from remit.contracts.step import RunStep, StepChecked, StepCompleted, StepFailed, StepParked, StepTimedOut
-from remit.contracts.task import RunBound, RunFinished, RunPaused, RunResumed, RunStarted
+from remit.contracts.plan import Node, PlanSpec
+from remit.contracts.step import RunStep, StepCompleted, StepFailed
+from remit.contracts.task import RunFinished, RunStarted
 from remit.contracts.upcast import forwarded
 from remit.supervisor.run import evolve, fits, new_run, on_leased, on_revoked, on_settled
 from remit.supervisor.run_view import held_steps
@@ -34,25 +32,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-DECISIONS: dict[str, type[msgspec.Struct]] = {
-    "started": RunStarted,
-    "planned": PlanAccepted,
-    "timed_out": StepTimedOut,
-    "parked": StepParked,
-    "checked": StepChecked,
-    "review_opened": ReviewOpened,
-    "review_decided": ReviewDecided,
-    "plan_refused": PlanRefused,
-    "checkpointed": Checkpointed,
-    "rollback_begun": RollbackBegun,
-    "rollback_listed": RollbackListed,
-    "rolled_back": RolledBack,
-    "paused": RunPaused,
-    "resumed": RunResumed,
-    "forked": RunForked,
-    "bound": RunBound,
-    "finished": RunFinished,
-}
 REPEATED = 1_000
 """So many of the newest revocations are told again by whoever recovers: the one before may have died on the way."""
 SETTLED: dict[str, type[msgspec.Struct]] = {"completed": StepCompleted, "failed": StepFailed}

@@ -22,6 +22,7 @@ from remit.check.target import check
 from remit.contracts import errors
 from remit.contracts.charter import Charter
 from remit.contracts.errors import RemitError
+from remit.contracts.lane import DECISIONS
 from remit.contracts.message import Message, tag_of
 from remit.contracts.task import TaskRequest
 from remit.supervisor import control, fold
@@ -183,7 +184,7 @@ def test_every_subject_of_the_glossary_is_one_that_the_bus_builds() -> None:
 
 
 def test_the_kinds_of_entries_in_the_glossary_are_the_ones_that_are_read() -> None:
-    known: dict[tuple[str, str], object] = {("_", kind): item for kind, item in fold.DECISIONS.items()}
+    known: dict[tuple[str, str], object] = {("_", kind): item for kind, item in DECISIONS.items()}
     known |= {("<step>", kind): item for kind, item in fold.SETTLED.items()}
     wishes: dict[str, object] = dict(control.WISHES)
     agent_kinds = {*permission.AGENT_KINDS, *permission.CALL_KINDS, *permission.PROPOSAL_KINDS}
