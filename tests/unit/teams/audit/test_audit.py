@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from remit import RefusedError, RemitError, ReviewRejectedError
-from remit.contracts.message import encode
 from remit.teams.audit import team
 from remit.teams.audit.analyst_code import AnalystCode
 from remit.teams.audit.analyst_security import AnalystSecurity
@@ -23,7 +22,6 @@ from remit.teams.audit.message import AuditRequest, Critique, Hearing, Inventory
 from remit.teams.audit.planner import Planner
 from remit.teams.audit.publisher import Publisher
 from remit.teams.audit.scratch import Stored
-from remit.teams.audit.summary import summary
 from remit.teams.audit.verifier import Verifier
 from remit.testing import Bench
 
@@ -360,40 +358,6 @@ async def test_a_second_inventory_is_refused(project: Path, bench_for: BenchFor)
 
     with pytest.raises(RefusedError, match="written already"):
         await bench.run(Cartographer, AuditRequest(path=str(project)), step="two")
-
-
-async def test_the_closing_lines_name_the_verdict_the_conflicts_and_the_report(project: Path, audit: Audit) -> None:
-    _bench, reply = await audit(project)
-
-    lines = summary(encode(reply))
-
-    assert lines[-1] == f"report: {project}/.remit/report.md"
-    assert lines[-2] == "conflicts by rule: evidence 5, max 2, most_urgent 1, union 5"
-    assert lines[-3] == f"verdict: {reply.verdict}"
-    assert lines[0] == "fix these first:"
-
-
-def test_the_closing_lines_can_be_told_before_anything_is_published() -> None:
-    report = Report(
-        out="",
-        files=(),
-        digest="",
-        verdict="Score 100 of 100.",
-        score=100,
-        fix_first=(),
-        conflicts=(),
-        open_conflicts=0,
-        kept=0,
-        rejected=0,
-        unaccounted=0,
-        sarif_problems=0,
-    )
-
-    assert summary(encode(report)) == (
-        "verdict: Score 100 of 100.",
-        "conflicts by rule: none",
-        "report: not written: nobody approved it yet",
-    )
 
 
 def test_the_team_has_ten_roles_and_ends_with_the_publisher() -> None:

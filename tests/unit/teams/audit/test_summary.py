@@ -1,0 +1,45 @@
+"""The closing lines of an audit: the verdict, the conflicts, and where the report is."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from remit.contracts.message import encode
+from remit.teams.audit.message import Published, Report
+from remit.teams.audit.summary import summary
+from remit.testing import Bench
+
+Audit = Callable[..., Awaitable[tuple[Bench, Published]]]
+
+
+async def test_the_closing_lines_name_the_verdict_the_conflicts_and_the_report(project: Path, audit: Audit) -> None:
+    _bench, reply = await audit(project)
+
+    lines = summary(encode(reply))
+
+    assert lines[-1] == f"report: {project}/.remit/report.md"
+    assert lines[-2] == "conflicts by rule: evidence 5, max 2, most_urgent 1, union 5"
+    assert lines[-3] == f"verdict: {reply.verdict}"
+    assert lines[0] == "fix these first:"
+
+
+def test_the_closing_lines_can_be_told_before_anything_is_published() -> None:
+    report = Report(
+        out="",
+        files=(),
+        digest="",
+        verdict="Score 100 of 100.",
+        score=100,
+        fix_first=(),
+        conflicts=(),
+        open_conflicts=0,
+        kept=0,
+        rejected=0,
+        unaccounted=0,
+        sarif_problems=0,
+    )
+
+    assert summary(encode(report)) == (
+        "verdict: Score 100 of 100.",
+        "conflicts by rule: none",
+        "report: not written: nobody approved it yet",
+    )
