@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remit.contracts.task import RunBound
+    from remit.supervisor.open_run import OpenRun
     from remit.supervisor.run_state import RunState
-    from remit.supervisor.runs import OpenRun, Runs
+    from remit.supervisor.runs import Runs
 
 
 @dataclass(frozen=True, kw_only=True)

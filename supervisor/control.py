@@ -43,9 +43,10 @@ if TYPE_CHECKING:
     from remit.bus.dead_letter import DeadLetters
     from remit.contracts.team import RoleSpec, TeamSpec
     from remit.supervisor.dispute import Disputes
+    from remit.supervisor.open_run import OpenRun
     from remit.supervisor.overwrite import Overwrites
     from remit.supervisor.run_state import ReviewState
-    from remit.supervisor.runs import OpenRun, Runs
+    from remit.supervisor.runs import Runs
 
     class Pools(Protocol):
         """What the pools tell an operator, and what they are told."""

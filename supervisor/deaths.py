@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from remit.bus.connection import Bus
     from remit.bus.journal import Journal
+    from remit.supervisor.open_run import OpenRun
     from remit.supervisor.run_state import RunState, StepState
-    from remit.supervisor.runs import OpenRun, Runs
+    from remit.supervisor.runs import Runs
 
     IsLost = Callable[[RunState, StepState], bool]
 

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from remit.supervisor.arbiter import Arbiter
     from remit.supervisor.dispatch import Append
     from remit.supervisor.merge import Open
+    from remit.supervisor.open_run import OpenRun
     from remit.supervisor.question import Question
     from remit.supervisor.run_state import ReviewState, RunState
-    from remit.supervisor.runs import OpenRun, Runs
+    from remit.supervisor.runs import Runs
 
 log = structlog.get_logger(__name__)
 

@@ -51,9 +51,10 @@ if TYPE_CHECKING:
     from remit.contracts.team import TeamSpec
     from remit.supervisor.arbiter import Arbiter
     from remit.supervisor.dispute import Disputes
+    from remit.supervisor.open_run import OpenRun
     from remit.supervisor.reader import Place
     from remit.supervisor.run_state import RunState, StepState, StepStatus
-    from remit.supervisor.runs import OpenRun, Runs
+    from remit.supervisor.runs import Runs
 
     class Gateways(Protocol):
         """Who knows which gateways live."""

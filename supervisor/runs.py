@@ -26,6 +26,7 @@ from remit.contracts.task import TaskRequest
 from remit.supervisor import admission, decide
 from remit.supervisor.fold import Fold, settle, started_by
 from remit.supervisor.freshness import FreshnessCheck
+from remit.supervisor.open_run import OpenRun
 from remit.supervisor.records import is_answered
 from remit.supervisor.run import evolve, new_run, on_leased
 from remit.supervisor.timers import Timers
@@ -64,18 +65,6 @@ class DisputeBook(Protocol):
 
     def drop(self, run: str) -> None:
         """A run is over: what it disputed stays as it was."""
-
-
-class OpenRun:
-    """A run's state, the lock that orders its changes, and who waits for its children."""
-
-    __slots__ = ("askers", "lock", "state")
-
-    def __init__(self, state: RunState) -> None:
-        self.state = state
-        self.lock = asyncio.Lock()  # guards the run's lane: one decision after the other
-        self.askers: dict[str, str] = {}
-        """Reply subject of whoever asked for a child step."""
 
 
 class Runs:
@@ -144,6 +133,8 @@ class Runs:
 
         Two supervisors overlap when one was cut off and comes back. What the old one does not know it must not refuse.
         """
+        if run.has_unanswered_lease():
+            await self.reload(run)
         known = run.state.steps.get(step)
         if known is not None and known.work.epoch >= epoch:
             return
@@ -261,9 +252,11 @@ class Runs:
     async def advance(self, run: OpenRun) -> None:
         """Append what the run needs until it waits for others; the caller holds the run's lock."""
         self._answer_askers(run)
-        if run.state.wants_fresh:
-            while (append := await self._freshness.next(run.state)) is not None:
-                await self.store_or_end(run, append)
+        while run.state.wants_fresh and run.state.finished is None:
+            append = await self._freshness.next(run.state)
+            if append is None:
+                break
+            await self.store_or_end(run, append)
         while (append := await self._next(run.state)) is not None:
             await self.store_or_end(run, append)
         self._disputes().look(run)
@@ -318,13 +311,15 @@ class Runs:
     async def store(self, run: OpenRun, append: Append) -> bool:
         """Append one decision and fold it; False if it is not known to be stored: then decide again.
 
-        If the lane moved on, or no answer came, the lane is read again; if the server refuses, its disk may be full,
-        and there is a pause.
+        Nothing is stored after an outcome. If the lane moved on, or no answer came, the lane is read again; if the
+        server refuses, its disk may be full, and there is a pause.
 
         Raises:
             TooLargeError: the entry does not fit into a message; nothing changed.
         """
         state = run.state
+        if state.finished is not None:  # it ended while whoever decides waited for the lock
+            return False
         before = state.lane_seq
         try:
             seq = await self._append(append, Fence(subject.lane(state.run_id), state.lane_seq), state.started.trace)
@@ -352,8 +347,10 @@ class Runs:
         try:
             fence = Fence(subject.lane(lease.run_id), run.state.lane_seq)
             seq = await self._journal.append(name, encode(lease), fence=fence, headers=headers)
-        except (FencedOutError, AlreadyStoredError, BusUnavailableError):
+        except (FencedOutError, AlreadyStoredError, BusUnavailableError) as error:
             await self.reload(run)
+            if isinstance(error, BusUnavailableError):
+                run.unanswered.add((lease.step, lease.epoch))
             return False
         return on_leased(run.state, seq, lease)
 

@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     from remit.bus.wire import Incoming
     from remit.contracts.team import TeamSpec
     from remit.supervisor.dispatch import Append
+    from remit.supervisor.open_run import OpenRun
     from remit.supervisor.run_state import RunState
-    from remit.supervisor.runs import OpenRun
 
 log = structlog.get_logger(__name__)
 

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from remit.supervisor.forks import Forks
+    from remit.supervisor.open_run import OpenRun
     from remit.supervisor.run_state import RunState, StepState
-    from remit.supervisor.runs import OpenRun, Runs
+    from remit.supervisor.runs import Runs
 
 
 class Revoke(Protocol):

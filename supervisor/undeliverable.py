@@ -17,7 +17,8 @@ from remit.supervisor import decide
 if TYPE_CHECKING:
     from remit.bus.dead_letter import DeadLetters, Undeliverable
     from remit.bus.journal import Entry, Journal
-    from remit.supervisor.runs import OpenRun, Runs
+    from remit.supervisor.open_run import OpenRun
+    from remit.supervisor.runs import Runs
 
 log = structlog.get_logger(__name__)
 

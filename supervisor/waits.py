@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from remit.contracts.rollback import MarkCheckpoint
     from remit.contracts.step import AskRole, SleepStep
     from remit.contracts.team import TeamSpec
+    from remit.supervisor.open_run import OpenRun
     from remit.supervisor.run_state import RunState, StepState, StepStatus
-    from remit.supervisor.runs import OpenRun, Runs
+    from remit.supervisor.runs import Runs
 
 NOT_HELD: Final = Superseded(reason="the step is not held by this agent")
 PARK_AFTER_S: Final = 3.0
@@ -108,7 +109,8 @@ class Waits:
             known = review_at(run.state, request.step, request.position, is_doubt=False)
             outcome = answer(known, request) if known is not None else Parked()
             step = run.state.steps[request.step]
-            if not isinstance(outcome, Parked) or (step.status, step.work.epoch) != ("leased", request.epoch):
+            is_awake = (step.status, step.work.epoch) == ("leased", request.epoch)
+            if not (isinstance(outcome, Parked) and is_awake and run.state.finished is None):
                 return outcome
             await self._parked(run, StepParked(run_id=request.run_id, step=request.step, epoch=request.epoch))
 

@@ -39,11 +39,14 @@ class Child:
 
 
 class Cluster:
-    """Which processes there are; it outlives every supervisor, and tells the present one who died."""
+    """Which processes there are; it outlives every supervisor, and tells each that knows of them who died."""
 
     def __init__(self, world: World) -> None:
         self.children: dict[str, Child] = {}
         self.pools: SimPools | None = None
+        """Those of the present supervisor, which keeps the processes alive."""
+        self.watching: list[SimPools] = []
+        """Those of every supervisor there was: one that was cut off and came back watches what it began."""
         self._world = world
 
     def kill(self, child: Child) -> None:
@@ -57,9 +60,9 @@ class Cluster:
         asyncio.get_running_loop().call_later(delay_s, self._tell, child, context=self._world.network.nowhere)
 
     def _tell(self, child: Child) -> None:
-        if self.pools is not None:
-            loop = asyncio.get_running_loop()
-            loop.call_soon(self.pools.bury, child, context=self.pools.process.context)
+        loop = asyncio.get_running_loop()
+        for pools in self.watching:
+            loop.call_soon(pools.bury, child, context=pools.process.context)
 
 
 class SimPools:
@@ -102,6 +105,7 @@ class SimPools:
                 if child.host is not None:
                     self._roster.expect(child.names, _now())
         self._cluster.pools = self
+        self._cluster.watching.append(self)
 
     def settle_dead(self) -> None:
         """Dispatch again what is held by agents or served by gateways that are not there any more."""

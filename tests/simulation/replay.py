@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from remit.bus import subject
 from remit.bus.journal import Entry
+from remit.contracts.lease import Lease
+from remit.contracts.message import decode
 from remit.supervisor.fold import SETTLED, Fold, settle
+from remit.supervisor.run import on_leased
 from tests.property.simulation import same
 from tests.simulation.clock import EPOCH
 from tests.simulation.teams import spec
@@ -16,8 +19,8 @@ from tests.simulation.teams import spec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from remit.supervisor.open_run import OpenRun
     from remit.supervisor.run_state import RunState
-    from remit.supervisor.runs import OpenRun
     from tests.simulation.stream import Stored
     from tests.simulation.world import World
 
@@ -41,7 +44,7 @@ def _difference(world: World, run: OpenRun) -> str:
     fold, live = Fold(spec()), copy.deepcopy(run.state)
     for item in world.journal.after(1, subject.run_all(name)):
         fold.apply(entry_of(item))
-        _hear(live, item)
+        _hear(live, item, run.unanswered)
     folded = fold.runs.get(name)
     if folded is None:
         return f"{name} is open, and its journal says that it is not"
@@ -49,8 +52,11 @@ def _difference(world: World, run: OpenRun) -> str:
     return "" if left == right else f"{name} folded\n{left}\nlive\n{right}"
 
 
-def _hear(live: RunState, item: Stored) -> None:
+def _hear(live: RunState, item: Stored, unanswered: set[tuple[str, int]]) -> None:
+    """What an agent says last comes by itself; of a lease that nobody answered the supervisor reads before that."""
     parts = subject.parse_run(item.subject)
+    if parts is not None and parts.kind == "lease" and (parts.lane, int(parts.index)) in unanswered:
+        on_leased(live, item.seq, decode(Lease, item.body))
     if parts is not None and parts.kind in SETTLED:
         at = EPOCH + timedelta(seconds=item.at_s)
         settle(spec(), live, parts, name=item.subject, data=item.body, at=at)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pytest
 
     from remit.contracts.lease import Lease
-    from remit.supervisor.runs import OpenRun
+    from remit.supervisor.open_run import OpenRun
     from tests.integration.supervisor.world import World
 
 

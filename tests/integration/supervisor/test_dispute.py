@@ -26,7 +26,7 @@ from tests.teams import Note, Order, Sheet, shop
 if TYPE_CHECKING:
     from remit.contracts.review import Decision
     from remit.contracts.step import RunStep
-    from remit.supervisor.runs import OpenRun
+    from remit.supervisor.open_run import OpenRun
     from tests.integration.supervisor.agent import Agent
     from tests.integration.supervisor.world import World
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from remit.bus.journal import Draft, Entry
     from remit.contracts.review import ReviewOpened
     from remit.supervisor.change import Contested
-    from remit.supervisor.runs import OpenRun
+    from remit.supervisor.open_run import OpenRun
     from tests.conftest import Eventually
     from tests.integration.supervisor.agent import Agent
     from tests.integration.supervisor.world import World
