@@ -45,7 +45,7 @@ def command(path: Path, *, yes: bool, out: Path | None, inject: str | None, outp
     option.quiet()
     where = repository(path)
     if output == "table":
-        click.echo(f"auditing {where}: nats-server, Ray and ten roles are starting", err=True)
+        click.echo(f"auditing {where}: nats-server, Ray and the team are starting", err=True)
 
     @contextmanager
     def show(progress: Progress) -> Iterator[Callable[[Entry], None]]:

@@ -29,7 +29,8 @@ class Again:
         """
         if path not in self._sources:
             source = load(self.root, path)
-            _ = source.tree
+            if path.endswith((".py", ".pyw")):
+                _ = source.tree
             self._sources[path] = source
         return self._sources[path]
 

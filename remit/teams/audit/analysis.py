@@ -1,4 +1,4 @@
-"""What both analysts do: judge what tools saw, share it, store it, and look again when the critic doubts."""
+"""What every analyst does: judge what tools saw, share it, store it, and look again when the critic doubts."""
 
 from collections.abc import Iterable
 
@@ -18,6 +18,7 @@ async def analysis(work: Assignment, ctx: Context, *, skill: Skill, scans: Itera
     findings = [finding for scan in scans for finding in judge(scan, skill)]
     await share(ctx, findings, skill, quota=work.quota)
     skipped = tuple(item for scan in scans for item in scan.skipped)
+    measures = [item for scan in scans for item in scan.measures]
     return Analysis(
         skill=skill,
         kind=work.kind,
@@ -27,6 +28,7 @@ async def analysis(work: Assignment, ctx: Context, *, skill: Skill, scans: Itera
         raised=len(findings),
         findings=await put(ctx, f"findings/{ctx.step_id}.json", findings),
         skipped=skipped,
+        measures=await put(ctx, f"measures/{ctx.step_id}.json", measures) if measures else None,
     )
 
 

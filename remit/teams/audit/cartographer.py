@@ -1,5 +1,6 @@
 """The cartographer: says what the repository holds, and cuts the work into shards."""
 
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -17,6 +18,14 @@ MAX_FILES = 6000
 MANIFEST_LINES = 400
 STATE_KEYS = 160
 """Files of one run whose judgements go into the shared state."""
+QUOTA_BESIDE = 40
+"""The same, of an analyst that looks at the whole tree once."""
+_MANIFESTS = frozenset(
+    {"pyproject.toml", "setup.py", "setup.cfg", "Pipfile", "Pipfile.lock", "poetry.lock", "uv.lock", "pdm.lock"}
+)
+_REQUIREMENTS = re.compile(r"^(?:.*[-_.])?(?:requirements|constraints)(?:[-_.].*)?\.(?:txt|in)$")
+_DOCUMENTS = (".md", ".rst", ".markdown")
+_NO_HISTORY = Skipped(what="history: churn, owners, files that change together", cause="this is no git repository")
 _PROBLEMS = {
     "relative": ("the path is not absolute", "an absolute path"),
     "absent": ("there is nothing at this path", "an existing folder"),
@@ -38,6 +47,7 @@ class Cartographer(Role[AuditRequest, Inventory]):
         """
         entries, skipped, is_git = await self._list(work, ctx)
         python, left = _python(entries)
+        shards = await self._shards(python, ctx)
         inventory = Inventory(
             files=len(entries),
             python_files=len(python),
@@ -46,8 +56,11 @@ class Cartographer(Role[AuditRequest, Inventory]):
             packages=sum(entry.path.endswith("__init__.py") for entry in python),
             entry_points=await self._entry_points(entries, ctx),
             is_git=is_git,
-            shards=await self._shards(python, ctx),
-            skipped=(*skipped, *left, *_other_languages(entries)),
+            shards=shards,
+            history=shards[:1] if is_git else (),
+            supply=await self._beside("supply", manifests(entries), python=python, ctx=ctx),
+            docs=await self._beside("docs", documents(entries), python=python, ctx=ctx),
+            skipped=(*skipped, *left, *_other_languages(entries), *([] if is_git else [_NO_HISTORY])),
             out=work.out,
         )
         verdict = await ctx.state.propose(INVENTORY.key(), inventory)
@@ -87,6 +100,16 @@ class Cartographer(Role[AuditRequest, Inventory]):
         ]
         return (tree, *parts)
 
+    async def _beside(
+        self, name: str, found: Sequence[str], *, python: Sequence[Entry], ctx: Context
+    ) -> tuple[Assignment, ...]:
+        """Give one assignment over some files and all code beside them; none where there are no such files."""
+        if not found:
+            return ()
+        listed = [*found, *(entry.path for entry in python)]
+        files = await put(ctx, f"shards/{name}.json", listed)
+        return (Assignment(kind="tree", files=files, count=len(found), quota=QUOTA_BESIDE),)
+
     async def _entry_points(self, entries: Sequence[Entry], ctx: Context) -> tuple[str, ...]:
         mains = [entry.path for entry in entries if PurePosixPath(entry.path).name == "__main__.py"]
         if not any(entry.path == "pyproject.toml" for entry in entries):
@@ -113,6 +136,21 @@ def _python(entries: Sequence[Entry]) -> tuple[list[Entry], list[Skipped]]:
     left = len(found) - MAX_FILES
     more = [Skipped(what=f"{left} Python files", cause=f"an audit takes {MAX_FILES}")] if left > 0 else []
     return found[:MAX_FILES], more
+
+
+def manifests(entries: Sequence[Entry]) -> list[str]:
+    """Give the files that say what the repository depends on."""
+    return [entry.path for entry in entries if _is_manifest(PurePosixPath(entry.path))]
+
+
+def _is_manifest(path: PurePosixPath) -> bool:
+    is_listed = path.parent.name == "requirements" and path.suffix in {".txt", ".in"}
+    return path.name in _MANIFESTS or is_listed or _REQUIREMENTS.match(path.name) is not None
+
+
+def documents(entries: Sequence[Entry]) -> list[str]:
+    """Give the files that are written for readers."""
+    return [entry.path for entry in entries if entry.path.lower().endswith(_DOCUMENTS)]
 
 
 def _inside(work: AuditRequest) -> str:

@@ -4,8 +4,9 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from remit.teams.audit.rule import RULES
-from remit.teams.audit.sighting import Sighting
+from remit.teams.audit.place import HEAD_LINES, place_of
+from remit.teams.audit.rules import RULES
+from remit.teams.audit.sighting import Measure, Sighting
 from remit.teams.audit.source import Function, Source, children
 
 _BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.IfExp)
@@ -36,6 +37,17 @@ def sightings(source: Source) -> Iterator[Sighting]:
     for rule, line, measure in measures:
         if measure >= RULES[rule].floor:
             yield seen(source, rule, line, measure=measure)
+
+
+def measures(source: Source) -> list[Measure]:
+    """Give the numbers by which a shipped file is compared with others."""
+    if place_of(source.path, "\n".join(source.lines[:HEAD_LINES])) != "shipped":
+        return []
+    paths_in = sum(function.complexity for function in functions(source.tree))
+    return [
+        Measure(path=source.path, name="complexity", value=paths_in),
+        Measure(path=source.path, name="lines", value=len(source.lines)),
+    ]
 
 
 def seen(source: Source, rule: str, line: int, *, measure: int = 0, detail: str = "") -> Sighting:

@@ -6,10 +6,13 @@ import msgspec
 
 from remit import Context, RefusedError, Role
 from remit.teams.audit.analyst_code import AnalystCode
+from remit.teams.audit.analyst_docs import AnalystDocs
+from remit.teams.audit.analyst_history import AnalystHistory
 from remit.teams.audit.analyst_security import AnalystSecurity
+from remit.teams.audit.analyst_supply import AnalystSupply
 from remit.teams.audit.docket import ROUNDS, doubted, heard, merged, settled
 from remit.teams.audit.files import PASSAGES, Excerpt, Passage, fs_read
-from remit.teams.audit.finding import Finding, by_path
+from remit.teams.audit.finding import Finding, Skill, by_path
 from remit.teams.audit.judgement import last_word
 from remit.teams.audit.memory import FILES, FileNote, agreed
 from remit.teams.audit.message import Analysis, Assignment, Critique, Hearing
@@ -19,6 +22,15 @@ from remit.teams.audit.scratch import get, put
 from remit.teams.audit.sighting import Look, Skipped
 
 DOUBTS_PER_ASK = 150
+ANALYSTS: dict[Skill, type[Role[Assignment, Analysis]]] = {
+    "code": AnalystCode,
+    "structure": AnalystCode,
+    "security": AnalystSecurity,
+    "history": AnalystHistory,
+    "supply": AnalystSupply,
+    "docs": AnalystDocs,
+}
+"""Who looks again at what a skill has found."""
 
 
 class Critic(Role[Hearing, Critique]):
@@ -32,7 +44,7 @@ class Critic(Role[Hearing, Critique]):
         Raises:
             RefusedError: an analyst answered another requirement than this run's.
         """
-        analyses = (*work.code, *work.security)
+        analyses = work.analyses
         await ctx.checkpoint("cp2")  # the analyses are there, and nobody has judged them
         findings = merged(await self._raised(analyses, ctx))
         opinions, rounds = await self._deliberate(await self._open(findings, ctx), work, ctx)
@@ -53,6 +65,7 @@ class Critic(Role[Hearing, Critique]):
             files=sum(item.files for item in by_files),
             lines=sum(item.lines for item in by_files),
             skipped=_distinct(analyses),
+            measures=tuple(item.measures for item in analyses if item.measures is not None),
         )
 
     async def _rule(self, opinions: Sequence[Opinion], ctx: Context) -> None:
@@ -96,11 +109,11 @@ class Critic(Role[Hearing, Critique]):
         def assignment(part: Sequence[Finding]) -> Assignment:
             return Assignment(kind="doubts", files=tree, count=len(part), doubts=tuple(part), requirement=ctx.goal_hash)
 
-        security = [item for item in asked if item.skill == "security"]
-        code = [item for item in asked if item.skill != "security"]
+        by_role: dict[type[Role[Assignment, Analysis]], list[Finding]] = {}
+        for finding in asked:
+            by_role.setdefault(ANALYSTS[finding.skill], []).append(finding)
         answers = await ctx.gather(
-            *(ctx.ask(AnalystCode, assignment(part)) for part in _parts(code)),
-            *(ctx.ask(AnalystSecurity, assignment(part)) for part in _parts(security)),
+            *(ctx.ask(role, assignment(part)) for role, found in by_role.items() for part in _parts(found))
         )
         for answer in answers:
             _same_requirement(answer, ctx)

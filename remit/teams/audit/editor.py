@@ -16,7 +16,7 @@ from remit.teams.audit.opinion import Opinion
 from remit.teams.audit.publication import tree_digest
 from remit.teams.audit.score import score
 from remit.teams.audit.scratch import Stored, get, put_text
-from remit.teams.audit.sighting import Skipped
+from remit.teams.audit.sighting import Measure
 
 T = TypeVar("T")
 FOLDER = "report/"
@@ -46,6 +46,7 @@ class Editor(Role[Drafting, Report]):
             "evidence/citations.json": citations(opinions),
             markdown.CONFLICTS_FILE: pretty(draft.conflicts),
             "evidence/not-checked.json": pretty(draft.skipped),
+            "evidence/measures.json": pretty(draft.measures),
             "evidence/patches.json": pretty(work.verify),
         }
         drafted = [await put_text(ctx, FOLDER + name, text) for name, text in texts.items()]
@@ -66,7 +67,8 @@ class Editor(Role[Drafting, Report]):
             actions={key.removeprefix(FILES.prefix): note.action for key, note in files.items() if note.action},
             hotspots=tuple(hotspots(kept)),
             score=score(kept, work.critique.lines),
-            skipped=_skipped(work),
+            skipped=(*work.inventory.skipped, *work.critique.skipped),
+            measures=await _measures(work.critique.measures, ctx),
             verification=work.verify,
         )
 
@@ -86,14 +88,9 @@ def _standing(found: Iterable[Versioned[T]]) -> dict[str, T]:
     return {item.key: item.value for item in found if item.value is not None}
 
 
-def _skipped(work: Drafting) -> tuple[Skipped, ...]:
-    history = "no analyst reads it" if work.inventory.is_git else "this is no git repository"
-    never = (
-        Skipped(what="history: churn, owners, files that change together", cause=history),
-        Skipped(what="dependencies: declared, pinned, licensed", cause="no analyst reads them"),
-        Skipped(what="documentation: snippets, links, names", cause="no analyst reads it"),
-    )
-    return (*work.inventory.skipped, *work.critique.skipped, *never)
+async def _measures(stored: Iterable[Stored], ctx: Context) -> tuple[Measure, ...]:
+    found = [item for file in stored for item in await get(ctx, file, tuple[Measure, ...])]
+    return tuple(sorted(found, key=lambda item: (item.path, item.name)))
 
 
 def _report(draft: Draft, files: tuple[Stored, ...], sections: tuple[StateRef, ...], *, sarif_problems: int) -> Report:

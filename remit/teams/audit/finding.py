@@ -7,8 +7,9 @@ from typing import Literal
 import msgspec
 
 Severity = Literal["high", "medium", "low", "note"]
-Skill = Literal["code", "structure", "security"]
-"""code: one file at a time · structure: the whole tree · security: what an attacker or an outage would use."""
+Skill = Literal["code", "structure", "security", "history", "supply", "docs"]
+"""code: one file at a time · structure: the whole tree · security: what an attacker or an outage would use ·
+history: who changed what, how often · supply: what it depends on · docs: whether what is written is so."""
 
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low", "note")
 WEIGHT: dict[Severity, int] = {"high": 10, "medium": 4, "low": 1, "note": 0}

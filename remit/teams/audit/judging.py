@@ -1,7 +1,8 @@
 """From what a tool saw to what an analyst says: severity, words and a fingerprint."""
 
 from remit.teams.audit.finding import SEVERITIES, Finding, Severity, Skill, fingerprint
-from remit.teams.audit.rule import Rule, rule_named
+from remit.teams.audit.rule import Rule
+from remit.teams.audit.rules import rule_named
 from remit.teams.audit.sighting import Scan, Sighting
 
 _MILD = (("shell-injection", "constant command"), ("missing-timeout", "subprocess."))

@@ -13,8 +13,8 @@ from remit.teams.audit.memory import FINDINGS, PATCHED, Action
 from remit.teams.audit.mending import Verification
 from remit.teams.audit.message import Critique, Inventory
 from remit.teams.audit.opinion import Opinion
-from remit.teams.audit.rule import rule_named
-from remit.teams.audit.sighting import Skipped
+from remit.teams.audit.rules import rule_named
+from remit.teams.audit.sighting import Measure, Skipped
 
 CONFLICTS_FILE = "evidence/conflicts.json"
 CONFLICTS_SHOWN = 20
@@ -34,6 +34,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     hotspots: tuple[Hotspot, ...]
     score: int
     skipped: tuple[Skipped, ...]
+    measures: tuple[Measure, ...] = ()
+    """Numbers about whole files, by path and name."""
     verification: Verification
 
     @property

@@ -25,7 +25,7 @@ from remit import (
 from remit.teams.audit.finding import Severity, Skill
 from remit.teams.audit.message import Inventory
 
-ANALYSTS = ("analyst-code", "analyst-security")
+ANALYSTS = ("analyst-code", "analyst-security", "analyst-history", "analyst-supply", "analyst-docs")
 CRITIC = "critic"
 FIXER = "fixer"
 KEYS_AT_ONCE = 50

@@ -46,6 +46,10 @@ class Inventory(Message, frozen=True, kw_only=True, tag="audit.inventory.v1"):
     entry_points: tuple[str, ...]
     is_git: bool
     shards: tuple[Assignment, ...]
+    history: tuple[Assignment, ...] = ()
+    """One, over the whole tree; none without git. Likewise the next two: none where there is nothing to read."""
+    supply: tuple[Assignment, ...] = ()
+    docs: tuple[Assignment, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     out: str = ""
 
@@ -62,6 +66,8 @@ class Analysis(Message, frozen=True, kw_only=True, tag="audit.analysis.v1"):
     findings: Stored | None = None
     looks: tuple[Look, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    measures: Stored | None = None
+    """Numbers about whole files, in the scratch folder."""
 
 
 class Hearing(Message, frozen=True, kw_only=True, tag="audit.hearing.v1"):
@@ -70,6 +76,14 @@ class Hearing(Message, frozen=True, kw_only=True, tag="audit.hearing.v1"):
     inventory: Inventory
     code: tuple[Analysis, ...]
     security: tuple[Analysis, ...]
+    history: tuple[Analysis, ...] = ()
+    supply: tuple[Analysis, ...] = ()
+    docs: tuple[Analysis, ...] = ()
+
+    @property
+    def analyses(self) -> tuple[Analysis, ...]:
+        """All of them, whoever made them."""
+        return (*self.code, *self.security, *self.history, *self.supply, *self.docs)
 
 
 class Critique(Message, frozen=True, kw_only=True, tag="audit.critique.v1"):
@@ -90,6 +104,8 @@ class Critique(Message, frozen=True, kw_only=True, tag="audit.critique.v1"):
     files: int
     lines: int
     skipped: tuple[Skipped, ...] = ()
+    measures: tuple[Stored, ...] = ()
+    """Numbers about whole files, as the analysts stored them."""
 
 
 class RuleCount(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from remit.teams.audit.files import Excerpt
 from remit.teams.audit.finding import Finding
 from remit.teams.audit.noise import noise
 from remit.teams.audit.place import Place, place_of
-from remit.teams.audit.rule import rule_named
+from remit.teams.audit.rules import rule_named
 from remit.teams.audit.secret import KNOWN_SHAPE, masked
 from remit.teams.audit.source import TEXT_LIMIT
 

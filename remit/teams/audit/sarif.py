@@ -8,7 +8,7 @@ import msgspec
 
 from remit.teams.audit.finding import Finding, Severity
 from remit.teams.audit.opinion import Opinion
-from remit.teams.audit.rule import rule_named
+from remit.teams.audit.rules import rule_named
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVEL: dict[Severity, str] = {"high": "error", "medium": "warning", "low": "note", "note": "note"}

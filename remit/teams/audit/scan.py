@@ -12,14 +12,26 @@ from typing import Literal
 
 import msgspec
 
-from remit.teams.audit import again, complexity, duplication, secret, swallowed, unsafe_call, untested, waiting
+from remit.teams.audit import (
+    again,
+    complexity,
+    docs_scan,
+    duplication,
+    history_scan,
+    secret,
+    supply_scan,
+    swallowed,
+    unsafe_call,
+    untested,
+    waiting,
+)
 from remit.teams.audit.complexity import seen
 from remit.teams.audit.finding import Skill
 from remit.teams.audit.module_graph import ModuleGraph, Unit, unit
 from remit.teams.audit.place import HEAD_LINES, place_of
-from remit.teams.audit.rule import RULES
-from remit.teams.audit.sighting import Blob, Doubt, Look, Scan, Sighting, Skipped, clipped
+from remit.teams.audit.sighting import Doubt, Look, Measure, Scan, Sighting, Skipped
 from remit.teams.audit.source import Source, UnreadableError, load
+from remit.teams.audit.tally import summed
 
 Detector = Callable[[Source], Iterator[Sighting]]
 DETECTORS: dict[Skill, tuple[Detector, ...]] = {
@@ -47,11 +59,13 @@ def main() -> None:
 def answer(request: Request) -> Scan | tuple[Look, ...]:
     """Look at the files of a request, or again at its doubts."""
     root = Path(request.root)
-    if request.view == "again":
-        return again.looks(root, request.files, request.doubts)
-    if request.view == "structure":
-        return scan_tree(root, request.files)
-    return scan_files(root, request.files, request.view)
+    match request.view:
+        case "again":
+            return again.looks(root, request.files, request.doubts)
+        case "code" | "security":
+            return scan_files(root, request.files, request.view)
+        case view:
+            return TREES[view](root, request.files)
 
 
 def scan_files(root: Path, files: tuple[str, ...], skill: Skill) -> Scan:
@@ -59,12 +73,14 @@ def scan_files(root: Path, files: tuple[str, ...], skill: Skill) -> Scan:
     found: list[Sighting] = []
     blobs: dict[str, str] = {}
     skipped: list[Skipped] = []
+    measures: list[Measure] = []
     lines = 0
     for path in files:
         try:
             source = load(root, path)
             blobs[path] = source.digest
             lines += len(source.lines)
+            measures += complexity.measures(source) if skill == "code" else []
             found.extend(item for see in DETECTORS[skill] for item in see(source))
         except UnreadableError as error:
             if not error.rule:
@@ -72,7 +88,7 @@ def scan_files(root: Path, files: tuple[str, ...], skill: Skill) -> Scan:
             elif skill == "code":
                 blobs.setdefault(path, error.digest)
                 found.append(_unreadable(root, path, error))
-    return summed(found, blobs, skipped, files=len(files), lines=lines)
+    return summed(found, blobs, skipped, files=len(files), lines=lines, measures=measures)
 
 
 def scan_tree(root: Path, files: tuple[str, ...]) -> Scan:
@@ -90,17 +106,13 @@ def scan_tree(root: Path, files: tuple[str, ...]) -> Scan:
     return summed(found, blobs, skipped, files=len(units), lines=sum(len(item.source.lines) for item in units))
 
 
-def summed(found: list[Sighting], blobs: dict[str, str], skipped: list[Skipped], *, files: int, lines: int) -> Scan:
-    """Give a scan of what is above the floor of its rule."""
-    kept, more = clipped([item for item in found if item.measure >= RULES[item.rule].floor])
-    cited = sorted({item.path for item in kept} & blobs.keys())
-    return Scan(
-        files=files,
-        lines=lines,
-        sightings=kept,
-        blobs=tuple(Blob(path=path, digest=blobs[path]) for path in cited),
-        skipped=(*skipped, *more),
-    )
+TREES: dict[Skill, Callable[[Path, tuple[str, ...]], Scan]] = {
+    "structure": scan_tree,
+    "history": history_scan.scan,
+    "supply": supply_scan.scan,
+    "docs": docs_scan.scan,
+}
+"""Views of many files at once."""
 
 
 def _unit(root: Path, path: str) -> Unit | None:

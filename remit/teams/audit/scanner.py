@@ -22,21 +22,27 @@ COMMAND = (sys.executable, "-I", "-c", "from remit.teams.audit.scan import main;
 @tool(name="py.ast", risk="low", effect="pure")
 def py_ast(view: Skill, files: Stored, *, scope: ToolScope) -> Scan:
     """Give what one view sees in the files that a stored list names."""
-    return _answer(Request(view=view, root=scope.source("repository"), files=_paths(scope, files)), Scan)
+    return answered(Request(view=view, root=scope.source("repository"), files=paths(scope, files)), Scan)
 
 
 @tool(name="py.look_again", risk="low", effect="pure")
 def py_look_again(doubts: tuple[Doubt, ...], files: Stored, *, scope: ToolScope) -> tuple[Look, ...]:
     """Look at cited places again, against the whole file and the tests among the listed files."""
-    request = Request(view="again", root=scope.source("repository"), files=_paths(scope, files), doubts=doubts)
-    return _answer(request, tuple[Look, ...])
+    request = Request(view="again", root=scope.source("repository"), files=paths(scope, files), doubts=doubts)
+    return answered(request, tuple[Look, ...])
 
 
-def _paths(scope: ToolScope, files: Stored) -> tuple[str, ...]:
+def paths(scope: ToolScope, files: Stored) -> tuple[str, ...]:
+    """Give the stored list of files."""
     return msgspec.json.decode(fetched(scope.scratch, files), type=tuple[str, ...])
 
 
-def _answer(request: Request, kind: type[T]) -> T:
+def answered(request: Request, kind: type[T]) -> T:
+    """Give what a process of its own answers to a request.
+
+    Raises:
+        ToolFailedError: it ended early.
+    """
     done = run_program(
         COMMAND,
         folder=Path(sys.prefix),

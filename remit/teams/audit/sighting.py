@@ -1,5 +1,7 @@
 """What a tool saw, before anybody judged it: a rule's name, a place, a measure."""
 
+from typing import Literal
+
 import msgspec
 
 
@@ -32,6 +34,14 @@ class Skipped(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
 
 
+class Measure(msgspec.Struct, frozen=True, kw_only=True):
+    """A number about a whole file, whether anybody finds fault with it or not."""
+
+    path: str
+    name: Literal["complexity", "lines", "commits"]
+    value: int
+
+
 class Scan(msgspec.Struct, frozen=True, kw_only=True):
     """What one pass over a shard saw; of very many hits of one rule the first ones, and how many more there were."""
 
@@ -41,6 +51,7 @@ class Scan(msgspec.Struct, frozen=True, kw_only=True):
     blobs: tuple[Blob, ...] = ()
     """Of every file with a sighting."""
     skipped: tuple[Skipped, ...] = ()
+    measures: tuple[Measure, ...] = ()
 
 
 class Doubt(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,14 +1,18 @@
-"""The audit team: ten roles, their tools, their shared state, and the plan that joins them."""
+"""The audit team: its roles, their tools, their shared state, and the plan that joins them."""
 
 from remit import Plan, Team, rollback, step, undo, when
 from remit.teams.audit.analyst_code import AnalystCode
+from remit.teams.audit.analyst_docs import AnalystDocs
+from remit.teams.audit.analyst_history import AnalystHistory
 from remit.teams.audit.analyst_security import AnalystSecurity
+from remit.teams.audit.analyst_supply import AnalystSupply
 from remit.teams.audit.cartographer import Cartographer
 from remit.teams.audit.critic import Critic
 from remit.teams.audit.editor import Editor
 from remit.teams.audit.files import fs_list, fs_read
 from remit.teams.audit.fixer import Fixer
 from remit.teams.audit.git_apply_check import proc_git_apply_check
+from remit.teams.audit.git_log import git_log
 from remit.teams.audit.memory import FILES, FINDINGS, INVENTORY, SECTIONS
 from remit.teams.audit.mending import CHECKPOINT
 from remit.teams.audit.planner import Planner
@@ -21,11 +25,15 @@ from remit.teams.audit.scratch import fs_scratch_read, fs_scratch_remove, fs_scr
 from remit.teams.audit.sweeper import Sweeper
 from remit.teams.audit.verifier import Verifier
 
+ANALYSES = ("code", "security", "history", "supply", "docs")
 audit = Plan(
     step("inventory", Cartographer, checkpoint="cp1"),
     step("code", AnalystCode, after="inventory", each="shards"),
     step("security", AnalystSecurity, after="inventory", each="shards"),
-    step("critique", Critic, after=("inventory", "code", "security"), checkpoint=CHECKPOINT),
+    step("history", AnalystHistory, after="inventory", each="history"),
+    step("supply", AnalystSupply, after="inventory", each="supply"),
+    step("docs", AnalystDocs, after="inventory", each="docs"),
+    step("critique", Critic, after=("inventory", *ANALYSES), checkpoint=CHECKPOINT),
     step("plan", Planner, after=("task", "inventory", "critique")),
     step("fix", Fixer, after="plan", each="files", undo=undo(Sweeper, when("undo.left", "eq", 0))),
     step("verify", Verifier, after=("plan", "fix")),
@@ -42,6 +50,9 @@ team = Team(
         Cartographer,
         AnalystCode,
         AnalystSecurity,
+        AnalystHistory,
+        AnalystSupply,
+        AnalystDocs,
         Critic,
         Planner,
         Fixer,
@@ -60,6 +71,7 @@ team = Team(
         proc_ruff,
         proc_ruff_fix,
         proc_git_apply_check,
+        git_log,
         py_ast,
         py_look_again,
     ],

@@ -237,7 +237,7 @@ async def test_the_reviewer_is_shown_the_folder_and_every_file_with_its_digest(p
     arguments = msgspec.convert(shown["arguments"], type=dict[str, object])
     assert shown["tool"] == "fs.publish"
     assert set(arguments) == {"out", "base", "tree", "digest"}
-    assert len(msgspec.convert(arguments["tree"], type=tuple[Stored, ...])) == 7
+    assert len(msgspec.convert(arguments["tree"], type=tuple[Stored, ...])) == 8
 
 
 async def test_the_sarif_file_is_valid_against_the_schema_of_the_standard(project: Path, audit: Audit) -> None:
@@ -360,8 +360,8 @@ async def test_a_second_inventory_is_refused(project: Path, bench_for: BenchFor)
         await bench.run(Cartographer, AuditRequest(path=str(project)), step="two")
 
 
-def test_the_team_has_ten_roles_and_ends_with_the_publisher() -> None:
-    analysts = ["analyst-code", "analyst-security"]
+def test_the_team_has_its_ten_roles_and_three_that_mend_and_ends_with_the_publisher() -> None:
+    analysts = ["analyst-code", "analyst-security", "analyst-history", "analyst-supply", "analyst-docs"]
     menders = ["planner", "fixer", "verifier", "sweeper"]
     assert list(team.roles) == ["cartographer", *analysts, "critic", *menders, "editor", "publisher"]
     assert team.roles["analyst-code"].pool == 2
