@@ -12,12 +12,13 @@ from remit.bus.subject import JOURNAL
 from remit.contracts.charter import RoleLimits
 from remit.contracts.control import CancelRun
 from remit.contracts.envelope import Envelope
+from remit.contracts.errors import BusUnavailableError
 from remit.contracts.message import decode, encode
 from remit.contracts.plan import Node, PlanSpec
 from remit.contracts.step import RunStep, StepCompleted
 from remit.supervisor import dispatch
 from tests.integration.supervisor.agent import soon
-from tests.integration.supervisor.world import crash
+from tests.integration.supervisor.world import crash, either
 from tests.teams import ROLES, Check, Line, Order, Packed, Receipt, Sheet, charter, shop
 
 if TYPE_CHECKING:
@@ -209,6 +210,41 @@ async def test_a_completion_that_a_redispatch_crossed_is_done_again_and_the_run_
     assert (await world.outcome(run)).outcome == "complete"
     check = await world.appears(f"remit.run.{run}._.work.auditor.check.1")
     assert json.loads(bytes(decode(RunStep, check.data).body))["total"] == 2
+
+
+async def test_a_lease_that_came_late_is_known_before_somebody_else_s_completion_counts(
+    world: World, eventually: Eventually
+) -> None:
+    """It was sent, the connection broke, the run was read again without it, and then the server stored it."""
+    supervisor = await world.supervise(shop())
+    clerk, other = await world.agent("clerk"), await world.agent("clerk")
+    run = await world.submit("order", ORDER)
+    work = await either(clerk, other)
+    known, journal = supervisor.runs.get(run), supervisor._journal
+    assert known is not None
+    append = journal.append
+    late: list[tuple[str, bytes, dict[str, object]]] = []
+
+    async def unanswered(name: str, body: bytes, **more: object) -> int:
+        if ".lease." in name and not late:
+            late.append((name, body, more))
+            raise BusUnavailableError("no answer came")
+        return await append(name, body, **more)  # type: ignore[arg-type]  # as it was called
+
+    journal.append = unanswered  # type: ignore[method-assign, assignment]  # the same words in and out
+    claiming = asyncio.create_task(clerk.claim(work))
+
+    async def unsure() -> bool:
+        return bool(known.unanswered)
+
+    await eventually(unsure)
+    claiming.cancel()
+    name, body, more = late[0]
+    await append(name, body, **more)  # type: ignore[arg-type]  # as it was called
+    await other.complete(work, Sheet(total=1))
+    await clerk.complete(work, Sheet(total=2))
+
+    assert json.loads(bytes((await world.outcome(run)).result))["total"] == 2
 
 
 async def test_fifty_runs_outlive_a_server_that_is_killed_and_comes_back(

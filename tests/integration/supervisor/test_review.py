@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
 from remit.bus import subject
-from remit.contracts.control import AskStatus, ControlDone, DecideReview, TeamStatus
+from remit.contracts.control import (
+    AskStatus,
+    CancelRun,
+    ControlDone,
+    DecideReview,
+    PauseRun,
+    ResumeRun,
+    TeamStatus,
+)
 from remit.contracts.errors import Fault
 from remit.contracts.message import digest_of, encode, raw
 from remit.contracts.review import ReviewOutcome
@@ -117,6 +126,27 @@ async def test_a_decision_about_something_else_is_refused(world: World) -> None:
     answers = [other, unknown, over, resolved, twice]
     codes = [answer.error.code for answer in answers if isinstance(answer, Refused)]
     assert codes == ["RM-210", "RM-209", "RM-209", "RM-211", "RM-210"]
+
+
+async def test_a_wish_that_waited_while_its_run_ended_is_refused_and_nothing_follows_the_outcome(world: World) -> None:
+    supervisor = await world.supervise(shop())
+    run, _clerk, _work, review = await parked(world)
+    await world.control("pause", PauseRun(run_id=run))
+    known = supervisor.runs.get(run)
+    assert known is not None
+
+    async with known.lock:  # whoever asks now waits for it, in the order in which they ask
+        wishes = [
+            asyncio.create_task(world.control("cancel", CancelRun(run_id=run))),
+            asyncio.create_task(world.control("decide", decision(review))),
+            asyncio.create_task(world.control("resume", ResumeRun(run_id=run))),
+        ]
+        await asyncio.wait(wishes, timeout=0.3)
+    cancelled, decided, resumed = await asyncio.gather(*wishes)
+
+    assert cancelled == ControlDone(detail=f"{run} is stopped")
+    assert [answer.error.code for answer in (decided, resumed) if isinstance(answer, Refused)] == ["RM-209", "RM-209"]
+    assert (await world.lane(run))[-1] == "finished"
 
 
 async def test_an_approval_comes_with_the_next_lease_and_names_one_action(world: World) -> None:
