@@ -66,7 +66,7 @@ def fs_list(after: str = "", ignore: str = "", *, scope: ToolScope) -> Listing:
     if problem := _problem(root):
         return Listing(problem=problem)
     own = tuple(folder for folder in (OUTPUT, ignore.rstrip("/")) if folder)
-    paths = sorted(path for path in _paths(root) if not _is_below(path, own))
+    paths = sorted(path for path in listed(root) if not _is_below(path, own))
     entries: list[Entry] = []
     links: list[Skipped] = []
     more = ""
@@ -132,7 +132,8 @@ def _is_below(path: str, folders: tuple[str, ...]) -> bool:
     return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
 
-def _paths(root: Path) -> list[str]:
+def listed(root: Path) -> list[str]:
+    """Give the files of a repository: those that git knows or would add, else all but caches."""
     return _known_to_git(root) or list(_walked(root))
 
 

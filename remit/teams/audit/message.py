@@ -19,6 +19,8 @@ class AuditRequest(Message, frozen=True, kw_only=True, tag="audit.request.v1"):
     """Where the report goes; empty is `.remit` in the repository."""
     inject: Literal["", "bad-patch"] = ""
     """A drill: what goes wrong on purpose."""
+    tests: str = ""
+    """Command of the repository's own tests, as a shell would split it; none is run if this is empty."""
 
 
 class Assignment(Message, frozen=True, kw_only=True, tag="audit.assignment.v1"):
