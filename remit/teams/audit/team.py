@@ -12,6 +12,7 @@ from remit.teams.audit.editor import Editor
 from remit.teams.audit.files import fs_list, fs_read
 from remit.teams.audit.fixer import Fixer
 from remit.teams.audit.git_apply_check import proc_git_apply_check
+from remit.teams.audit.git_blame import git_blame
 from remit.teams.audit.git_log import git_log
 from remit.teams.audit.memory import FILES, FINDINGS, INVENTORY, SECTIONS
 from remit.teams.audit.mending import CHECKPOINT
@@ -73,6 +74,7 @@ team = Team(
         proc_ruff_fix,
         proc_git_apply_check,
         proc_tests,
+        git_blame,
         git_log,
         py_ast,
         py_look_again,
