@@ -253,3 +253,32 @@ def test_a_report_may_go_to_another_folder(root: Path, scope: ToolScope, tmp_pat
     assert done.folder == str(tmp_path / "elsewhere")
     assert (tmp_path / "elsewhere" / "a.md").read_text() == "a"
     assert not (root / ".remit").exists()
+
+
+def test_patches_of_an_earlier_audit_are_gone_and_nothing_else_is(root: Path, scope: ToolScope) -> None:
+    publish(scope, (kept(scope, "report/patches/001-F541-a.py.patch", "old"), kept(scope, "report/a.md", "a")))
+    (root / ".remit/patches/mine.patch").write_text("mine")
+
+    done = publish(scope, (kept(scope, "report/patches/001-F541-b.py.patch", "new"), kept(scope, "report/b.md", "b")))
+
+    assert done.removed == 1
+    assert sorted(path.name for path in (root / ".remit/patches").iterdir()) == ["001-F541-b.py.patch", "mine.patch"]
+    assert (root / ".remit/a.md").read_text() == "a"
+
+
+def test_a_link_in_the_repository_leads_no_file_out_of_it(root: Path, scope: ToolScope, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (outside / "patches").mkdir(parents=True)
+    (outside / "patches/001-F541-a.py.patch").write_text("not ours")
+    tree = (kept(scope, "report/b.md", "b"),)
+
+    (root / ".remit").symlink_to(outside)
+    with pytest.raises(RefusedError, match="leads out of the repository"):
+        publish(scope, tree)
+    (root / ".remit").unlink()
+    (root / ".remit").mkdir()
+    (root / ".remit/patches").symlink_to(outside / "patches")
+    done = publish(scope, tree)
+
+    assert (done.written, done.removed) == (1, 0)
+    assert [path.name for path in outside.rglob("*") if path.is_file()] == ["001-F541-a.py.patch"]
