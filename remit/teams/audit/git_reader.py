@@ -31,7 +31,7 @@ OPTIONS = (
     "--no-pager",
     *(word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")),
 )
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "HOME": "/nonexistent",
     "GIT_ALLOW_PROTOCOL": "none",  # an object that is missing is not fetched
     "GIT_ATTR_NOSYSTEM": "1",
@@ -65,7 +65,7 @@ def pieces(root: Path, *command: str, within_s: float = WITHIN_S) -> Iterator[by
     with subprocess.Popen(
         [git, *OPTIONS, *command],
         cwd=root,
-        env={"PATH": os.defpath, **_ENVIRONMENT},
+        env={"PATH": os.defpath, **ENVIRONMENT},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
