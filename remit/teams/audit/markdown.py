@@ -139,9 +139,7 @@ def _said(value: object) -> str:
 
 def _counts(draft: Draft) -> str:
     kept, inventory, critique = draft.kept, draft.inventory, draft.critique
-    by_severity = ", ".join(
-        f"{sum(item.severity == severity for item in kept)} {severity}" for severity in SEVERITIES
-    )
+    by_severity = ", ".join(f"{sum(item.severity == severity for item in kept)} {severity}" for severity in SEVERITIES)
     lines = [
         "## Counts",
         "",
