@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from remit.teams.audit.source import Function, Source
 
@@ -33,7 +34,8 @@ WORKING = 4
 """Statements that make a copy worth mending."""
 _LAST_ACTS = re.compile(r"(?:^|\.)(?:__del__|__exit__|__aexit__|_?(?:clean_?up|close|aclose|shutdown|stop|teardown))$")
 _COMMENT = re.compile(r"#\s*\S")
-_TRACKED = re.compile(r"#\d+|https?://|\b[A-Z][A-Z0-9]+-\d+\b|\b(?i:issue|ticket|bug|gh)[- :#]*\d+")
+_TRACKED = re.compile(r"#\d+|https?://|\b(?!UTF|ISO|SHA)[A-Z][A-Z0-9]+-\d+\b|\b(?i:issue|ticket|bug|gh)[- :#]*\d+")
+_RELEASE = re.compile(r"\d\.\d|\b(?:next|major) (?:release|version)\b|\b(?i:python|py) ?[23]|deprecat", re.IGNORECASE)
 _OTHER_FILE = re.compile(r"together with `(?P<path>[^`]+)`")
 _CALLED_BY = re.compile(r"_?(?:asyncio|async|aio|sync|blocking)_?")
 """Words that tell a module from its counterpart for other callers."""
@@ -147,9 +149,13 @@ def no_secret(spot: Spot) -> str:
 
 
 def tracked(spot: Spot) -> str:
-    """The comment names an issue, so somebody knows of it."""
-    comment = [line for line in spot.around(0, 3) if "#" in line]
-    return "it says where it is tracked" if _TRACKED.search(" ".join(comment)) else ""
+    """The comment names an issue, so somebody knows of it, or the release that it waits for."""
+    first, *below = spot.around(0, 5)
+    more = takewhile(lambda line: line.lstrip().startswith("#"), below)
+    comment = " ".join(line.partition("#")[2] for line in (first, *more))
+    if _TRACKED.search(comment):
+        return "it says where it is tracked"
+    return "it says for which release it waits" if _RELEASE.search(comment) else ""
 
 
 def counterpart(spot: Spot) -> str:

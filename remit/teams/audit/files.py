@@ -60,7 +60,8 @@ class Excerpt(msgspec.Struct, frozen=True, kw_only=True):
 def fs_list(after: str = "", ignore: str = "", *, scope: ToolScope) -> Listing:
     """Give the files of the repository after a path: those that git knows or would add, else all but caches.
 
-    Symlinks are named, not followed. The folder `ignore` and the output of earlier audits are left out.
+    Symlinks are named, not followed; a name that is no text cannot be passed on. The folder `ignore` and the output of
+    earlier audits are left out.
     """
     root = Path(scope.source("repository"))
     if problem := _problem(root):
@@ -68,7 +69,7 @@ def fs_list(after: str = "", ignore: str = "", *, scope: ToolScope) -> Listing:
     own = tuple(folder for folder in (OUTPUT, ignore.rstrip("/")) if folder)
     paths = sorted(path for path in listed(root) if not _is_below(path, own))
     entries: list[Entry] = []
-    links: list[Skipped] = []
+    left: list[Skipped] = []
     more = ""
     for path in paths:
         if path <= after:
@@ -77,11 +78,13 @@ def fs_list(after: str = "", ignore: str = "", *, scope: ToolScope) -> Listing:
             more = entries[-1].path
             break
         file = root / path
-        if file.is_symlink():
-            links.append(Skipped(what=path, cause="a symlink, which is not followed"))
+        if (name := path.encode(errors="backslashreplace").decode()) != path:
+            left.append(Skipped(what=name, cause="its name is not UTF-8"))
+        elif file.is_symlink():
+            left.append(Skipped(what=path, cause="a symlink, which is not followed"))
         elif file.is_file():
             entries.append(Entry(path=path, size_bytes=file.stat().st_size))
-    return Listing(files=tuple(entries), more=more, is_git=(root / ".git").exists(), skipped=tuple(links))
+    return Listing(files=tuple(entries), more=more, is_git=(root / ".git").exists(), skipped=tuple(left))
 
 
 @tool(name="fs.read", risk="low", effect="pure")

@@ -81,7 +81,7 @@ def _fix_first(spots: Sequence[Hotspot], actions: Mapping[str, Action]) -> str:
         lines.append(f"{number}. {_code_path(spot)}")
         action = f" To do: {actions[spot.path]}." if spot.path in actions else ""
         lines.append(f"   Seen by: {', '.join(spot.skills)}.{action} Evidence: {', '.join(spot.findings)}.")
-    return _text([*lines, *([] if spots else ["Nothing was kept."])])
+    return _text([*lines, *([] if spots else ["Nothing is to be mended."])])
 
 
 def _code_path(spot: Hotspot) -> str:
@@ -139,9 +139,7 @@ def _said(value: object) -> str:
 
 def _counts(draft: Draft) -> str:
     kept, inventory, critique = draft.kept, draft.inventory, draft.critique
-    by_severity = ", ".join(
-        f"{sum(item.severity == severity for item in kept)} {severity}" for severity in SEVERITIES[:3]
-    )
+    by_severity = ", ".join(f"{sum(item.severity == severity for item in kept)} {severity}" for severity in SEVERITIES)
     lines = [
         "## Counts",
         "",

@@ -338,9 +338,10 @@ def test_a_line_that_is_not_committed_as_it_stands_has_no_age(past: Past) -> Non
     [
         ("# TODO: x", ["TODO"]),
         ("x = 1  # noqa: E1  # FIXME (ann): x", ["FIXME"]),
-        ("#XXX x\n# HACK", ["XXX", "HACK"]),
+        ("#XXX(ann) x\n# HACK: x", ["XXX", "HACK"]),
         ("x = '# TODO: x'", []),
         ('"""\n# TODO: x\n"""', []),
+        ("# XXX compat alias\n# HACK", []),
         ("# a TODO list\n# TODOS: x\n# todo: x\n# XXXX\n# XXX-1", []),
         ("x = (  # TODO: x", []),
     ],
@@ -362,7 +363,12 @@ def looked(root: Path, found: Scan) -> Look:
 
 @pytest.mark.parametrize(
     ("text", "holds"),
-    [("# TODO: x", True), ("# TODO(#12): x", False), ("# TODO: x,\n# see https://x.example/1", False)],
+    [
+        ("# TODO: x in UTF-8\n\n# see #12", True),
+        ("# TODO: x in 6.0", False),
+        ("# TODO(#12): x", False),
+        ("# TODO: x,\n# see https://x.example/1", False),
+    ],
 )
 def test_a_comment_that_says_where_it_is_tracked_is_let_go(past: Past, text: str, *, holds: bool) -> None:
     past.commit(4 * YEAR, {"a.py": f"{text}\n"})

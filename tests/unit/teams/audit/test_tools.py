@@ -1,5 +1,6 @@
 """The tools themselves: inside the root only, bounded answers, nothing written but what was agreed."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -113,6 +114,15 @@ def test_a_repository_cannot_start_a_program_by_its_git_settings(root: Path, sco
     fs_list(scope=scope)
 
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_file_whose_name_is_no_text_is_named_as_left_out(root: Path, scope: ToolScope) -> None:
+    (root / os.fsdecode(b"caf\xe9.py")).write_text("")
+
+    listing = listed(scope)
+
+    assert [item.path for item in listing.files] == ["p/a.py"]
+    assert [(item.what, item.cause) for item in listing.skipped] == [("caf\\udce9.py", "its name is not UTF-8")]
 
 
 def test_a_long_listing_comes_in_pages(root: Path, scope: ToolScope, monkeypatch: pytest.MonkeyPatch) -> None:
