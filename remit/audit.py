@@ -67,10 +67,10 @@ def deployment_name(repository: Path) -> str:
     return f"audit-{slug}-{hashlib.sha256(str(repository).encode()).hexdigest()[:8]}"
 
 
-def request(repository: Path, out: Path | None, inject: str = "") -> TaskRequest:
-    """Give the task; `inject` names what goes wrong on purpose."""
+def request(repository: Path, out: Path | None, *, inject: str = "", since: str = "") -> TaskRequest:
+    """Give the task; `inject` names what goes wrong on purpose, `since` what the report compares with."""
     given = {"path": str(repository)} | ({"out": str(out.expanduser().resolve())} if out is not None else {})
-    given |= {"inject": inject} if inject else {}
+    given |= {name: said for name, said in (("inject", inject), ("since", since)) if said}
     return TaskRequest(goal=f"audit {repository}", input=raw(given))
 
 
@@ -86,7 +86,7 @@ class Audit:
         self._show = show
         self._decide = decide
 
-    def run(self, repository: Path, out: Path | None, *, inject: str = "") -> tuple[History, Place]:
+    def run(self, repository: Path, out: Path | None, *, inject: str = "", since: str = "") -> tuple[History, Place]:
         """The deployment was up for as long as this took; give what became of the run.
 
         Raises: as `Embedded.start`; KeyboardInterrupt. No process is left, and the run goes on later.
@@ -94,7 +94,7 @@ class Audit:
         loaded = loader.load(TEAM)
         name = deployment_name(repository)
         with foreground.deployed(loaded, name=name, port=None, durability="embedded") as up:
-            return self._work(up, request(repository, out, inject)), up.place
+            return self._work(up, request(repository, out, inject=inject, since=since)), up.place
 
     def _work(self, up: Embedded, task: TaskRequest) -> History:
         history = asyncio.run(_submitted(up.place, task))

@@ -32,13 +32,19 @@ _BY_YES = "approved by --yes"
 @click.option("--yes", is_flag=True, help="Approve what the audit wants to write; the evidence says so.")
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Where the report goes; else PATH/.remit.")
 @click.option(
+    "--since",
+    type=click.Choice(["last"]),
+    default=None,
+    help="Say what is new and what is mended since the last audit into the same folder.",
+)
+@click.option(
     "--inject",
     type=click.Choice(["bad-patch"]),
     default=None,
     help="A drill: one patch is spoilt on purpose, so that the audit rolls back and goes on without it.",
 )
 @output_option
-def command(path: Path, *, yes: bool, out: Path | None, inject: str | None, output: Output) -> int:
+def command(path: Path, *, yes: bool, out: Path | None, since: str | None, inject: str | None, output: Output) -> int:
     """Audit the Python repository at PATH. Nothing is written there before a person agrees."""
     from remit.audit import Audit, repository
 
@@ -60,7 +66,7 @@ def command(path: Path, *, yes: bool, out: Path | None, inject: str | None, outp
         return None
 
     try:
-        history, place = Audit(show=show, decide=decide).run(where, out, inject=inject or "")
+        history, place = Audit(show=show, decide=decide).run(where, out, inject=inject or "", since=since or "")
     except KeyboardInterrupt:
         from remit import foreground
 

@@ -33,6 +33,8 @@ class Publisher(Role[Report, Published]):
             rejected=work.rejected,
             patches=work.patches,
             way=work.way,
+            since=work.since,
+            explain=work.explain,
         )
 
     async def _compare(self, work: Report, ctx: Context) -> None:

@@ -13,6 +13,8 @@ from remit.teams.audit.files import fs_list, fs_read
 from remit.teams.audit.fixer import Fixer
 from remit.teams.audit.git_apply_check import proc_git_apply_check
 from remit.teams.audit.git_log import git_log
+from remit.teams.audit.head import git_head
+from remit.teams.audit.last_audit import fs_baseline
 from remit.teams.audit.memory import FILES, FINDINGS, INVENTORY, SECTIONS
 from remit.teams.audit.mending import CHECKPOINT
 from remit.teams.audit.planner import Planner
@@ -67,10 +69,12 @@ team = Team(
         fs_scratch_read,
         fs_scratch_write,
         fs_scratch_remove,
+        fs_baseline,
         fs_publish,
         proc_ruff,
         proc_ruff_fix,
         proc_git_apply_check,
+        git_head,
         git_log,
         py_ast,
         py_look_again,
