@@ -7,7 +7,7 @@ if the repository has that file now.
 An audit of the very state that the last one saw is compared with what that one was compared with. So it says the same.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -22,6 +22,8 @@ FORMAT = 1
 KEPT = 20_000
 LIMIT_BYTES = 16 * 1024 * 1024
 NONE = "the output folder holds no audit of an earlier state"
+WHOLE = frozenset({"complex-function", "long-function", "long-file", "huge-file", "untested-module"})
+"""Rules about a whole function or file. Their fingerprint names its first line, which an edit may change."""
 Fingerprint = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{16}\Z")]
 RuleName = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z][A-Za-z0-9-]{0,63}\Z")]
 FilePath = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
@@ -35,6 +37,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     rule: RuleName
     path: FilePath
     severity: Severity
+    symbol: Annotated[str, msgspec.Meta(max_length=4096)] = ""
     first: Commit = ""
     """The commit in whose audit it was first kept."""
 
@@ -85,19 +88,19 @@ def read(data: bytes) -> Baseline | str:
         return f"{BASELINE} is not what an audit writes"
 
 
-def snapshot(head: Head, opinions: Iterable[Opinion], *, score: int, last: Baseline | None) -> Snapshot:
+def snapshot(head: Head, opinions: Sequence[Opinion], *, score: int, last: Baseline | None) -> Snapshot:
     """Give what this audit came to; how long a finding is known, the last audit says."""
     base = last.base(head) if last is not None else None
-    first = {item.fingerprint: item.first for item in base.kept} if base is not None else {}
-    said = [*opinions]
+    known = {item.fingerprint: item for item in base.kept} | heirs(base, opinions) if base is not None else {}
+    first = {name: item.first for name, item in known.items()}
     return Snapshot(
         commit=head.commit,
         committed_at=head.committed_at,
         tree=head.tree,
         is_dirty=head.is_dirty,
         score=score,
-        kept=tuple(_known(item, first, head.commit) for item in said if item.decision == "keep"),
-        demoted=tuple(item.finding.fingerprint for item in said if item.decision == "demote"),
+        kept=tuple(_known(item, first, head.commit) for item in opinions if item.decision == "keep"),
+        demoted=tuple(item.finding.fingerprint for item in opinions if item.decision == "demote"),
     )
 
 
@@ -108,8 +111,19 @@ def _known(opinion: Opinion, first: dict[str, str], now: str) -> Known:
         rule=finding.rule,
         path=finding.path,
         severity=finding.severity,
+        symbol=finding.symbol,
         first=first.get(finding.fingerprint, now),
     )
+
+
+def heirs(base: Snapshot, opinions: Sequence[Opinion]) -> dict[str, Known]:
+    """Give what is kept under a new fingerprint, with what was known of the same function or file under another one."""
+    raised = {item.finding.fingerprint for item in opinions}
+    names = {item.fingerprint for item in base.kept}
+    waiting = {(item.rule, item.path, item.symbol): item for item in base.kept if item.fingerprint not in raised}
+    new = (item.finding for item in opinions if item.decision == "keep" and item.finding.fingerprint not in names)
+    places = {item.fingerprint: (item.rule, item.path, item.symbol) for item in new if item.rule in WHOLE}
+    return {name: waiting[place] for name, place in places.items() if place in waiting}
 
 
 def renewed(last: Baseline | None, head: Head, now: Snapshot) -> Baseline:

@@ -155,14 +155,15 @@ def _result(opinion: Opinion, names: Sequence[str]) -> Json:
 
 
 def _states(since: Comparison | None) -> dict[str, bool]:
-    """Give the results of the last audit by fingerprint, and whether each was kept."""
+    """Give the results of the last audit by fingerprint, and whether each was kept under just this one."""
     if since is None:
         return {}
-    return dict.fromkeys(since.last.demoted, False) | {item.fingerprint: True for item in since.last.kept}
+    changed = dict.fromkeys([*since.last.demoted, *since.changed], False)
+    return changed | {item.fingerprint: True for item in since.last.kept}
 
 
 def _state(opinion: Opinion, then: Mapping[str, bool]) -> Json:
-    """Say how a result compares with the same one then; only `updated` means that the critic decided otherwise."""
+    """Say how a result compares with the same one then."""
     name, is_kept = opinion.finding.fingerprint, opinion.decision == "keep"
     if name not in then:
         return {"baselineState": "new"}
@@ -171,7 +172,8 @@ def _state(opinion: Opinion, then: Mapping[str, bool]) -> Json:
 
 def _gone(shown: Iterable[Opinion], since: Comparison) -> list[Known]:
     """Give what was kept then and is no result now; what nobody looked for may be there still."""
-    there = {opinion.finding.fingerprint for opinion in shown} | {item.fingerprint for item in since.unseen}
+    there = {opinion.finding.fingerprint for opinion in shown}
+    there |= {item.fingerprint for item in (*since.unseen, *since.changed.values())}
     then = {known.fingerprint: known for known in since.last.kept}
     return [known for name, known in then.items() if name not in there]
 

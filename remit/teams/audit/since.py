@@ -1,11 +1,11 @@
 """What changed since the last audit: new findings, mended ones, and what nobody can say because nobody looked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from remit.teams.audit import rules_docs, rules_history, rules_supply
-from remit.teams.audit.baseline import Known, Snapshot
+from remit.teams.audit.baseline import Known, Snapshot, heirs
 from remit.teams.audit.finding import SEVERITIES, Finding, worst_first
 from remit.teams.audit.message import Inventory
 from remit.teams.audit.opinion import Opinion
@@ -40,6 +40,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Kept then and found again, but not kept now."""
     unseen: tuple[Known, ...]
     """Kept then, and not looked at now."""
+    changed: Mapping[str, Known]
+    """Kept now under another fingerprint than then, by the new one; still open."""
     open: int
 
     @property
@@ -67,15 +69,19 @@ def compared(last: Snapshot, opinions: Sequence[Opinion], *, score: int, seen: L
     then = {item.fingerprint: item for item in last.kept}
     raised = {item.finding.fingerprint: item for item in opinions}
     kept = [item.finding for item in opinions if item.decision == "keep"]
-    gone = sorted((item for name, item in then.items() if name not in raised), key=_worst_first)
+    changed = heirs(last, opinions)
+    there = raised.keys() | {item.fingerprint for item in changed.values()}
+    old = then.keys() | changed.keys()
+    gone = sorted((item for name, item in then.items() if name not in there), key=_worst_first)
     return Comparison(
         last=last,
         score=score,
-        new=tuple(sorted((item for item in kept if item.fingerprint not in then), key=worst_first)),
+        new=tuple(sorted((item for item in kept if item.fingerprint not in old), key=worst_first)),
         mended=tuple(item for item in gone if seen.at(item)),
         dropped=tuple(raised[name].finding for name in then if name in raised and raised[name].decision != "keep"),
         unseen=tuple(item for item in gone if not seen.at(item)),
-        open=sum(item.fingerprint in then for item in kept),
+        changed=changed,
+        open=sum(item.fingerprint in old for item in kept),
     )
 
 

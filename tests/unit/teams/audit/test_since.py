@@ -21,6 +21,7 @@ from remit.teams.audit.message import Published
 from remit.teams.audit.summary import summary
 from remit.teams.audit.trend import POINTS, TrendPoint, extended
 from remit.testing import Bench
+from tests.unit.teams.audit.conftest import TANGLE
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Audit = Callable[..., Awaitable[tuple[Bench, Published]]]
@@ -149,6 +150,25 @@ async def test_changes_that_are_not_committed_are_compared_with_the_clean_commit
     assert isinstance(found, Baseline)
     assert found.last.is_dirty
     assert len(found.points) == 1
+
+
+async def test_a_function_whose_first_line_changed_is_still_open_and_known_since_the_same_commit(
+    write: Write, audit: Audit
+) -> None:
+    root = write({"tangle.py": TANGLE, "calm.py": CALM})
+    git(root, "init", "--quiet")
+    name = commit(root, 1)
+    await audit(root)
+    write({"tangle.py": TANGLE.replace("(items, key)", "(items: list[int], key: str) -> int")})
+    commit(root, 2)
+
+    _bench, reply = await audit(root, since="last")
+
+    assert section(root).startswith(f"0 new, 0 mended, {reply.kept} still open")
+    assert states(root)["complex-function"] == "updated"
+    found = baseline.read((root / ".remit" / "baseline.json").read_bytes())
+    assert isinstance(found, Baseline)
+    assert {item.first for item in found.last.kept} == {name}
 
 
 async def test_what_nobody_looked_at_is_not_mended(shop: Path, audit: Audit) -> None:
