@@ -14,6 +14,7 @@ from remit.teams.audit.mending import Verification
 from remit.teams.audit.message import Critique, Inventory
 from remit.teams.audit.opinion import Opinion
 from remit.teams.audit.rules import rule_named
+from remit.teams.audit.ruling import in_words
 from remit.teams.audit.sighting import Measure, Skipped
 from remit.teams.audit.since import Comparison
 from remit.teams.audit.trend import TrendPoint
@@ -135,24 +136,11 @@ def _title(key: str, opinions: Iterable[Opinion]) -> str:
 
 
 def _row(card: Card) -> str:
-    sides = "; ".join(f"{' and '.join(side.by)}: {_said(side.value)}" for side in card.sides)
+    sides = "; ".join(f"{' and '.join(side.by)}: {in_words(side.value)}" for side in card.sides)
     by = "fixer" if card.stands == PATCHED else "critic"
-    result = _said(card.result) + (f"; then the {by}: {_said(card.stands)}" if card.is_overruled else "")
+    result = in_words(card.result) + (f"; then the {by}: {in_words(card.stands)}" if card.is_overruled else "")
     rule = ", then ".join([*card.rungs, card.rule])
-    return f"| {' | '.join(map(_cell, (card.field, _said(card.base), sides, rule, result)))} |"
-
-
-def _said(value: object) -> str:
-    """Give a value of the shared state in words."""
-    match value:
-        case None:
-            return "nothing"
-        case {"text": text, "tools": [*tools], "score": score}:
-            return f"{text} ({', '.join(tools)}; {score})"
-        case {"level": level, "tools": [*tools]}:
-            return f"{level} ({', '.join(tools)})"
-        case _:
-            return str(value)
+    return f"| {' | '.join(map(_cell, (card.field, in_words(card.base), sides, rule, result)))} |"
 
 
 def _counts(draft: Draft) -> str:

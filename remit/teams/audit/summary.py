@@ -22,3 +22,8 @@ def summary(reply: bytes) -> tuple[str, ...]:
         f"conflicts by rule: {decided}",
         f"report: {where}",
     )
+
+
+def first_reason(reply: bytes) -> str:
+    """Name the finding that is the first reason to mend the first file; empty if nothing was kept."""
+    return msgspec.json.decode(reply, type=Published | Report).explain
