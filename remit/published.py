@@ -5,6 +5,7 @@ The folder may lie in a repository of somebody else's, who may have written what
 
 from __future__ import annotations
 
+import os
 import shlex
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -67,6 +68,8 @@ class Published:
     def conflicts(self) -> dict[str, list[Card]]:
         """Give every conflict, field by field, by key; raises as `opinions`."""
         cards: dict[str, list[Card]] = {}
+        if not os.path.lexists(self.folder / CONFLICTS_FILE):
+            return cards  # a person left it out
         for card in self._read(CONFLICTS_FILE, tuple[Card, ...]):
             cards.setdefault(card.key, []).append(card)
         return cards

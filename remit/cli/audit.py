@@ -95,15 +95,21 @@ def wish(opened: ReviewOpened, decision: str, reason: str) -> DecideReview:
 
 def _asked(opened: ReviewOpened, history: History, place: Place) -> DecideReview | None:
     """Give what the person at the terminal decides; nothing if they leave it for later."""
-    from remit.cli import preview
+    from remit.cli import edit, preview
 
     click.echo(f"\n{opened.review_id}  {preview.headline(opened)}")
     while True:
         match (
-            click.prompt("[a]pprove [r]eject [d]iff [w]hy [l]ater", default="w", show_default=False).strip().lower()[:1]
+            click.prompt("[a]pprove [e]dit [r]eject [d]iff [w]hy [l]ater", default="w", show_default=False)
+            .strip()
+            .lower()[:1]
         ):
             case "a":
                 return wish(opened, "approved", "")
+            case "e" if reason := edit.asked(opened):
+                return wish(opened, "rejected", reason)
+            case "e":
+                continue
             case "r":
                 return wish(opened, "rejected", click.prompt("why", default="", show_default=False))
             case "d":

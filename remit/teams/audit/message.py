@@ -164,3 +164,5 @@ class Published(Message, frozen=True, kw_only=True, tag="audit.published.v1"):
     way: str = ""
     since: str = ""
     explain: str = ""
+    left_out: tuple[str, ...] = ()
+    """Files of the report that the person left out."""
