@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
+import msgspec
+
 from remit.agents.fault import fault_of, leaf_of, raise_fault
 from remit.agents.handler import Handler
 from remit.agents.port import ParkedSignal
 from remit.agents.replay import Replay
 from remit.bus import subject
 from remit.contracts.errors import NotFoundError, ReplayMismatchError
-from remit.contracts.message import Message, digest
+from remit.contracts.message import Message, digest, digest_of
 from remit.contracts.review import ReviewOutcome
 from remit.contracts.step import Marked, Slept
+from remit.contracts.tool import CallNeedsReview
 from remit.supervisor.finish import state_hash
 from remit.supervisor.fold import Fold
 from remit.supervisor.records import StepRecords, answered_asks
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from remit.contracts.rollback import MarkCheckpoint
     from remit.contracts.step import AskAnswered, AskRole, Recorded, SleepStep
     from remit.contracts.team import TeamSpec
-    from remit.contracts.tool import CallNeedsReview, CallTool, ToolAnswered
+    from remit.contracts.tool import CallTool, ToolAnswered
     from remit.supervisor.run_state import RunState, StepState
 
 Verdict = Literal["same", "prefix", "different", "skipped"]
@@ -188,8 +191,12 @@ class RecordedPort:
         self._end(recorded.kind, recorded.name)
 
     async def call(self, call: CallTool) -> ToolAnswered | CallNeedsReview:
-        """No call is made."""
-        self._end("call", call.tool)
+        """No call is made; one that a person rejected was not made before either."""
+        known = review_at(self._run, call.step, call.position, is_doubt=False)
+        if known is None or known.decided is None or known.decided.decision == "approved":
+            self._end("call", call.tool)
+        action = digest_of({"tool": call.tool, "arguments": msgspec.json.decode(call.arguments)})
+        return CallNeedsReview(action=action, summary=known.opened.title)
 
     async def ask(self, role: str, ask: AskRole) -> AskAnswered:
         """Nobody is asked."""

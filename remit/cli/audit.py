@@ -32,6 +32,12 @@ _BY_YES = "approved by --yes"
 @click.option("--yes", is_flag=True, help="Approve what the audit wants to write; the evidence says so.")
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Where the report goes; else PATH/.remit.")
 @click.option(
+    "--since",
+    type=click.Choice(["last"]),
+    default=None,
+    help="Say what is new and what is mended since the last audit into the same folder.",
+)
+@click.option(
     "--inject",
     type=click.Choice(["bad-patch"]),
     default=None,
@@ -44,7 +50,9 @@ _BY_YES = "approved by --yes"
     help="Try patches on the repository's own tests, too: its code runs, after you agreed to the exact command.",
 )
 @output_option
-def command(path: Path, *, yes: bool, out: Path | None, inject: str | None, allow: str | None, output: Output) -> int:
+def command(  # one for each option
+    path: Path, *, yes: bool, out: Path | None, since: str | None, inject: str | None, allow: str | None, output: Output
+) -> int:
     """Audit the Python repository at PATH. Nothing is written there before a person agrees."""
     from remit.audit import Audit, own_tests, repository, request
 
@@ -66,7 +74,7 @@ def command(path: Path, *, yes: bool, out: Path | None, inject: str | None, allo
         return None
 
     try:
-        task = request(where, out, inject=inject or "", tests=own_tests(where) if allow else "")
+        task = request(where, out, since=since or "", inject=inject or "", tests=own_tests(where) if allow else "")
         history, place = Audit(show=show, decide=decide).run(where, task)
     except KeyboardInterrupt:
         from remit import foreground
@@ -96,15 +104,21 @@ def wish(opened: ReviewOpened, decision: str, reason: str) -> DecideReview:
 
 def _asked(opened: ReviewOpened, history: History, place: Place) -> DecideReview | None:
     """Give what the person at the terminal decides; nothing if they leave it for later."""
-    from remit.cli import preview
+    from remit.cli import edit, preview
 
     click.echo(f"\n{opened.review_id}  {preview.headline(opened)}")
     while True:
         match (
-            click.prompt("[a]pprove [r]eject [d]iff [w]hy [l]ater", default="w", show_default=False).strip().lower()[:1]
+            click.prompt("[a]pprove [e]dit [r]eject [d]iff [w]hy [l]ater", default="w", show_default=False)
+            .strip()
+            .lower()[:1]
         ):
             case "a":
                 return wish(opened, "approved", "")
+            case "e" if reason := edit.asked(opened):
+                return wish(opened, "rejected", reason)
+            case "e":
+                continue
             case "r":
                 return wish(opened, "rejected", click.prompt("why", default="", show_default=False))
             case "d":

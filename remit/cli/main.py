@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "status": "Show the deployment as its supervisor sees it.",
     "doctor": "Try the deployment and say what it gives and what it does not.",
     "audit": "Audit a Python repository; a person agrees before anything is written.",
+    "explain": "Say all that an audit knows of one finding or one conflict.",
 }
 
 

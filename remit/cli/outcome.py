@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remit.cli import fault, say
@@ -28,20 +29,38 @@ def say_end(history: History, place: Place, output: Output) -> int:
     if history.finished is None:
         return say_parked(history, place.name, output)
     next_ = f"remit run show {history.run_id} --context {place.name}"
-    lines = [*_closing(history, history.finished, place), f"next: {next_}"]
-    say.one(say.data(history.finished) | {"context": place.name, "next": next_}, output, text="\n".join(lines))
+    is_audited = place.team_ref == AUDIT and _is_complete(history.finished)
+    explain = _explain(history, history.finished) if is_audited else ""
+    lines = [*_audited(history, history.finished, place)] if is_audited else [text_of(history.finished)]
+    lines += [f"next: {way}" for way in (explain, next_) if way]
+    whole = say.data(history.finished) | {"context": place.name, "next": next_}
+    say.one(whole | ({"explain": explain} if explain else {}), output, text="\n".join(lines))
     return fault.BY_OUTCOME[history.finished.outcome]
 
 
-def _closing(history: History, finished: RunFinished, place: Place) -> Sequence[str]:
-    """A complete audit says what it found, and one conflict as an example; any other run, what became of it."""
+def _is_complete(finished: RunFinished) -> bool:
     from remit.contracts.message import NULL
 
-    if place.team_ref != AUDIT or finished.outcome != "complete" or finished.result == NULL:
-        return (text_of(finished),)
+    return finished.outcome == "complete" and finished.result != NULL
+
+
+def _audited(history: History, finished: RunFinished, place: Place) -> Sequence[str]:
+    """A complete audit says what it found, and one conflict as an example."""
     from remit.teams.audit.summary import summary
 
     return [*_example(history, place.name), *(plain(item) for item in summary(bytes(finished.result)))]
+
+
+def _explain(history: History, finished: RunFinished) -> str:
+    """Give the command that says all about the first reason to mend something; nothing if there is none."""
+    from remit.cli.explain import where
+    from remit.contracts.message import decode
+    from remit.teams.audit.summary import first_reason
+
+    name = first_reason(bytes(finished.result))
+    given = decode(dict[str, str], history.started.input) if history.started is not None else {}
+    out = Path(given["out"]) if given.get("out") else None
+    return plain(f"remit explain {name}{where(Path(given.get('path', '')), out)}") if name else ""
 
 
 def _example(history: History, context: str) -> Sequence[str]:

@@ -52,6 +52,12 @@ def headline(opened: ReviewOpened) -> str:
     return f"write {len(action.tree)} files into {plain(action.out) or '.remit of the repository'}:\n{files}"
 
 
+def names(opened: ReviewOpened) -> list[str]:
+    """Give the files that would be written, as they are called in the output folder; none if it is about none."""
+    action = _publication(opened)
+    return [item.name.removeprefix(action.base) for item in action.tree] if action is not None else []
+
+
 def sides(conflict: StateConflict) -> list[str]:
     """Say a conflict: of every field base, current and proposed value with their roles, and what a decision does."""
     lines = [line for item in conflict.fields for line in _sides(conflict, item)]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from remit.agents.role import AnyRole
     from remit.contracts.model import Completion, ModelMessage
-    from remit.contracts.review import RequestReview
+    from remit.contracts.review import RequestReview, ReviewOutcome
     from remit.team import Team
     from remit.tools.tool import Tool
 
@@ -76,7 +76,7 @@ class Bench:
         self.reviewed = {tool.name for tool in reviewed}
         """Tools that a person must approve."""
         self.approves = True
-        """What that person decides; `reason` is what they say."""
+        """What that person decides; `reason` is what they say. `person` scripts them one by one."""
         self.reason = ""
         self.approved: set[str] = set()
         self.calls: list[Called] = []
@@ -93,6 +93,9 @@ class Bench:
         self._replies: dict[str, Callable[[Message], object]] = {}
         self._roles: dict[str, type[AnyRole]] = {}
         self._handled: dict[str, _Handled] = {}
+        self._says: list[str] = []
+        self.decided: dict[tuple[str, str, str], ReviewOutcome] = {}
+        """What the person decided, by step, position and subject."""
 
     # --- what the world answers ---
 
@@ -122,6 +125,10 @@ class Bench:
         self._replies[role.role_name()] = cast(
             "Callable[[Message], object]", script if callable(script) else lambda _work: script
         )
+
+    def person(self, *reasons: str) -> None:
+        """Decide reviews one after the other, the last for ever: an empty reason approves, any other one rejects."""
+        self._says = [*reasons]
 
     def play(self, *roles: type[AnyRole]) -> None:
         """Let these roles themselves answer what is asked of them."""
@@ -208,6 +215,13 @@ class Bench:
             self._scratch = Path(tempfile.mkdtemp(prefix="remit-bench-"))
             weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         return self._scratch
+
+    def decision(self) -> tuple[bool, str]:
+        """Give what the person decides next: whether they approve, and what they say."""
+        if not self._says:
+            return self.approves, self.reason
+        reason = self._says.pop(0) if len(self._says) > 1 else self._says[0]
+        return not reason, reason
 
     async def answer(self, role: str, body: msgspec.Raw, step: str) -> Message:
         """Give the reply of a role that was asked.

@@ -62,11 +62,13 @@ class Desk:
 
     async def call(self, call: CallTool) -> ToolAnswered | CallNeedsReview:
         """Check the arguments, run the script or the real body, and keep the outcome."""
+        plain = {"tool": call.tool, "arguments": msgspec.json.decode(call.arguments)}
+        action = digest_of(plain)
+        if self._replaying and (self._step, call.position, action) in self._bench.decided:
+            return CallNeedsReview(action=action, summary=f"call {call.tool}")  # it was rejected, so it is not recorded
         self._only_live("call", call.tool, call.position)
         tool = self._bench.tool_named(call.tool)
         arguments = convert(tool.arguments, msgspec.json.decode(call.arguments))
-        plain = {"tool": call.tool, "arguments": msgspec.json.decode(call.arguments)}
-        action = digest_of(plain)
         if tool.name in self._bench.reviewed and action not in self._bench.approved:
             return CallNeedsReview(action=action, summary=f"call {tool.name}")
         self._bench.calls.append(Called(step=self._step, tool=tool.name, arguments=plain["arguments"]))
@@ -88,15 +90,17 @@ class Desk:
 
     async def review(self, request: RequestReview) -> ReviewOutcome:
         """Decide as the test said, and remember what was approved."""
+        place = (self._step, request.position, request.subject)
+        if self._replaying and place in self._bench.decided:
+            return self._bench.decided[place]
         self._bench.reviews.append(request)
-        if self._bench.approves:
+        approves, reason = self._bench.decision()
+        if approves:
             self._bench.approved.add(request.subject)
-        return ReviewOutcome(
-            review_id=f"v{len(self._bench.reviews)}",
-            approved=self._bench.approves,
-            by="bench",
-            reason=self._bench.reason,
-        )
+        review = f"v{len(self._bench.reviews)}"
+        outcome = ReviewOutcome(review_id=review, approved=approves, by="bench", reason=reason)
+        self._bench.decided[place] = outcome
+        return outcome
 
     async def sleep(self, request: SleepStep) -> Slept:
         """It is time at once."""

@@ -64,7 +64,7 @@ def test_without_a_terminal_it_parks_and_an_approval_later_finishes_it(repositor
 
     assert "of exactly this" in shown.stdout
     assert approved.returncode == 0, approved.stderr
-    verdict, conflicts, report, following = approved.stdout.splitlines()[-4:]
+    verdict, conflicts, report, explaining, following = approved.stdout.splitlines()[-5:]
     card = approved.stdout[: approved.stdout.index("verdict: ")]
     assert f"{NOTE} /" in card
     assert "analyst-security  " in card
@@ -77,6 +77,7 @@ def test_without_a_terminal_it_parks_and_an_approval_later_finishes_it(repositor
     conflicts = json.loads((repository / ".remit" / "evidence" / "conflicts.json").read_text())
     sides = {item["field"]: [side["by"] for side in item["sides"]] for item in conflicts if item["key"] == NOTE}
     assert sides["primary_reason"] == [["code"], ["security"]]
+    assert "runner.py:7 in run, shipped code" in remit(*explaining.removeprefix("next: remit ").split()).stdout
     assert remit(*following.removeprefix("next: remit ").split()).stdout.startswith("run r1: complete")
     assert again.returncode == fault.USAGE
     assert "is approved already" in again.stderr

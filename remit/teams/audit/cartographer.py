@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from remit import Context, RefusedError, Role, StateRejected
 from remit.teams.audit.commit_log import HISTORY
 from remit.teams.audit.files import Entry, Passage, fs_list, fs_read
+from remit.teams.audit.head import git_head
 from remit.teams.audit.memory import INVENTORY
 from remit.teams.audit.message import Assignment, AuditRequest, Inventory
 from remit.teams.audit.place import place_of
@@ -48,6 +49,7 @@ class Cartographer(Role[AuditRequest, Inventory]):
         """
         entries, skipped, is_git = await self._list(work, ctx)
         python, left = _python(entries)
+        head = await ctx.call(git_head, ignore=_inside(work))
         shards = await self._shards(python, ctx)
         inventory = Inventory(
             files=len(entries),
@@ -63,6 +65,8 @@ class Cartographer(Role[AuditRequest, Inventory]):
             docs=await self._beside("docs", documents(entries), python=python, ctx=ctx),
             skipped=(*skipped, *left, *_other_languages(entries), *([] if is_git else [_NO_HISTORY])),
             out=work.out,
+            head=head,
+            since=work.since,
         )
         verdict = await ctx.state.propose(INVENTORY.key(), inventory)
         if isinstance(verdict, StateRejected):

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from remit import Change, Context, Role, StateRef, Versioned
-from remit.teams.audit import markdown, patch_section, sarif
+from remit.teams.audit import markdown, patch_section, sarif, since
+from remit.teams.audit.baseline import BASELINE
 from remit.teams.audit.conflict import by_rule, cards
 from remit.teams.audit.evidence import citations, findings_file, pretty
 from remit.teams.audit.hotspot import hotspots
@@ -13,6 +14,7 @@ from remit.teams.audit.memory import FILES, FINDINGS, SECTIONS, FileNote, Findin
 from remit.teams.audit.mending import Drafting
 from remit.teams.audit.message import Report
 from remit.teams.audit.opinion import Opinion
+from remit.teams.audit.past import Past, comparison, remembered
 from remit.teams.audit.publication import tree_digest
 from remit.teams.audit.score import score
 from remit.teams.audit.scratch import Stored, get, put_text
@@ -36,9 +38,10 @@ class Editor(Role[Drafting, Report]):
             RefusedError: somebody else wrote a section of the report; their text stands.
         """
         opinions = await get(ctx, work.critique.opinions, tuple[Opinion, ...])
-        draft = await self._draft(work, opinions, ctx)
+        past = await remembered(work.inventory, ctx)
+        draft = await self._draft(work, opinions, past=past, ctx=ctx)
         sections = markdown.sections(draft)
-        log = sarif.text(opinions)
+        log = sarif.text(opinions, draft.since)
         texts = {
             REPORT: "\n".join(sections.values()),
             "findings.sarif": log,
@@ -48,17 +51,20 @@ class Editor(Role[Drafting, Report]):
             "evidence/not-checked.json": pretty(draft.skipped),
             "evidence/measures.json": pretty(draft.measures),
             "evidence/patches.json": pretty(work.verify),
+            BASELINE: pretty(past.renewed(opinions, draft.score)),
         }
         drafted = [await put_text(ctx, FOLDER + name, text) for name, text in texts.items()]
         files = (*drafted, *(patch.file for patch in work.verify.patches))
         shared = await self._share(sections, ctx)
         return _report(draft, files, shared, sarif_problems=len(sarif.problems(log)))
 
-    async def _draft(self, work: Drafting, opinions: tuple[Opinion, ...], ctx: Context) -> Draft:
+    async def _draft(self, work: Drafting, opinions: tuple[Opinion, ...], *, past: Past, ctx: Context) -> Draft:
         files = _standing(await ctx.state.list(FILES.prefix, FileNote))
         findings = _standing(await ctx.state.list(FINDINGS.prefix, FindingNote))
         found = [*await ctx.state.conflicts(FILES.prefix), *await ctx.state.conflicts(FINDINGS.prefix)]
         kept = [item.finding for item in opinions if item.decision == "keep"]
+        points = score(kept, work.critique.lines)
+        skipped = (*work.inventory.skipped, *work.critique.skipped, *past.skipped)
         return Draft(
             inventory=work.inventory,
             critique=work.critique,
@@ -66,10 +72,13 @@ class Editor(Role[Drafting, Report]):
             conflicts=tuple(cards(found, {**files, **findings})),
             actions={key.removeprefix(FILES.prefix): note.action for key, note in files.items() if note.action},
             hotspots=tuple(hotspots(kept)),
-            score=score(kept, work.critique.lines),
-            skipped=(*work.inventory.skipped, *work.critique.skipped),
+            score=points,
+            skipped=skipped,
             measures=await _measures(work.critique.measures, ctx),
             verification=work.verify,
+            trend=past.renewed(opinions, points).points,
+            since=await comparison(past, work.inventory, opinions, score=points, skipped=skipped, ctx=ctx),
+            no_baseline=past.problem,
         )
 
     async def _share(self, sections: dict[str, str], ctx: Context) -> tuple[StateRef, ...]:
@@ -102,7 +111,7 @@ def _report(draft: Draft, files: tuple[Stored, ...], sections: tuple[StateRef, .
         sections=sections,
         verdict=markdown.verdict(draft),
         score=draft.score,
-        fix_first=tuple(spot.sentence() for spot in draft.hotspots),
+        fix_first=tuple(spot.sentence(draft.fresh) for spot in draft.hotspots),
         conflicts=by_rule(draft.conflicts),
         open_conflicts=sum(item.is_open for item in draft.conflicts),
         kept=critique.kept,
@@ -111,4 +120,6 @@ def _report(draft: Draft, files: tuple[Stored, ...], sections: tuple[StateRef, .
         sarif_problems=sarif_problems,
         patches=patch_section.said(draft.verification),
         way=patch_section.way(draft.verification.setback),
+        since=since.told(draft.since, draft.no_baseline) if inventory.since else "",
+        explain=next((name for spot in draft.hotspots for name in spot.findings), ""),
     )

@@ -66,8 +66,7 @@ def fs_list(after: str = "", ignore: str = "", *, scope: ToolScope) -> Listing:
     root = Path(scope.source("repository"))
     if problem := _problem(root):
         return Listing(problem=problem)
-    own = tuple(folder for folder in (OUTPUT, ignore.rstrip("/")) if folder)
-    paths = sorted(path for path in listed(root) if not _is_below(path, own))
+    paths = paths_of(root, ignore)
     entries: list[Entry] = []
     left: list[Skipped] = []
     more = ""
@@ -131,13 +130,14 @@ def _problem(root: Path) -> Literal["", "absent", "not_a_folder", "unreadable", 
     return "" if os.access(root, os.R_OK | os.X_OK) else "unreadable"
 
 
-def _is_below(path: str, folders: tuple[str, ...]) -> bool:
-    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+def is_own(path: str, ignore: str) -> bool:
+    """Say whether a path belongs to what audits write, and not to what they read."""
+    return any(path == folder or path.startswith(f"{folder}/") for folder in (OUTPUT, ignore.rstrip("/")) if folder)
 
 
-def listed(root: Path) -> list[str]:
-    """Give the files of a repository: those that git knows or would add, else all but caches."""
-    return _known_to_git(root) or list(_walked(root))
+def paths_of(root: Path, ignore: str) -> list[str]:
+    """Give the paths that an audit looks at, sorted; some may be gone, or no regular files."""
+    return sorted(path for path in _known_to_git(root) or _walked(root) if not is_own(path, ignore))
 
 
 def _known_to_git(root: Path) -> list[str]:

@@ -27,9 +27,10 @@ class Hotspot(msgspec.Struct, frozen=True, kw_only=True):
         """Whether several skills met here."""
         return len(self.skills) > 1
 
-    def sentence(self) -> str:
-        """Say it in one line."""
-        *most, last = self.reasons
+    def sentence(self, new: frozenset[str] = frozenset()) -> str:
+        """Say it in one line; `new` are fingerprints of reasons that the last audit did not have."""
+        told = zip(self.reasons, self.findings, strict=True)
+        *most, last = [f"{reason} (new)" if name in new else reason for reason, name in told]
         said = f"{', '.join(most)}, and {last}" if most else last
         return f"{self.path}: {said}"
 

@@ -5,7 +5,7 @@ from itertools import groupby
 
 import msgspec
 
-from remit.teams.audit import patch_section
+from remit.teams.audit import patch_section, since
 from remit.teams.audit.conflict import Card, by_rule
 from remit.teams.audit.finding import SEVERITIES, Finding, worst_first
 from remit.teams.audit.hotspot import Hotspot
@@ -14,7 +14,10 @@ from remit.teams.audit.mending import Verification
 from remit.teams.audit.message import Critique, Inventory
 from remit.teams.audit.opinion import Opinion
 from remit.teams.audit.rules import rule_named
+from remit.teams.audit.ruling import in_words
 from remit.teams.audit.sighting import Measure, Skipped
+from remit.teams.audit.since import Comparison
+from remit.teams.audit.trend import TrendPoint
 
 CONFLICTS_FILE = "evidence/conflicts.json"
 CONFLICTS_SHOWN = 20
@@ -37,6 +40,17 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     measures: tuple[Measure, ...] = ()
     """Numbers about whole files, by path and name."""
     verification: Verification
+    trend: tuple[TrendPoint, ...] = ()
+    """One point for each commit that was audited into this folder, in that order; the last is this audit."""
+    since: Comparison | None = None
+    """This audit beside the last one, if somebody asked and there was one."""
+    no_baseline: str = ""
+    """Why there is nothing to compare with."""
+
+    @property
+    def fresh(self) -> frozenset[str]:
+        """Fingerprints of what is new, if somebody asked."""
+        return self.since.fresh if self.since is not None else frozenset()
 
     @property
     def kept(self) -> list[Finding]:
@@ -48,9 +62,12 @@ def sections(draft: Draft) -> dict[str, str]:
     """Give the report's sections by name, in their order."""
     setback = draft.verification.setback
     wrong = {"setback": patch_section.setback_section(setback)} if setback is not None else {}
+    asked = draft.inventory.since == "last"
+    changed = {"since": since.section(draft.since, draft.no_baseline)} if asked else {}
     return {
         "verdict": f"# Audit\n\n**{verdict(draft)}**\n",
-        "fix-first": _fix_first(draft.hotspots, draft.actions),
+        "fix-first": _fix_first(draft.hotspots, draft.actions, draft.fresh),
+        **changed,
         "conflicts": _conflicts(draft),
         "counts": _counts(draft),
         "patches": patch_section.patches(draft.verification),
@@ -75,17 +92,22 @@ def verdict(draft: Draft) -> str:
     return "; ".join(said) + "."
 
 
-def _fix_first(spots: Sequence[Hotspot], actions: Mapping[str, Action]) -> str:
+def _fix_first(spots: Sequence[Hotspot], actions: Mapping[str, Action], new: frozenset[str]) -> str:
     lines = ["## Fix these first", ""]
     for number, spot in enumerate(spots, 1):
-        lines.append(f"{number}. {_code_path(spot)}")
+        lines.append(f"{number}. {_code_path(spot, new)}")
         action = f" To do: {actions[spot.path]}." if spot.path in actions else ""
         lines.append(f"   Seen by: {', '.join(spot.skills)}.{action} Evidence: {', '.join(spot.findings)}.")
-    return _text([*lines, *([] if spots else ["Nothing is to be mended."])])
+    told = (
+        ["", "`remit explain EVIDENCE` says all that is known of one of them."]
+        if spots
+        else ["Nothing is to be mended."]
+    )
+    return _text([*lines, *told])
 
 
-def _code_path(spot: Hotspot) -> str:
-    return spot.sentence().replace(spot.path, f"`{spot.path}`", 1)
+def _code_path(spot: Hotspot, new: frozenset[str]) -> str:
+    return spot.sentence(new).replace(spot.path, f"`{spot.path}`", 1)
 
 
 def _conflicts(draft: Draft) -> str:
@@ -103,7 +125,8 @@ def _conflicts(draft: Draft) -> str:
     for card in cards[:CONFLICTS_SHOWN]:
         lines += ["", f"### {_title(card[0].key, draft.opinions)}", ""]
         lines += ["| field | base | sides | rule | result |", "|---|---|---|---|---|", *map(_row, card)]
-    return _text([*lines, *_more(len(cards), CONFLICTS_SHOWN, CONFLICTS_FILE)])
+    hint = ["", "`remit explain KEY` says of one of them what its rule means."] if cards else []
+    return _text([*lines, *_more(len(cards), CONFLICTS_SHOWN, CONFLICTS_FILE), *hint])
 
 
 def _title(key: str, opinions: Iterable[Opinion]) -> str:
@@ -117,24 +140,11 @@ def _title(key: str, opinions: Iterable[Opinion]) -> str:
 
 
 def _row(card: Card) -> str:
-    sides = "; ".join(f"{' and '.join(side.by)}: {_said(side.value)}" for side in card.sides)
+    sides = "; ".join(f"{' and '.join(side.by)}: {in_words(side.value)}" for side in card.sides)
     by = "fixer" if card.stands == PATCHED else "critic"
-    result = _said(card.result) + (f"; then the {by}: {_said(card.stands)}" if card.is_overruled else "")
+    result = in_words(card.result) + (f"; then the {by}: {in_words(card.stands)}" if card.is_overruled else "")
     rule = ", then ".join([*card.rungs, card.rule])
-    return f"| {' | '.join(map(_cell, (card.field, _said(card.base), sides, rule, result)))} |"
-
-
-def _said(value: object) -> str:
-    """Give a value of the shared state in words."""
-    match value:
-        case None:
-            return "nothing"
-        case {"text": text, "tools": [*tools], "score": score}:
-            return f"{text} ({', '.join(tools)}; {score})"
-        case {"level": level, "tools": [*tools]}:
-            return f"{level} ({', '.join(tools)})"
-        case _:
-            return str(value)
+    return f"| {' | '.join(map(_cell, (card.field, in_words(card.base), sides, rule, result)))} |"
 
 
 def _counts(draft: Draft) -> str:

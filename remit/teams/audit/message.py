@@ -6,6 +6,7 @@ import msgspec
 
 from remit import Message, StateRef
 from remit.teams.audit.finding import Finding, Skill
+from remit.teams.audit.head import Head
 from remit.teams.audit.scratch import Stored
 from remit.teams.audit.sighting import Look, Skipped
 
@@ -21,6 +22,8 @@ class AuditRequest(Message, frozen=True, kw_only=True, tag="audit.request.v1"):
     """A drill: what goes wrong on purpose."""
     tests: str = ""
     """Command of the repository's own tests, as a shell would split it; none is run if this is empty."""
+    since: Literal["", "last"] = ""
+    """With what the report compares."""
 
 
 class Assignment(Message, frozen=True, kw_only=True, tag="audit.assignment.v1"):
@@ -54,6 +57,8 @@ class Inventory(Message, frozen=True, kw_only=True, tag="audit.inventory.v1"):
     docs: tuple[Assignment, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     out: str = ""
+    head: Head = Head()
+    since: Literal["", "last"] = ""
 
 
 class Analysis(Message, frozen=True, kw_only=True, tag="audit.analysis.v1"):
@@ -139,6 +144,10 @@ class Report(Message, frozen=True, kw_only=True, tag="audit.report.v1"):
     """What was rolled back on the way, in words; empty if nothing was."""
     sections: tuple[StateRef, ...] = ()
     """The report's sections in the shared state, in their order: together they are `report.md`."""
+    since: str = ""
+    """What changed since the last audit, in words; empty if nobody asked."""
+    explain: str = ""
+    """Fingerprint of the first reason to mend the first file; empty if nothing was kept."""
 
 
 class Published(Message, frozen=True, kw_only=True, tag="audit.published.v1"):
@@ -155,3 +164,7 @@ class Published(Message, frozen=True, kw_only=True, tag="audit.published.v1"):
     rejected: int
     patches: str = ""
     way: str = ""
+    since: str = ""
+    explain: str = ""
+    left_out: tuple[str, ...] = ()
+    """Files of the report that the person left out."""

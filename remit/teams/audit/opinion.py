@@ -67,6 +67,16 @@ def is_cited(finding: Finding, excerpt: Excerpt) -> bool:
 
 def score(finding: Finding, place: Place, *, cited: bool, looked: bool) -> int:
     """Give the points of a finding."""
+    return sum(points(finding, place, cited=cited, looked=looked).values())
+
+
+def points(finding: Finding, place: Place, *, cited: bool, looked: bool) -> dict[str, int]:
+    """Give the points of a finding, each with what it is given for; 0 for what is not so."""
     sure = rule_named(finding.rule).certain or looked
     named = bool(finding.symbol) or finding.skill == "structure"
-    return CITED * cited + SHIPPED * (place == "shipped") + NAMED * named + SURE * sure
+    return {
+        "the cited line says so": CITED * cited,
+        "code that ships": SHIPPED * (place == "shipped"),
+        "names a function, a class or the tree": NAMED * named,
+        "a measure, or confirmed by a second look": SURE * sure,
+    }

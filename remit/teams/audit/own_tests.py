@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from remit import RefusedError, ToolScope, run_program, tool
-from remit.teams.audit.files import listed
+from remit.teams.audit.files import paths_of
 from remit.teams.audit.git_apply_check import applied
 from remit.teams.audit.mending import Patch
 from remit.teams.audit.scratch import fetched
@@ -65,7 +65,7 @@ def proc_tests(command: tuple[str, ...], patches: tuple[Patch, ...], *, scope: T
 def _copied(root: Path, copy: Path) -> str:
     """Copy what an audit looks at, and the data beside it; say why that cannot be done."""
     left = COPY_BYTES
-    for path in listed(root):
+    for path in paths_of(root, ""):
         source = root / path
         if source.is_symlink() or not source.is_file():
             continue

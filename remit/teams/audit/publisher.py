@@ -1,14 +1,19 @@
 """The publisher: writes the report where it was asked for, after a person agreed to exactly these files."""
 
-from remit import Context, RefusedError, Role
+from remit import Context, RefusedError, ReviewRejectedError, Role
+from remit.teams.audit.edit import Edit, edit_in, without
 from remit.teams.audit.editor import FOLDER, REPORT
 from remit.teams.audit.message import Published, Report
-from remit.teams.audit.publication import fs_publish
+from remit.teams.audit.publication import Publication, fs_publish, tree_digest
+from remit.teams.audit.scratch import Stored
 from remit.teams.audit.source import blob_digest
 
 
 class Publisher(Role[Report, Published]):
-    """Asks for one call. The charter puts a review before it, so the step waits here until somebody decided."""
+    """Asks for one call. The charter puts a review before it, so the step waits here until somebody decided.
+
+    A person who wants less written rejects that call and says what to leave out; then this asks for another one.
+    """
 
     pool = 1
 
@@ -20,11 +25,11 @@ class Publisher(Role[Report, Published]):
             ReviewRejectedError: a person said no; nothing was written.
         """
         await self._compare(work, ctx)
-        done = await ctx.call(fs_publish, out=work.out, base=FOLDER, tree=work.files, digest=work.digest)
+        done, tree = await self._publish(work, ctx)
         return Published(
             folder=done.folder,
-            report=f"{done.folder}/report.md",
-            files=len(work.files),
+            report=f"{done.folder}/{REPORT}",
+            files=len(tree),
             verdict=work.verdict,
             score=work.score,
             fix_first=work.fix_first,
@@ -33,7 +38,23 @@ class Publisher(Role[Report, Published]):
             rejected=work.rejected,
             patches=work.patches,
             way=work.way,
+            since=work.since,
+            explain=work.explain,
+            left_out=tuple(item.name.removeprefix(FOLDER) for item in work.files if item not in tree),
         )
+
+    async def _publish(self, work: Report, ctx: Context) -> tuple[Publication, tuple[Stored, ...]]:
+        """Ask until a person agrees to a tree, or to none; who leaves files out is asked about the rest."""
+        tree, digest = work.files, work.digest
+        while True:
+            try:
+                return await ctx.call(fs_publish, out=work.out, base=FOLDER, tree=tree, digest=digest), tree
+            except ReviewRejectedError as error:
+                edit = edit_in(error.got)
+                if edit is None:
+                    raise
+                tree = _edited(tree, edit)
+                digest = tree_digest(tree)
 
     async def _compare(self, work: Report, ctx: Context) -> None:
         sections = [await ctx.state.at(ref, str) for ref in work.sections]
@@ -41,3 +62,17 @@ class Publisher(Role[Report, Published]):
         drafted = next((item.digest for item in work.files if item.name == FOLDER + REPORT), "")
         if shared != drafted:
             raise RefusedError("the report is not what its sections say", where=REPORT, expected=shared, got=drafted)
+
+
+def _edited(tree: tuple[Stored, ...], edit: Edit) -> tuple[Stored, ...]:
+    """Give the tree that is asked about next, which is always smaller: so the asking ends."""
+    names = {FOLDER + name for name in edit.leave_out}
+    known = {item.name for item in tree} - {FOLDER + REPORT}
+    if not names or not names <= known:
+        raise ReviewRejectedError(
+            "the report is rejected: the edit leaves out what cannot be left out",
+            where="leave_out",
+            expected=f"files of the tree, but not {REPORT}",
+            got=", ".join(edit.leave_out),
+        )
+    return without(tree, names)

@@ -1,14 +1,16 @@
 """Findings as SARIF 2.1.0, the format that editors and code hosts open."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 from urllib.parse import quote
 
 import msgspec
 
+from remit.teams.audit.baseline import Known
 from remit.teams.audit.finding import Finding, Severity
 from remit.teams.audit.opinion import Opinion
 from remit.teams.audit.rules import rule_named
+from remit.teams.audit.since import Comparison
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVEL: dict[Severity, str] = {"high": "error", "medium": "warning", "low": "note", "note": "note"}
@@ -46,7 +48,7 @@ class _Artifact(msgspec.Struct):
 
 class _Physical(msgspec.Struct):
     artifactLocation: _Artifact  # noqa: N815  # the standard's name
-    region: _Region
+    region: _Region | None = None
 
 
 class _Location(msgspec.Struct):
@@ -65,6 +67,7 @@ class _Result(msgspec.Struct):
     locations: list[_Location]
     partialFingerprints: dict[str, str]  # noqa: N815  # the standard's name
     suppressions: list[_Suppression] = []
+    baselineState: Literal["new", "unchanged", "updated", "absent", ""] = ""  # noqa: N815  # the standard's name
 
 
 class _Run(msgspec.Struct):
@@ -77,10 +80,15 @@ class _Log(msgspec.Struct):
     runs: list[_Run]
 
 
-def document(opinions: Iterable[Opinion]) -> Json:
-    """Give a log with what was kept at its level, and what was demoted as a suppressed note with its reason."""
+def document(opinions: Iterable[Opinion], since: Comparison | None = None) -> Json:
+    """Give a log with what was kept at its level, and what was demoted as a suppressed note with its reason.
+
+    Compared with an earlier audit, every result says its state, and those that are there no more follow.
+    """
     shown = [opinion for opinion in opinions if opinion.decision in {"keep", "demote"}]
-    names = sorted({opinion.finding.rule for opinion in shown})
+    gone = _gone(shown, since) if since is not None else []
+    then = _states(since)
+    names = sorted({opinion.finding.rule for opinion in shown} | {known.rule for known in gone})
     driver = {
         "name": "remit audit",
         "rules": [_rule(name) for name in names],
@@ -89,14 +97,17 @@ def document(opinions: Iterable[Opinion]) -> Json:
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {"SRCROOT": {"description": {"text": "The audited repository."}}},
-        "results": [_result(opinion, names) for opinion in shown],
+        "results": [
+            *(_result(opinion, names) | (_state(opinion, then) if since is not None else {}) for opinion in shown),
+            *(_absent(known, names) for known in gone),
+        ],
     }
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
-def text(opinions: Iterable[Opinion]) -> str:
+def text(opinions: Iterable[Opinion], since: Comparison | None = None) -> str:
     """Give the document as JSON, one result a line, so that two of them can be compared."""
-    return msgspec.json.format(msgspec.json.encode(document(opinions)), indent=1).decode() + "\n"
+    return msgspec.json.format(msgspec.json.encode(document(opinions, since)), indent=1).decode() + "\n"
 
 
 def problems(body: str) -> list[str]:
@@ -141,6 +152,43 @@ def _result(opinion: Opinion, names: Sequence[str]) -> Json:
     if opinion.decision == "demote":
         result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": opinion.reason}]
     return result
+
+
+def _states(since: Comparison | None) -> dict[str, bool]:
+    """Give the results of the last audit by fingerprint, and whether each was kept under just this one."""
+    if since is None:
+        return {}
+    changed = dict.fromkeys([*since.last.demoted, *since.changed], False)
+    return changed | {item.fingerprint: True for item in since.last.kept}
+
+
+def _state(opinion: Opinion, then: Mapping[str, bool]) -> Json:
+    """Say how a result compares with the same one then."""
+    name, is_kept = opinion.finding.fingerprint, opinion.decision == "keep"
+    if name not in then:
+        return {"baselineState": "new"}
+    return {"baselineState": "unchanged" if then[name] == is_kept else "updated"}
+
+
+def _gone(shown: Iterable[Opinion], since: Comparison) -> list[Known]:
+    """Give what was kept then and is no result now; what nobody looked for may be there still."""
+    there = {opinion.finding.fingerprint for opinion in shown}
+    there |= {item.fingerprint for item in (*since.unseen, *since.changed.values())}
+    then = {known.fingerprint: known for known in since.last.kept}
+    return [known for name, known in then.items() if name not in there]
+
+
+def _absent(known: Known, names: Sequence[str]) -> Json:
+    artifact = {"uri": quote(known.path), "uriBaseId": "SRCROOT"}
+    return {
+        "ruleId": known.rule,
+        "ruleIndex": names.index(known.rule),
+        "level": _LEVEL[known.severity],
+        "message": {"text": f"{rule_named(known.rule).title}: found by the last audit, and not by this one"},
+        "locations": [{"physicalLocation": {"artifactLocation": artifact}}],
+        "partialFingerprints": {"remit/v1": known.fingerprint},
+        "baselineState": "absent",
+    }
 
 
 def _said(finding: Finding) -> str:

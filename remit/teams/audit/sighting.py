@@ -79,6 +79,9 @@ HITS_PER_RULE = 100
 """Of one rule in one pass; a shard with more is summed up, not listed."""
 
 
+_MORE = "more hits of"
+
+
 def clipped(sightings: list[Sighting]) -> tuple[tuple[Sighting, ...], tuple[Skipped, ...]]:
     """Keep the first hits of every rule, and say how many were left out."""
     kept: list[Sighting] = []
@@ -89,7 +92,13 @@ def clipped(sightings: list[Sighting]) -> tuple[tuple[Sighting, ...], tuple[Skip
             kept.append(sighting)
     left = {rule: count - HITS_PER_RULE for rule, count in counts.items() if count > HITS_PER_RULE}
     skipped = tuple(
-        Skipped(what=f"{count} more hits of {rule}", cause=f"only the {HITS_PER_RULE} largest of a shard are judged")
+        Skipped(what=f"{count} {_MORE} {rule}", cause=f"only the {HITS_PER_RULE} largest of a shard are judged")
         for rule, count in sorted(left.items())
     )
     return tuple(sorted(kept, key=lambda item: (item.path, item.line, item.rule))), skipped
+
+
+def clipped_rule(item: Skipped) -> str:
+    """Name the rule of which not every hit was judged; empty if something else was left out."""
+    count, more, rule = item.what.partition(f" {_MORE} ")
+    return rule if more and count.isdigit() else ""

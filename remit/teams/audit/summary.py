@@ -17,7 +17,14 @@ def summary(reply: bytes) -> tuple[str, ...]:
     return (
         *(["fix these first:", *first] if first else []),
         *([f"on the way: {said.way}"] if said.way else []),
+        *([f"left out: {', '.join(said.left_out)}"] if isinstance(said, Published) and said.left_out else []),
+        *([f"since the last audit: {said.since}"] if said.since else []),
         f"verdict: {said.verdict}",
         f"conflicts by rule: {decided}",
         f"report: {where}",
     )
+
+
+def first_reason(reply: bytes) -> str:
+    """Name the finding that is the first reason to mend the first file; empty if nothing was kept."""
+    return msgspec.json.decode(reply, type=Published | Report).explain

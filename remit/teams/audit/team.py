@@ -14,6 +14,8 @@ from remit.teams.audit.fixer import Fixer
 from remit.teams.audit.git_apply_check import proc_git_apply_check
 from remit.teams.audit.git_blame import git_blame
 from remit.teams.audit.git_log import git_log
+from remit.teams.audit.head import git_head
+from remit.teams.audit.last_audit import fs_baseline
 from remit.teams.audit.memory import FILES, FINDINGS, INVENTORY, SECTIONS
 from remit.teams.audit.mending import CHECKPOINT
 from remit.teams.audit.own_tests import proc_tests
@@ -69,12 +71,14 @@ team = Team(
         fs_scratch_read,
         fs_scratch_write,
         fs_scratch_remove,
+        fs_baseline,
         fs_publish,
         proc_ruff,
         proc_ruff_fix,
         proc_git_apply_check,
         proc_tests,
         git_blame,
+        git_head,
         git_log,
         py_ast,
         py_look_again,

@@ -170,6 +170,29 @@ async def test_a_rejected_action_is_not_called() -> None:
     assert bench.calls == []
 
 
+class Stubborn(Role[Ticket, Answer]):
+    """Asks for something else when a person says no."""
+
+    async def handle(self, work: Ticket, ctx: Context) -> Answer:
+        try:
+            sent = await ctx.call(send_mail, to=work.customer, body="long")
+        except ReviewRejectedError as error:
+            sent = await ctx.call(send_mail, to=work.customer, body=error.got)
+        return Answer(text=sent)
+
+
+async def test_a_person_decides_one_by_one_and_a_handler_that_goes_on_after_a_rejection_replays() -> None:
+    bench = Bench(reviewed=[send_mail])
+    bench.tool(send_mail, sent)
+    bench.person("shorter", "")
+
+    await bench.run(Stubborn, Ticket(customer="a"))
+    await bench.replay()
+
+    assert [call.arguments["body"] for call in bench.calls] == ["shorter"]
+    assert len(bench.reviews) == 2
+
+
 async def test_an_approved_action_is_called_once() -> None:
     bench = Bench(reviewed=[send_mail])
     bench.tool(send_mail, sent)

@@ -4,6 +4,7 @@ import subprocess
 import textwrap
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -133,9 +134,9 @@ def paths(bench: Bench, files: Stored) -> tuple[str, ...]:
 def audit() -> Audit:
     """Audit a repository; give the bench and what the publisher replies."""
 
-    async def run(root: Path, out: str = "") -> tuple[Bench, Published]:
+    async def run(root: Path, out: str = "", since: Literal["", "last"] = "") -> tuple[Bench, Published]:
         bench = new_bench(root)
-        reply = await bench.flow("audit", AuditRequest(path=str(root), out=out))
+        reply = await bench.flow("audit", AuditRequest(path=str(root), out=out, since=since))
         assert isinstance(reply, Published)
         return bench, reply
 
