@@ -29,9 +29,12 @@ class Hotspot(msgspec.Struct, frozen=True, kw_only=True):
 
     def sentence(self) -> str:
         """Say it in one line."""
+        return f"{self.path}: {self.joined()}"
+
+    def joined(self) -> str:
+        """Give the reasons as one."""
         *most, last = self.reasons
-        said = f"{', '.join(most)}, and {last}" if most else last
-        return f"{self.path}: {said}"
+        return f"{', '.join(most)}, and {last}" if most else last
 
 
 def hotspots(kept: Iterable[Finding]) -> list[Hotspot]:
