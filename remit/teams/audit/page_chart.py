@@ -2,7 +2,8 @@
 
 import math
 import unicodedata
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 import msgspec
@@ -66,18 +67,19 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
         return self.start + share * (self.end - self.start)
 
     def ticks(self, apart: float) -> list[int]:
-        """Give round numbers whose places are so far apart at least."""
+        """Give round numbers whose places are so far apart at least; the ends where there are too few of them."""
         chosen: list[int] = []
         for value in (step * 10**power for power in range(10) for step in _STEPS):
             if self.low <= value <= self.high and all(abs(self.at(value) - self.at(one)) >= apart for one in chosen):
                 chosen.append(value)
-        return chosen
+        return chosen if len(chosen) > 1 else sorted({self.low, self.high})
 
 
 class Drawn(msgspec.Struct, frozen=True, kw_only=True):
     """A bubble with its place."""
 
     bubble: Bubble
+    label: str
     x: float
     y: float
     radius: float
@@ -92,7 +94,7 @@ def chart(cloud: Cloud, frame: Frame, summary: str) -> Markup:
     """Draw a cloud; `summary` is what somebody hears who does not see it."""
     scales = _scales(cloud, frame)
     drawn = _drawn(cloud, frame, scales)
-    named = sorted(drawn, key=_urgency)[: frame.named]
+    named = sorted((item for item in drawn if item.bubble.findings), key=_urgency)[: frame.named]
     spots, points = [_spot(item, frame) for item in named], [item.box for item in drawn]
     labels = placed(spots, frame.plot, height=frame.font + 4, points=points)
     pairs = [(item, label) for item, label in zip(named, labels, strict=True) if label is not None]
@@ -154,11 +156,12 @@ def _drawn(cloud: Cloud, frame: Frame, scales: tuple[Scale, Scale]) -> list[Draw
     return [
         Drawn(
             bubble=item,
+            label=label,
             x=across.at(_across(item, cloud)),
             y=up.at(item.complexity),
             radius=max(frame.small, frame.large * math.sqrt(_area(item, cloud) / largest)),
         )
-        for item in cloud.bubbles
+        for item, label in zip(cloud.bubbles, _labels(cloud.bubbles, frame.longest), strict=True)
     ]
 
 
@@ -173,15 +176,20 @@ def _size(item: Drawn) -> tuple[float, str]:
 
 
 def _spot(item: Drawn, frame: Frame) -> Spot:
-    cells = sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in _said(item.bubble, frame))
+    cells = sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in item.label)
     return Spot(x=item.x, y=item.y, radius=item.radius, width=cells * frame.font * _GLYPH + 4)
 
 
-def _said(bubble: Bubble, frame: Frame) -> str:
-    parts = PurePosixPath(bubble.path).parts
-    name = "/".join(parts[-2:] if parts[-1:] == ("__init__.py",) else parts[-1:])
-    name = clipped(visible(name), frame.longest)
-    return f"{bubble.rank} {name}" if bubble.rank else name
+def _labels(found: Sequence[Bubble], longest: int) -> list[str]:
+    """Name files as shortly as they are told apart: by the folder too where a name is taken or says nothing."""
+    names = [PurePosixPath(item.path).name for item in found]
+    counts = Counter([*names, "__init__.py", "__init__.py"])
+    labels = [
+        "/".join(PurePosixPath(item.path).parts[-2:]) if counts[name] > 1 else name
+        for item, name in zip(found, names, strict=True)
+    ]
+    shown = (clipped(visible(label), longest) for label in labels)
+    return [f"{item.rank} {label}" if item.rank else label for item, label in zip(found, shown, strict=True)]
 
 
 # --- strokes ---
@@ -211,7 +219,7 @@ def _name(item: Drawn, label: Label, frame: Frame) -> Markup:
     box = label.box
     return element(
         "text",
-        _said(item.bubble, frame),
+        item.label,
         x=_short(box.left + 2),
         y=_short(box.top + _ASCENT * (box.bottom - box.top)),
         textLength=_short(box.right - box.left - 4),

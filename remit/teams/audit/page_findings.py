@@ -7,7 +7,7 @@ from remit.teams.audit.finding import SEVERITIES, Finding, Severity
 from remit.teams.audit.page_markup import Markup, anchor, code, element, join, prose, row
 from remit.teams.audit.page_markup import table as table_of
 from remit.teams.audit.rules import rule_named
-from remit.teams.audit.selection import FINDINGS_FILE, FINDINGS_SHOWN
+from remit.teams.audit.selection import FINDINGS_FILE, FINDINGS_SHOWN, by_severity
 
 _SIGNS: dict[Severity, str] = {"high": "▲", "medium": "◆", "low": "●", "note": "○"}
 _HEADS = ("severity", "place", "finding", "seen by")
@@ -66,19 +66,19 @@ def _row(item: Finding) -> Markup:
 
 def _filter(rows: Sequence[Finding]) -> Markup:
     """Give what the script uses; without the script nobody sees it."""
-    levels = [level for level in SEVERITIES if any(item.severity == level for item in rows)]
-    skills = sorted({item.skill for item in rows})
+    counts = {level: count for level, count in by_severity(rows).items() if count}
+    options = (element("option", skill, value=skill) for skill in sorted({item.skill for item in rows}))
     return element(
         "div",
+        element("div", *(_only(level, count) for level, count in counts.items()), role="group", aria_label="Severity"),
+        element("label", "Seen by ", element("select", element("option", "all", value=""), *options, id="with-skill")),
         element("label", "Text ", element("input", type="search", id="with-text", autocomplete="off")),
-        _choice("Severity", "with-severity", levels),
-        _choice("Seen by", "with-skill", skills),
         element("output", f"{len(rows)} of {len(rows)} shown", id="matches", aria_live="polite"),
         id="filter",
         hidden="",
     )
 
 
-def _choice(label: str, name: str, values: Iterable[str]) -> Markup:
-    options = (element("option", value, value=value) for value in values)
-    return element("label", f"{label} ", element("select", element("option", "all", value=""), *options, id=name))
+def _only(level: Severity, count: int) -> Markup:
+    """Give a button that is pressed or not. With three fields to fill in, a browser asks its maker what they are."""
+    return element("button", severity(level), f" {count}", type="button", aria_pressed="false", data_severity=level)

@@ -36,8 +36,8 @@ def hotspots(draft: Draft) -> Markup:
 
 
 def _explained(found: Cloud, *, is_git: bool) -> Iterable[str]:
-    size = "lines" if found.across == "commits" else "weight of its findings"
-    yield f"Each bubble is a file that ships; its area is its {size}. Both axes are logarithmic. "
+    size = "its lines" if found.across == "commits" else "the weight of its findings"
+    yield f"Each bubble is a file that ships; its area is {size}. Both axes are logarithmic. "
     yield "A number is the place of a file in the list above."
     if found.across == "lines":
         why = "The history was not counted" if is_git else "This is no git repository"

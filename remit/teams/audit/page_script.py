@@ -13,14 +13,15 @@ SCRIPT = """
   if (!table) return;
   const body = table.tBodies[0], rows = [...body.rows], heads = [...table.tHead.rows[0].cells];
   const byId = (name) => document.getElementById(name);
-  const text = byId("with-text"), severity = byId("with-severity"), skill = byId("with-skill");
+  const text = byId("with-text"), skill = byId("with-skill"), levels = [...document.querySelectorAll("#filter button")];
   const said = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
 
   const narrow = () => {
     const wanted = text.value.trim().toLowerCase();
+    const pressed = levels.filter((button) => button.ariaPressed === "true").map((button) => button.dataset.severity);
     let count = 0;
     for (const row of rows) {
-      row.hidden = !((!severity.value || row.dataset.severity === severity.value)
+      row.hidden = !((!pressed.length || pressed.includes(row.dataset.severity))
         && (!skill.value || row.dataset.skill === skill.value) && said.get(row).includes(wanted));
       count += row.hidden ? 0 : 1;
     }
@@ -29,11 +30,18 @@ SCRIPT = """
   const reveal = () => {
     const row = location.hash && byId(decodeURIComponent(location.hash.slice(1)));
     if (!row || !row.hidden) return;
-    text.value = severity.value = skill.value = "";
+    text.value = skill.value = "";
+    for (const button of levels) button.ariaPressed = "false";
     narrow();
     row.scrollIntoView();
   };
-  for (const item of [text, severity, skill]) item.addEventListener("input", narrow);
+  for (const item of [text, skill]) item.addEventListener("input", narrow);
+  for (const button of levels) {
+    button.addEventListener("click", () => {
+      button.ariaPressed = button.ariaPressed === "true" ? "false" : "true";
+      narrow();
+    });
+  }
   addEventListener("hashchange", reveal);
 
   const order = (column) => (row) =>

@@ -169,7 +169,11 @@ summary { cursor: pointer; padding: 0.2rem 0; }
 #conflicts summary { font-weight: 600; }
 #filter { display: flex; flex-wrap: wrap; gap: 0.5rem 1rem; align-items: center; font-size: 0.93rem; }
 #filter[hidden] { display: none; }
-input, select {
+#filter div { display: flex; flex-wrap: wrap; gap: 0.4rem; }
+#filter button { cursor: pointer; }
+#filter button .level { min-width: 0; }
+#filter button[aria-pressed=true] { border-color: var(--accent); box-shadow: inset 0 0 0 2px var(--accent); }
+input, select, #filter button {
   font: inherit; color: inherit; background: var(--card); border: 1px solid var(--muted); border-radius: 6px;
   padding: 0.25rem 0.5rem; max-width: 100%;
 }

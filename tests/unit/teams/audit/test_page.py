@@ -428,6 +428,8 @@ def test_with_a_history_bubbles_go_by_commits_and_without_one_by_lines_and_the_p
     with_git = Parsed(page.text(drafted(one, measures=measured("a.py", 9, 90, 7) + measured("b.py", 2, 20, 1))))
     without = Parsed(page.text(drafted(one, measures=measured("a.py", 9, 90))))
 
+    assert "its area is its lines" in with_git.said()
+    assert "its area is the weight of its findings" in without.said()
     assert "commits that changed the file →" in with_git.said("text")
     assert (
         "a.py: complexity 9, 90 lines, 7 commits, 1 finding kept of weight 4; number 1 to mend first"
@@ -435,6 +437,16 @@ def test_with_a_history_bubbles_go_by_commits_and_without_one_by_lines_and_the_p
     )
     assert "lines of the file →" in without.said("text")
     assert "This is no git repository, so files go to the right by their lines" in without.said()
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders() -> None:
+    paths = ["a/app.py", "b/app.py", "a/__init__.py", "a/only.py"]
+    measures = tuple(item for n, path in enumerate(paths) for item in measured(path, 9 * n, 90 * n + 9))
+
+    said = Parsed(page.text(drafted(*(opinion(finding(path)) for path in paths), measures=measures))).said("text")
+
+    assert all(name in said for name in ("a/app.py", "b/app.py", "a/__init__.py", "only.py"))
+    assert "a/only.py" not in said
 
 
 def test_of_very_many_files_the_longest_are_drawn_and_always_those_to_mend_first() -> None:
@@ -483,7 +495,7 @@ def test_drawn_labels_do_not_overlap_whatever_files_are_called() -> None:
     paths = [f"{n}/{'中文' * 20}.py" if n % 2 else f"{n}/{'w' * 80}.py" for n in range(40)]
     measures = tuple(item for n, path in enumerate(paths) for item in measured(path, 50 + n % 3, 100 + n, 5 + n % 4))
 
-    parsed = Parsed(page.text(drafted(*(opinion(finding(path)) for path in paths[:5]), measures=measures)))
+    parsed = Parsed(page.text(drafted(*(opinion(finding(path)) for path in paths), measures=measures)))
 
     labels = [
         (float(found["x"]), float(found["y"]), float(found["textlength"]), float(found["font-size"]))
