@@ -228,7 +228,8 @@ footer {
   nav, .skip, #filter { display: none; }
   svg, .swatch, .first > li::before, .level { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   .first > li, figure, tr, .top { break-inside: avoid; }
-  h2, h3, summary, caption { break-after: avoid; }
+  h2, h3, summary, caption, thead { break-after: avoid; }
+  .sides { break-inside: avoid; }
   thead { display: table-header-group; }
   details::details-content { content-visibility: visible; block-size: auto; opacity: 1; }
   summary { list-style: none; }
