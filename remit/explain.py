@@ -12,11 +12,11 @@ import msgspec
 from remit.contracts.errors import NotFoundError, UsageError
 from remit.teams.audit.conflict import Card
 from remit.teams.audit.finding import Finding
-from remit.teams.audit.markdown import CONFLICTS_FILE
 from remit.teams.audit.memory import FILES, FINDINGS
 from remit.teams.audit.opinion import points
 from remit.teams.audit.rules import rule_named
 from remit.teams.audit.ruling import means
+from remit.teams.audit.selection import CONFLICTS_FILE
 from remit.teams.audit.standing import Standing, standing
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ import msgspec
 from remit.contracts.errors import MalformedMessageError, NotFoundError, UsageError
 from remit.teams.audit import baseline
 from remit.teams.audit.conflict import Card
-from remit.teams.audit.markdown import CONFLICTS_FILE
 from remit.teams.audit.mending import Verification
 from remit.teams.audit.opinion import Opinion
 from remit.teams.audit.publication import output_folder
+from remit.teams.audit.selection import CONFLICTS_FILE
 from remit.teams.audit.source import UnreadableError, inside
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from remit import Change, Context, Role, StateRef, Versioned
-from remit.teams.audit import markdown, patch_section, sarif, since
+from remit.teams.audit import markdown, page, patch_section, sarif, since
 from remit.teams.audit.baseline import BASELINE
 from remit.teams.audit.conflict import by_rule, cards
 from remit.teams.audit.evidence import citations, findings_file, pretty
@@ -18,12 +18,14 @@ from remit.teams.audit.past import Past, comparison, remembered
 from remit.teams.audit.publication import tree_digest
 from remit.teams.audit.score import score
 from remit.teams.audit.scratch import Stored, get, put_text
+from remit.teams.audit.selection import CONFLICTS_FILE, FINDINGS_FILE, SKIPPED_FILE
 from remit.teams.audit.sighting import Measure
 
 T = TypeVar("T")
 FOLDER = "report/"
 """Where the report is drafted, in the scratch folder."""
 REPORT = "report.md"
+PAGE = "report.html"
 
 
 class Editor(Role[Drafting, Report]):
@@ -44,11 +46,12 @@ class Editor(Role[Drafting, Report]):
         log = sarif.text(opinions, draft.since)
         texts = {
             REPORT: "\n".join(sections.values()),
+            PAGE: page.text(draft, draft.trend),
             "findings.sarif": log,
-            "findings.json": findings_file(opinions),
+            FINDINGS_FILE: findings_file(opinions),
             "evidence/citations.json": citations(opinions),
-            markdown.CONFLICTS_FILE: pretty(draft.conflicts),
-            "evidence/not-checked.json": pretty(draft.skipped),
+            CONFLICTS_FILE: pretty(draft.conflicts),
+            SKIPPED_FILE: pretty(draft.skipped),
             "evidence/measures.json": pretty(draft.measures),
             "evidence/patches.json": pretty(work.verify),
             BASELINE: pretty(past.renewed(opinions, draft.score)),

@@ -29,10 +29,13 @@ class Hotspot(msgspec.Struct, frozen=True, kw_only=True):
 
     def sentence(self, new: frozenset[str] = frozenset()) -> str:
         """Say it in one line; `new` are fingerprints of reasons that the last audit did not have."""
+        return f"{self.path}: {self.joined(new)}"
+
+    def joined(self, new: frozenset[str] = frozenset()) -> str:
+        """Give the reasons as one."""
         told = zip(self.reasons, self.findings, strict=True)
         *most, last = [f"{reason} (new)" if name in new else reason for reason, name in told]
-        said = f"{', '.join(most)}, and {last}" if most else last
-        return f"{self.path}: {said}"
+        return f"{', '.join(most)}, and {last}" if most else last
 
 
 def hotspots(kept: Iterable[Finding]) -> list[Hotspot]:

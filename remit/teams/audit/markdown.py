@@ -1,28 +1,32 @@
 """report.md: the first screen is what nobody else says; then the conflicts, the counts, and what was left out."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 
 import msgspec
 
-from remit.teams.audit import patch_section, since
+from remit.teams.audit import patch_section, since, wording
 from remit.teams.audit.conflict import Card, by_rule
-from remit.teams.audit.finding import SEVERITIES, Finding, worst_first
+from remit.teams.audit.finding import Finding, worst_first
 from remit.teams.audit.hotspot import Hotspot
-from remit.teams.audit.memory import FINDINGS, PATCHED, Action
+from remit.teams.audit.memory import Action
 from remit.teams.audit.mending import Verification
 from remit.teams.audit.message import Critique, Inventory
 from remit.teams.audit.opinion import Opinion
 from remit.teams.audit.rules import rule_named
 from remit.teams.audit.ruling import in_words
+from remit.teams.audit.selection import (
+    CONFLICTS_FILE,
+    CONFLICTS_SHOWN,
+    FINDINGS_FILE,
+    FINDINGS_SHOWN,
+    THROWN_SHOWN,
+    contested,
+    tallies,
+    thrown_out,
+)
 from remit.teams.audit.sighting import Measure, Skipped
 from remit.teams.audit.since import Comparison
 from remit.teams.audit.trend import TrendPoint
-
-CONFLICTS_FILE = "evidence/conflicts.json"
-CONFLICTS_SHOWN = 20
-FINDINGS_SHOWN = 150
-THROWN_SHOWN = 25
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,33 +99,20 @@ def verdict(draft: Draft) -> str:
 def _fix_first(spots: Sequence[Hotspot], actions: Mapping[str, Action], new: frozenset[str]) -> str:
     lines = ["## Fix these first", ""]
     for number, spot in enumerate(spots, 1):
-        lines.append(f"{number}. {_code_path(spot, new)}")
+        lines.append(f"{number}. `{spot.path}`: {spot.joined(new)}")
         action = f" To do: {actions[spot.path]}." if spot.path in actions else ""
         lines.append(f"   Seen by: {', '.join(spot.skills)}.{action} Evidence: {', '.join(spot.findings)}.")
-    told = (
-        ["", "`remit explain EVIDENCE` says all that is known of one of them."]
-        if spots
-        else ["Nothing is to be mended."]
-    )
-    return _text([*lines, *told])
-
-
-def _code_path(spot: Hotspot, new: frozenset[str]) -> str:
-    return spot.sentence(new).replace(spot.path, f"`{spot.path}`", 1)
+    if not spots:
+        return _text([*lines, wording.NOTHING_FIRST])
+    return _text([*lines, "", "`remit explain EVIDENCE` says all that is known of one of them."])
 
 
 def _conflicts(draft: Draft) -> str:
-    lines, found = ["## Conflicts by rule", ""], draft.conflicts
-    if not found:
-        return _text([*lines, "No two analysts wrote on one thing from the same base."])
-    counts = ", ".join(f"{item.rule} {item.count}" for item in by_rule(found))
-    by_key = groupby((card for card in found if card.is_contested), key=lambda card: card.key)
-    cards = [[*group] for _key, group in by_key]
-    agreed = len({card.key for card in found}) - len(cards)
-    lines += [
-        f"Several roles wrote one field from the same base; decided by {counts}.",
-        f"Over {len(cards)} keys they contradict one another, over {agreed} they do not; {CONFLICTS_FILE} has all.",
-    ]
+    lines = ["## Conflicts by rule", ""]
+    if not draft.conflicts:
+        return _text([*lines, wording.NO_CONFLICT])
+    lines += wording.conflicts(draft.conflicts)
+    cards = contested(draft.conflicts)
     for card in cards[:CONFLICTS_SHOWN]:
         lines += ["", f"### {_title(card[0].key, draft.opinions)}", ""]
         lines += ["| field | base | sides | rule | result |", "|---|---|---|---|---|", *map(_row, card)]
@@ -130,60 +121,34 @@ def _conflicts(draft: Draft) -> str:
 
 
 def _title(key: str, opinions: Iterable[Opinion]) -> str:
-    name = key.removeprefix(FINDINGS.prefix)
-    said = (
-        f": {item.finding.rule} at `{item.finding.path}:{item.finding.line}`"
-        for item in opinions
-        if item.finding.fingerprint == name
-    )
-    return f"`{key}`{next(said, '')}"
+    about = wording.disputed(key, opinions)
+    return f"`{key}`" + (f": {about.rule} at `{about.path}:{about.line}`" if about is not None else "")
 
 
 def _row(card: Card) -> str:
-    sides = "; ".join(f"{' and '.join(side.by)}: {in_words(side.value)}" for side in card.sides)
-    by = "fixer" if card.stands == PATCHED else "critic"
-    result = in_words(card.result) + (f"; then the {by}: {in_words(card.stands)}" if card.is_overruled else "")
-    rule = ", then ".join([*card.rungs, card.rule])
-    return f"| {' | '.join(map(_cell, (card.field, in_words(card.base), sides, rule, result)))} |"
+    sides = "; ".join(f"{by}: {value}" for by, value in wording.sides(card))
+    result = "; ".join(filter(None, (in_words(card.result), wording.overruled(card))))
+    return f"| {' | '.join(map(_cell, (card.field, in_words(card.base), sides, wording.rule(card), result)))} |"
 
 
 def _counts(draft: Draft) -> str:
-    kept, inventory, critique = draft.kept, draft.inventory, draft.critique
-    by_severity = ", ".join(f"{sum(item.severity == severity for item in kept)} {severity}" for severity in SEVERITIES)
-    lines = [
-        "## Counts",
-        "",
-        f"- {inventory.python_files} Python files ({inventory.tests} of tests), {critique.lines} lines.",
-        f"- {critique.raised} findings raised, {critique.demoted} demoted, {critique.rejected} rejected.",
-        f"- {critique.kept} findings kept: {by_severity}.",
-        f"- {critique.looked_again} findings were looked at again in {critique.rounds} rounds.",
-        "",
-        "| rule | kept | demoted | rejected |",
-        "|---|---:|---:|---:|",
+    said = wording.counts(draft.inventory, draft.critique, draft.kept)
+    lines = ["## Counts", "", *(f"- {sentence}" for sentence in said), ""]
+    lines += ["| rule | kept | demoted | rejected |", "|---|---:|---:|---:|"]
+    lines += [
+        f"| {rule_named(item.rule).title} ({item.rule}) | {item.kept} | {item.demoted} | {item.rejected} |"
+        for item in tallies(draft.opinions)
     ]
-    for rule in sorted({item.finding.rule for item in draft.opinions}):
-        numbers = [_number(draft.opinions, rule, decision) for decision in ("keep", "demote", "reject")]
-        lines.append(f"| {rule_named(rule).title} ({rule}) | {' | '.join(map(str, numbers))} |")
     return _text(lines)
 
 
-def _number(opinions: Iterable[Opinion], rule: str, decision: str) -> int:
-    return sum(item.finding.rule == rule and item.decision == decision for item in opinions)
-
-
 def _thrown_out(opinions: Sequence[Opinion]) -> str:
-    lines = ["## What the critic threw out, and why", ""]
-    groups: dict[tuple[str, str], list[Finding]] = {}
-    for item in opinions:
-        if item.decision in {"reject", "demote"}:
-            groups.setdefault((item.decision, item.reason), []).append(item.finding)
-    ordered = sorted(groups.items(), key=lambda pair: (-len(pair[1]), pair[0]))
-    for (decision, reason), findings in ordered[:THROWN_SHOWN]:
-        first = findings[0]
-        word = "rejected" if decision == "reject" else "demoted"
+    lines, groups = ["## What the critic threw out, and why", ""], thrown_out(opinions)
+    for group in groups[:THROWN_SHOWN]:
+        first = group.findings[0]
         example = f"`{first.path}:{first.line}` {first.rule}"
-        lines.append(f"- {len(findings)} {word}: {reason} (for example {example})")
-    return _text([*lines, *_more(len(ordered), THROWN_SHOWN, "findings.json"), *([] if ordered else ["Nothing."])])
+        lines.append(f"- {len(group.findings)} {group.word}: {group.reason} (for example {example})")
+    return _text([*lines, *_more(len(groups), THROWN_SHOWN, FINDINGS_FILE), *([] if groups else ["Nothing."])])
 
 
 def _not_checked(skipped: Sequence[Skipped]) -> str:
@@ -198,11 +163,12 @@ def _findings(kept: Sequence[Finding]) -> str:
         f" {_cell(item.message)} | {', '.join(item.tools)} |"
         for item in kept[:FINDINGS_SHOWN]
     ]
-    return _text([*lines, *_more(len(kept), FINDINGS_SHOWN, "findings.json")])
+    return _text([*lines, *_more(len(kept), FINDINGS_SHOWN, FINDINGS_FILE)])
 
 
 def _more(count: int, shown: int, where: str) -> list[str]:
-    return ["", f"{count - shown} more stand in {where}."] if count > shown else []
+    left = wording.more(count, shown, where)
+    return ["", left] if left else []
 
 
 def _cell(text: str) -> str:

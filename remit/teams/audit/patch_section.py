@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from remit.teams.audit.mending import Dropped, Setback, Verification
 
 SHOWN = 20
+NOTHING_TO_MEND = "Nothing that was kept can be mended mechanically."
+EACH_HOLDS = "Each applies to the audited files with `git apply`, and what comes of it compiles."
+MADE_ANEW = "The plan was made anew without what failed, and what is above was made and verified after that."
 
 
 def said(found: Verification) -> str:
@@ -14,14 +17,19 @@ def said(found: Verification) -> str:
     return f"{patches} ready" + (f", {len(found.dropped)} dropped" if found.dropped else "")
 
 
+def own_tests(found: Verification) -> str:
+    """Say what the repository's own tests say of the patches; nothing if nobody wanted them run."""
+    return f"The repository's own tests {found.tests}." if found.tests else ""
+
+
 def patches(found: Verification) -> str:
     """Give the section of the patches: what each mends, and which there are not."""
     lines = ["## Patches", ""]
     if not found.patches and not found.dropped:
-        return _text([*lines, "Nothing that was kept can be mended mechanically."])
+        return _text([*lines, NOTHING_TO_MEND])
     if found.patches:
-        lines += ["Each applies to the audited files with `git apply`, and what comes of it compiles.", ""]
-        lines += [f"The repository's own tests {found.tests}.", ""] if found.tests else []
+        lines += [EACH_HOLDS, ""]
+        lines += [own_tests(found), ""] if found.tests else []
         lines += ["| patch | rules | file | findings mended |", "|---|---|---|---|"]
     for item in found.patches:
         path = item.path.replace("|", "\\|")
@@ -29,8 +37,13 @@ def patches(found: Verification) -> str:
     if found.dropped:
         lines += ["", "Dropped:", "", *_dropped(found.dropped)]
     if found.more:
-        lines += ["", f"{found.more} more files could be mended after these."]
+        lines += ["", more(found)]
     return _text(lines)
+
+
+def more(found: Verification) -> str:
+    """Say how many patches there could be besides; nothing if these are all."""
+    return f"{found.more} more files could be mended after these." if found.more else ""
 
 
 def way(setback: Setback | None) -> str:
@@ -41,26 +54,23 @@ def way(setback: Setback | None) -> str:
     return f"rolled back once to {setback.to}: {names} did not hold; the plan goes on without it"
 
 
+def went_wrong(setback: Setback) -> str:
+    """Say to where a run was rolled back."""
+    return f"The run was rolled back to {setback.to}: not every patch held."
+
+
+def restored(setback: Setback) -> list[tuple[str, str]]:
+    """Say of what is as it was before: of which file or patch, and what was done about it."""
+    notes = [(path, "what the fixer had said in its note is taken back.") for path in setback.paths[:SHOWN]]
+    return [*notes, *((name, "taken out of the scratch folder.") for name in setback.patches)]
+
+
 def setback_section(setback: Setback) -> str:
     """Give the section that says what was rolled back, to where, why, and what was restored."""
-    notes = [f"- `{path}`: what the fixer had said in its note is taken back." for path in setback.paths]
-    gone = [f"- {name}: taken out of the scratch folder." for name in setback.patches]
-    return _text(
-        [
-            "## What went wrong on the way",
-            "",
-            f"The run was rolled back to {setback.to}: not every patch held.",
-            "",
-            *_dropped(setback.failed),
-            "",
-            "Restored:",
-            "",
-            *notes[:SHOWN],
-            *gone,
-            "",
-            "The plan was made anew without what failed, and what is above was made and verified after that.",
-        ]
-    )
+    paths = set(setback.paths)
+    back = [f"- {f'`{name}`' if name in paths else name}: {done}" for name, done in restored(setback)]
+    head = ["## What went wrong on the way", "", went_wrong(setback), ""]
+    return _text([*head, *_dropped(setback.failed), "", "Restored:", "", *back, "", MADE_ANEW])
 
 
 def _dropped(found: Sequence[Dropped]) -> list[str]:

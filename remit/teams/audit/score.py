@@ -10,6 +10,9 @@ HALVED_AT = 20
 
 def score(kept: Iterable[Finding], lines: int) -> int:
     """Give the score of a tree from its kept findings and its lines."""
-    weight = sum(WEIGHT[finding.severity] for finding in kept)
-    density = weight * 1000 / max(lines, 1000)
-    return round(100 / (1 + density / HALVED_AT))
+    return round(100 / (1 + density(kept, lines) / HALVED_AT))
+
+
+def density(kept: Iterable[Finding], lines: int) -> float:
+    """Give the weight of findings that a thousand lines carry; less than a thousand count as a thousand."""
+    return sum(WEIGHT[finding.severity] for finding in kept) * 1000 / max(lines, 1000)

@@ -241,7 +241,7 @@ async def test_the_reviewer_is_shown_the_folder_and_every_file_with_its_digest(p
     arguments = msgspec.convert(shown["arguments"], type=dict[str, object])
     assert shown["tool"] == "fs.publish"
     assert set(arguments) == {"out", "base", "tree", "digest"}
-    assert len(msgspec.convert(arguments["tree"], type=tuple[Stored, ...])) == 9
+    assert len(msgspec.convert(arguments["tree"], type=tuple[Stored, ...])) == 10
 
 
 async def test_the_sarif_file_is_valid_against_the_schema_of_the_standard(project: Path, audit: Audit) -> None:
