@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import os
 import re
+import shlex
+import shutil
 from typing import TYPE_CHECKING, Final
 
 from remit import deciding, foreground, listing, loader
@@ -67,11 +69,24 @@ def deployment_name(repository: Path) -> str:
     return f"audit-{slug}-{hashlib.sha256(str(repository).encode()).hexdigest()[:8]}"
 
 
-def request(repository: Path, out: Path | None, *, inject: str = "", since: str = "") -> TaskRequest:
-    """Give the task; `inject` names what goes wrong on purpose, `since` what the report compares with."""
+def request(repository: Path, out: Path | None, **options: str) -> TaskRequest:
+    """Give the task; an option that is empty is left out."""
     given = {"path": str(repository)} | ({"out": str(out.expanduser().resolve())} if out is not None else {})
-    given |= {name: said for name, said in (("inject", inject), ("since", since)) if said}
+    given |= {name: value for name, value in options.items() if value}
     return TaskRequest(goal=f"audit {repository}", input=raw(given))
+
+
+def own_tests(repository: Path) -> str:
+    """Give the command that runs a repository's tests: pytest, of the environment in its folder if there is one.
+
+    Raises:
+        UsageError: there is no Python to run them with.
+    """
+    inside = [repository / name / "bin" / "python" for name in (".venv", "venv")]
+    found = next((str(path) for path in inside if path.is_file()), shutil.which("python3"))
+    if found is None:
+        raise UsageError("there is no Python for the tests", where=str(repository), expected=".venv or python3")
+    return shlex.join([found, "-m", "pytest", "-q"])
 
 
 class Audit:
@@ -86,7 +101,7 @@ class Audit:
         self._show = show
         self._decide = decide
 
-    def run(self, repository: Path, out: Path | None, *, inject: str = "", since: str = "") -> tuple[History, Place]:
+    def run(self, repository: Path, task: TaskRequest) -> tuple[History, Place]:
         """The deployment was up for as long as this took; give what became of the run.
 
         Raises: as `Embedded.start`; KeyboardInterrupt. No process is left, and the run goes on later.
@@ -94,7 +109,7 @@ class Audit:
         loaded = loader.load(TEAM)
         name = deployment_name(repository)
         with foreground.deployed(loaded, name=name, port=None, durability="embedded") as up:
-            return self._work(up, request(repository, out, inject=inject, since=since)), up.place
+            return self._work(up, task), up.place
 
     def _work(self, up: Embedded, task: TaskRequest) -> History:
         history = asyncio.run(_submitted(up.place, task))

@@ -88,7 +88,7 @@ def _left(run: RunState) -> list[str]:
 
 
 def _is_left(run: RunState, node: NodeState, name: str) -> bool:
-    if node.skipped:
+    if node.skipped or (node.decided and not node.width):  # a fan-out over nothing is done
         return False
     return name not in run.steps or run.steps[name].status != "completed"
 

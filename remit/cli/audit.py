@@ -43,10 +43,25 @@ _BY_YES = "approved by --yes"
     default=None,
     help="A drill: one patch is spoilt on purpose, so that the audit rolls back and goes on without it.",
 )
+@click.option(
+    "--allow",
+    type=click.Choice(["tests"]),
+    default=None,
+    help="Try patches on the repository's own tests, too: its code runs, after you agreed to the exact command.",
+)
 @output_option
-def command(path: Path, *, yes: bool, out: Path | None, since: str | None, inject: str | None, output: Output) -> int:
+def command(
+    path: Path,
+    *,
+    yes: bool,
+    out: Path | None,
+    since: str | None,
+    inject: str | None,
+    allow: str | None,
+    output: Output,
+) -> int:
     """Audit the Python repository at PATH. Nothing is written there before a person agrees."""
-    from remit.audit import Audit, repository
+    from remit.audit import Audit, own_tests, repository, request
 
     option.quiet()
     where = repository(path)
@@ -66,7 +81,8 @@ def command(path: Path, *, yes: bool, out: Path | None, since: str | None, injec
         return None
 
     try:
-        history, place = Audit(show=show, decide=decide).run(where, out, inject=inject or "", since=since or "")
+        task = request(where, out, inject=inject or "", since=since or "", tests=own_tests(where) if allow else "")
+        history, place = Audit(show=show, decide=decide).run(where, task)
     except KeyboardInterrupt:
         from remit import foreground
 

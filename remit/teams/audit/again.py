@@ -90,6 +90,8 @@ WAYS_OUT: dict[str, Callable[[Spot], str]] = {
     "unsafe-deserialisation": excuse.own_bytes,
     "secret-in-source": excuse.no_secret,
     "assert-validation": excuse.explained,
+    "hidden-coupling": excuse.counterpart,
+    "stale-todo": excuse.tracked,
     "F811": excuse.chosen_at_import,
     "F821": excuse.unseen_names,
     "F822": excuse.unseen_names,

@@ -2,6 +2,7 @@
 
 from remit import Context, Role
 from remit.teams.audit.analysis import analysis, looked_again
+from remit.teams.audit.git_blame import git_blame
 from remit.teams.audit.git_log import git_log
 from remit.teams.audit.message import Analysis, Assignment
 
@@ -15,5 +16,5 @@ class AnalystHistory(Role[Assignment, Analysis]):
         """Give the findings of an assignment, or what a second look at doubted findings shows."""
         if work.kind == "doubts":
             return await looked_again(work, ctx, skill="history")
-        scan = await ctx.call(git_log, files=work.files)
-        return await analysis(work, ctx, skill="history", scans=[scan])
+        past, waiting = await ctx.gather(ctx.call(git_log, files=work.files), ctx.call(git_blame, files=work.files))
+        return await analysis(work, ctx, skill="history", scans=[past, waiting])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from remit import Context, RefusedError, Role, StateRejected
+from remit.teams.audit.commit_log import HISTORY
 from remit.teams.audit.files import Entry, Passage, fs_list, fs_read
 from remit.teams.audit.head import git_head
 from remit.teams.audit.memory import INVENTORY
@@ -26,7 +27,7 @@ _MANIFESTS = frozenset(
 )
 _REQUIREMENTS = re.compile(r"^(?:.*[-_.])?(?:requirements|constraints)(?:[-_.].*)?\.(?:txt|in)$")
 _DOCUMENTS = (".md", ".rst", ".markdown")
-_NO_HISTORY = Skipped(what="history: churn, owners, files that change together", cause="this is no git repository")
+_NO_HISTORY = Skipped(what=HISTORY, cause="this is no git repository")
 _PROBLEMS = {
     "relative": ("the path is not absolute", "an absolute path"),
     "absent": ("there is nothing at this path", "an existing folder"),

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from remit.teams.audit.source import Function, Source
 
@@ -33,6 +34,11 @@ WORKING = 4
 """Statements that make a copy worth mending."""
 _LAST_ACTS = re.compile(r"(?:^|\.)(?:__del__|__exit__|__aexit__|_?(?:clean_?up|close|aclose|shutdown|stop|teardown))$")
 _COMMENT = re.compile(r"#\s*\S")
+_TRACKED = re.compile(r"#\d+|https?://|\b(?!UTF|ISO|SHA)[A-Z][A-Z0-9]+-\d+\b|\b(?i:issue|ticket|bug|gh)[- :#]*\d+")
+_RELEASE = re.compile(r"\d\.\d|\b(?:next|major) (?:release|version)\b|\b(?i:python|py) ?[23]|deprecat", re.IGNORECASE)
+_OTHER_FILE = re.compile(r"together with `(?P<path>[^`]+)`")
+_CALLED_BY = re.compile(r"_?(?:asyncio|async|aio|sync|blocking)_?")
+"""Words that tell a module from its counterpart for other callers."""
 _LINTER = re.compile(r"#\s*(?:noqa|pragma|type:|pylint|nosec)", re.IGNORECASE)
 
 
@@ -140,6 +146,23 @@ def no_secret(spot: Spot) -> str:
     if re.search(r"example|dummy|fake|for tests?|not a secret|public|sample|checksum|sha\d|md5|integrity", around):
         return "the lines around it say that it is none"
     return ""
+
+
+def tracked(spot: Spot) -> str:
+    """The comment names an issue, so somebody knows of it, or the release that it waits for."""
+    first, *below = spot.around(0, 5)
+    more = takewhile(lambda line: line.lstrip().startswith("#"), below)
+    comment = " ".join(line.partition("#")[2] for line in (first, *more))
+    if _TRACKED.search(comment):
+        return "it says where it is tracked"
+    return "it says for which release it waits" if _RELEASE.search(comment) else ""
+
+
+def counterpart(spot: Spot) -> str:
+    """The two files say the same to callers that wait and to callers that await."""
+    other = _OTHER_FILE.search(spot.message)
+    names = {_CALLED_BY.sub("", path) for path in (spot.source.path, other["path"] if other else "")}
+    return "one is the other's counterpart for callers that await" if len(names) == 1 else ""
 
 
 def unseen_names(spot: Spot) -> str:

@@ -60,14 +60,15 @@ class Excerpt(msgspec.Struct, frozen=True, kw_only=True):
 def fs_list(after: str = "", ignore: str = "", *, scope: ToolScope) -> Listing:
     """Give the files of the repository after a path: those that git knows or would add, else all but caches.
 
-    Symlinks are named, not followed. The folder `ignore` and the output of earlier audits are left out.
+    Symlinks are named, not followed; a name that is no text cannot be passed on. The folder `ignore` and the output of
+    earlier audits are left out.
     """
     root = Path(scope.source("repository"))
     if problem := _problem(root):
         return Listing(problem=problem)
     paths = paths_of(root, ignore)
     entries: list[Entry] = []
-    links: list[Skipped] = []
+    left: list[Skipped] = []
     more = ""
     for path in paths:
         if path <= after:
@@ -76,11 +77,13 @@ def fs_list(after: str = "", ignore: str = "", *, scope: ToolScope) -> Listing:
             more = entries[-1].path
             break
         file = root / path
-        if file.is_symlink():
-            links.append(Skipped(what=path, cause="a symlink, which is not followed"))
+        if (name := path.encode(errors="backslashreplace").decode()) != path:
+            left.append(Skipped(what=name, cause="its name is not UTF-8"))
+        elif file.is_symlink():
+            left.append(Skipped(what=path, cause="a symlink, which is not followed"))
         elif file.is_file():
             entries.append(Entry(path=path, size_bytes=file.stat().st_size))
-    return Listing(files=tuple(entries), more=more, is_git=(root / ".git").exists(), skipped=tuple(links))
+    return Listing(files=tuple(entries), more=more, is_git=(root / ".git").exists(), skipped=tuple(left))
 
 
 @tool(name="fs.read", risk="low", effect="pure")
@@ -132,9 +135,14 @@ def is_own(path: str, ignore: str) -> bool:
     return any(path == folder or path.startswith(f"{folder}/") for folder in (OUTPUT, ignore.rstrip("/")) if folder)
 
 
+def listed(root: Path) -> list[str]:
+    """Give the files of a repository: those that git knows or would add, else all but caches."""
+    return _known_to_git(root) or list(_walked(root))
+
+
 def paths_of(root: Path, ignore: str) -> list[str]:
     """Give the paths that an audit looks at, sorted; some may be gone, or no regular files."""
-    return sorted(path for path in _known_to_git(root) or _walked(root) if not is_own(path, ignore))
+    return sorted(path for path in listed(root) if not is_own(path, ignore))
 
 
 def _known_to_git(root: Path) -> list[str]:

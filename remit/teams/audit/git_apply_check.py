@@ -56,7 +56,7 @@ def _copied(root: Path, patch: Patch, folder: Path) -> str:
 
 def _problem(folder: Path, path: str, text: bytes) -> str:
     """Apply a patch to the copy; say what is wrong with it."""
-    if problem := _applied(folder, text, "--check") or _applied(folder, text):
+    if problem := applied(folder, text, "--check") or applied(folder, text):
         return problem
     try:
         parsed((folder / path).read_bytes().decode())
@@ -65,8 +65,8 @@ def _problem(folder: Path, path: str, text: bytes) -> str:
     return ""
 
 
-def _applied(folder: Path, text: bytes, *options: str) -> str:
-    """Apply a patch, or only ask; give what git says against it."""
+def applied(folder: Path, text: bytes, *options: str) -> str:
+    """Apply a patch to a copy of the files that it changes, or only ask; give what git says against it."""
     environment = {
         "HOME": "/nonexistent",
         "GIT_CONFIG_NOSYSTEM": "1",

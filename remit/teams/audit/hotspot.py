@@ -7,9 +7,9 @@ import msgspec
 from remit.teams.audit.finding import WEIGHT, Finding, by_path, worst_first
 
 FIRST = 5
-_REASONS = 3
-_LAST = frozenset({"untested-module"})
-"""Said at the end of a sentence, because it makes the rest worse."""
+_REASONS = 4
+_LAST = ("absent-owner", "high-churn", "untested-module")
+"""Said at the end of a sentence in this order, because they make the rest worse."""
 
 
 class Hotspot(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +38,8 @@ class Hotspot(msgspec.Struct, frozen=True, kw_only=True):
 def hotspots(kept: Iterable[Finding]) -> list[Hotspot]:
     """Give the files to mend first: joined ones before others, then the heavier."""
     found = [_hotspot(path, group) for path, group in by_path(kept).items()]
-    return sorted(found, key=lambda item: (-len(item.skills), -item.weight, item.path))[:FIRST]
+    worth = [item for item in found if item.weight]  # notes alone are nothing to mend
+    return sorted(worth, key=lambda item: (-len(item.skills), -item.weight, item.path))[:FIRST]
 
 
 def _hotspot(path: str, group: Sequence[Finding]) -> Hotspot:
@@ -46,10 +47,15 @@ def _hotspot(path: str, group: Sequence[Finding]) -> Hotspot:
     return Hotspot(
         path=path,
         weight=sum(WEIGHT[finding.severity] for finding in group),
-        skills=tuple(sorted({finding.skill for finding in group})),
+        skills=tuple(sorted({finding.skill for finding in group if _counts(finding)})),
         reasons=tuple(finding.message for finding in told),
         findings=tuple(finding.fingerprint for finding in told),
     )
+
+
+def _counts(finding: Finding) -> bool:
+    """Say whether a finding makes an analyst one of those that meet; a note does not, unless it makes others worse."""
+    return WEIGHT[finding.severity] > 0 or finding.rule in _LAST
 
 
 def _told(group: Sequence[Finding]) -> list[Finding]:
@@ -60,4 +66,9 @@ def _told(group: Sequence[Finding]) -> list[Finding]:
     for finding in ordered:
         if finding.rule not in {item.rule for item in chosen}:
             chosen.append(finding)
-    return sorted(chosen[:_REASONS], key=lambda item: (item.rule in _LAST, worst_first(item)))
+    return sorted(chosen[:_REASONS], key=_as_told)
+
+
+def _as_told(finding: Finding) -> tuple[int, tuple[object, ...]]:
+    """Sort key: the worst first, then what makes it worse."""
+    return (_LAST.index(finding.rule) + 1 if finding.rule in _LAST else 0, worst_first(finding))

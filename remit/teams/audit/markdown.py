@@ -98,7 +98,11 @@ def _fix_first(spots: Sequence[Hotspot], actions: Mapping[str, Action], new: fro
         lines.append(f"{number}. {_code_path(spot, new)}")
         action = f" To do: {actions[spot.path]}." if spot.path in actions else ""
         lines.append(f"   Seen by: {', '.join(spot.skills)}.{action} Evidence: {', '.join(spot.findings)}.")
-    told = ["", "`remit explain EVIDENCE` says all that is known of one of them."] if spots else ["Nothing was kept."]
+    told = (
+        ["", "`remit explain EVIDENCE` says all that is known of one of them."]
+        if spots
+        else ["Nothing is to be mended."]
+    )
     return _text([*lines, *told])
 
 
@@ -145,9 +149,7 @@ def _row(card: Card) -> str:
 
 def _counts(draft: Draft) -> str:
     kept, inventory, critique = draft.kept, draft.inventory, draft.critique
-    by_severity = ", ".join(
-        f"{sum(item.severity == severity for item in kept)} {severity}" for severity in SEVERITIES[:3]
-    )
+    by_severity = ", ".join(f"{sum(item.severity == severity for item in kept)} {severity}" for severity in SEVERITIES)
     lines = [
         "## Counts",
         "",

@@ -97,6 +97,7 @@ class Verifying(Message, frozen=True, kw_only=True, tag="audit.verifying.v1"):
 
     plan: MendingPlan
     fix: tuple[Mended, ...]
+    task: AuditRequest | None = None
 
 
 class Verification(Message, frozen=True, kw_only=True, tag="audit.verification.v1"):
@@ -108,6 +109,8 @@ class Verification(Message, frozen=True, kw_only=True, tag="audit.verification.v
     """Patches that were made and do not hold; the plan goes back to the checkpoint once because of them."""
     more: int = 0
     setback: Setback | None = None
+    tests: str = ""
+    """What the repository's own tests say of the patches; empty if nobody wanted them run."""
 
 
 class Swept(Message, frozen=True, kw_only=True, tag="audit.swept.v1"):

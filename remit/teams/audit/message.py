@@ -22,6 +22,8 @@ class AuditRequest(Message, frozen=True, kw_only=True, tag="audit.request.v1"):
     """A drill: what goes wrong on purpose."""
     since: Literal["", "last"] = ""
     """With what the report compares."""
+    tests: str = ""
+    """Command of the repository's own tests, as a shell would split it; none is run if this is empty."""
 
 
 class Assignment(Message, frozen=True, kw_only=True, tag="audit.assignment.v1"):

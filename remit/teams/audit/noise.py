@@ -45,6 +45,7 @@ def _codes_of(rule: str) -> frozenset[str]:
     """Give the codes under which linters know a rule."""
     own = {code for code, name in SECOND_OPINIONS.items() if name == rule}
     known = {"complex-function": {"C901", "PLR0912", "PLR0915"}, "long-function": {"PLR0915", "C901"}}
+    known["stale-todo"] = {"FIX001", "FIX002", "FIX003", "FIX004", "TD002", "TD003", "W0511", "FIXME"}
     broad = _BROAD_EXCEPT if rule == "swallowed-exception" else frozenset()
     shells = {"S603", "S604", "S606", "S607"} if rule == "shell-injection" else set()
     return frozenset({rule.upper(), *own, *known.get(rule, ()), *broad, *shells})

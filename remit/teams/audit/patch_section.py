@@ -21,6 +21,7 @@ def patches(found: Verification) -> str:
         return _text([*lines, "Nothing that was kept can be mended mechanically."])
     if found.patches:
         lines += ["Each applies to the audited files with `git apply`, and what comes of it compiles.", ""]
+        lines += [f"The repository's own tests {found.tests}.", ""] if found.tests else []
         lines += ["| patch | rules | file | findings mended |", "|---|---|---|---|"]
     for item in found.patches:
         path = item.path.replace("|", "\\|")

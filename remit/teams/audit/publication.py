@@ -1,6 +1,7 @@
 """The tool that writes outside: it copies exactly the approved files to where the person agreed."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from remit.teams.audit.files import OUTPUT
 from remit.teams.audit.scratch import Stored, fetched
 from remit.teams.audit.source import blob_digest
 
+PATCHES = "patches"
+_PATCH = re.compile(r"\d{3}-[\w.-]+\.patch")
+"""As the planner names them; what somebody else put there has another name."""
+
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
     """What stands in the output folder now."""
@@ -18,6 +23,8 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     written: int
     already_there: int
+    removed: int = 0
+    """Patches of earlier audits."""
 
 
 @tool(name="fs.publish", risk="high", effect="idempotent")
@@ -32,14 +39,35 @@ def fs_publish(
 ) -> Publication:
     """Every file of `tree` stands in the output folder under its name below `base`, whole or not at all.
 
-    A file that is there with the same digest is left alone, so that a copy which was cut short is completed.
+    A file that is there with the same digest is left alone, so that a copy which was cut short is completed. Patches
+    of an earlier audit that are not in the tree are gone: they were made for other files. Nothing else is removed.
     """
     if tree_digest(tree) != digest:
         raise RefusedError("the tree is not the one whose digest was approved", where="digest", expected=digest)
-    folder = output_folder(scope.source("repository"), out)
+    root = scope.source("repository")
+    folder = output_folder(root, out)
+    if not out and not folder.resolve().is_relative_to(Path(root).resolve()):
+        raise RefusedError(
+            "the output folder leads out of the repository", where=OUTPUT, got="a symlink", fix="remit audit PATH --out"
+        )
     contents = {item.name: fetched(scope.scratch, item) for item in tree}
     written = sum(_place(folder, item.name.removeprefix(base), contents[item.name]) for item in tree)
-    return Publication(folder=str(folder), written=written, already_there=len(tree) - written)
+    removed = _swept(folder, {item.name.removeprefix(base) for item in tree})
+    return Publication(folder=str(folder), written=written, already_there=len(tree) - written, removed=removed)
+
+
+def _swept(folder: Path, published: set[str]) -> int:
+    patches = folder / PATCHES
+    if patches.resolve() != folder.resolve() / PATCHES:  # a link that somebody put there
+        return 0
+    old = [
+        file
+        for file in patches.glob("*.patch")
+        if _PATCH.fullmatch(file.name) and f"{PATCHES}/{file.name}" not in published
+    ]
+    for file in old:
+        file.unlink(missing_ok=True)
+    return len(old)
 
 
 def output_folder(root: str, out: str) -> Path:

@@ -14,6 +14,7 @@ import msgspec
 
 from remit.teams.audit import (
     again,
+    blame_scan,
     complexity,
     docs_scan,
     duplication,
@@ -43,7 +44,7 @@ DETECTORS: dict[Skill, tuple[Detector, ...]] = {
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What to look at, and how."""
 
-    view: Skill | Literal["again"]
+    view: Skill | Literal["again", "blame"]
     root: str
     files: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
@@ -62,6 +63,8 @@ def answer(request: Request) -> Scan | tuple[Look, ...]:
     match request.view:
         case "again":
             return again.looks(root, request.files, request.doubts)
+        case "blame":
+            return blame_scan.scan(root, request.files)
         case "code" | "security":
             return scan_files(root, request.files, request.view)
         case view:

@@ -47,7 +47,7 @@ def answered(request: Request, kind: type[T]) -> T:
         COMMAND,
         folder=Path(sys.prefix),
         given=msgspec.json.encode(request),
-        environment={"PATH": os.defpath},
+        environment={"PATH": os.environ.get("PATH", os.defpath)},
         within_s=TIMEOUT_S,
     )
     if done.code:

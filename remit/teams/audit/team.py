@@ -12,11 +12,13 @@ from remit.teams.audit.editor import Editor
 from remit.teams.audit.files import fs_list, fs_read
 from remit.teams.audit.fixer import Fixer
 from remit.teams.audit.git_apply_check import proc_git_apply_check
+from remit.teams.audit.git_blame import git_blame
 from remit.teams.audit.git_log import git_log
 from remit.teams.audit.head import git_head
 from remit.teams.audit.last_audit import fs_baseline
 from remit.teams.audit.memory import FILES, FINDINGS, INVENTORY, SECTIONS
 from remit.teams.audit.mending import CHECKPOINT
+from remit.teams.audit.own_tests import proc_tests
 from remit.teams.audit.planner import Planner
 from remit.teams.audit.publication import fs_publish
 from remit.teams.audit.publisher import Publisher
@@ -38,7 +40,7 @@ audit = Plan(
     step("critique", Critic, after=("inventory", *ANALYSES), checkpoint=CHECKPOINT),
     step("plan", Planner, after=("task", "inventory", "critique")),
     step("fix", Fixer, after="plan", each="files", undo=undo(Sweeper, when("undo.left", "eq", 0))),
-    step("verify", Verifier, after=("plan", "fix")),
+    step("verify", Verifier, after=("task", "plan", "fix")),
     step("report", Editor, after=("inventory", "critique", "verify"), fresh="warn", checkpoint="cp4"),
     # Not `require_fresh`: what was published is not taken back by failing afterwards. The run says so instead.
     step("publish", Publisher, after="report", fresh="warn"),
@@ -75,6 +77,8 @@ team = Team(
         proc_ruff_fix,
         proc_git_apply_check,
         git_head,
+        proc_tests,
+        git_blame,
         git_log,
         py_ast,
         py_look_again,

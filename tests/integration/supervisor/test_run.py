@@ -62,7 +62,8 @@ async def test_a_fan_out_over_nothing_goes_on(world: World) -> None:
     await shipper.complete(ship := await shipper.take(), Receipt(number=0))
 
     assert json.loads(bytes(ship.body))["pack"] == []
-    assert (await world.outcome(run)).outcome == "complete"
+    outcome = await world.outcome(run)
+    assert (outcome.outcome, outcome.left) == ("complete", ())
 
 
 async def test_an_edge_is_taken_only_if_its_condition_holds(world: World) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from remit.teams.audit import team
 from remit.teams.audit.finding import Skill
+from remit.teams.audit.git_blame import git_blame
+from remit.teams.audit.git_log import git_log
 from remit.teams.audit.message import AuditRequest, Published
 from remit.teams.audit.publication import fs_publish
 from remit.teams.audit.scan import Request, answer
@@ -111,7 +113,15 @@ def new_bench(root: Path) -> Bench:
     def looked(doubts: tuple[Doubt, ...], files: Stored) -> object:
         return answer(Request(view="again", root=str(root), files=paths(bench, files), doubts=doubts))
 
+    def remembered(files: Stored) -> object:
+        return answer(Request(view="history", root=str(root), files=paths(bench, files)))
+
+    def blamed(files: Stored) -> object:
+        return answer(Request(view="blame", root=str(root), files=paths(bench, files)))
+
     bench.tool(py_ast, scanned)
+    bench.tool(git_log, remembered)
+    bench.tool(git_blame, blamed)
     bench.tool(py_look_again, looked)
     return bench
 

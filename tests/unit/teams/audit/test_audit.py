@@ -12,6 +12,7 @@ import pytest
 from remit import RefusedError, RemitError, ReviewRejectedError
 from remit.teams.audit import team
 from remit.teams.audit.analyst_code import AnalystCode
+from remit.teams.audit.analyst_history import AnalystHistory
 from remit.teams.audit.analyst_security import AnalystSecurity
 from remit.teams.audit.cartographer import Cartographer
 from remit.teams.audit.critic import Critic
@@ -192,6 +193,8 @@ async def test_the_order_in_which_analysts_finish_does_not_show(
     inventory = await bench.run(Cartographer, AuditRequest(path=str(project)), step="inventory")
 
     shards = list(enumerate(inventory.shards))
+    (whole,) = inventory.history
+    history = await bench.run(AnalystHistory, whole, step="history")
     security = {n: await bench.run(AnalystSecurity, work, step=f"security-{n}") for n, work in reversed(shards)}
     code = {n: await bench.run(AnalystCode, work, step=f"code-{n}") for n, work in reversed(shards)}
     bench.play(AnalystCode, AnalystSecurity)
@@ -199,6 +202,7 @@ async def test_the_order_in_which_analysts_finish_does_not_show(
         inventory=inventory,
         code=tuple(code[n] for n, _work in shards),
         security=tuple(security[n] for n, _work in shards),
+        history=(history,),
     )
     critique = await bench.run(Critic, hearing, step="critique")
     report = await edited(bench, project, inventory, critique)

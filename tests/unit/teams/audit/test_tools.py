@@ -1,5 +1,6 @@
 """The tools themselves: inside the root only, bounded answers, nothing written but what was agreed."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -113,6 +114,15 @@ def test_a_repository_cannot_start_a_program_by_its_git_settings(root: Path, sco
     fs_list(scope=scope)
 
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_file_whose_name_is_no_text_is_named_as_left_out(root: Path, scope: ToolScope) -> None:
+    (root / os.fsdecode(b"caf\xe9.py")).write_text("")
+
+    listing = listed(scope)
+
+    assert [item.path for item in listing.files] == ["p/a.py"]
+    assert [(item.what, item.cause) for item in listing.skipped] == [("caf\\udce9.py", "its name is not UTF-8")]
 
 
 def test_a_long_listing_comes_in_pages(root: Path, scope: ToolScope, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,3 +263,32 @@ def test_a_report_may_go_to_another_folder(root: Path, scope: ToolScope, tmp_pat
     assert done.folder == str(tmp_path / "elsewhere")
     assert (tmp_path / "elsewhere" / "a.md").read_text() == "a"
     assert not (root / ".remit").exists()
+
+
+def test_patches_of_an_earlier_audit_are_gone_and_nothing_else_is(root: Path, scope: ToolScope) -> None:
+    publish(scope, (kept(scope, "report/patches/001-F541-a.py.patch", "old"), kept(scope, "report/a.md", "a")))
+    (root / ".remit/patches/mine.patch").write_text("mine")
+
+    done = publish(scope, (kept(scope, "report/patches/001-F541-b.py.patch", "new"), kept(scope, "report/b.md", "b")))
+
+    assert done.removed == 1
+    assert sorted(path.name for path in (root / ".remit/patches").iterdir()) == ["001-F541-b.py.patch", "mine.patch"]
+    assert (root / ".remit/a.md").read_text() == "a"
+
+
+def test_a_link_in_the_repository_leads_no_file_out_of_it(root: Path, scope: ToolScope, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (outside / "patches").mkdir(parents=True)
+    (outside / "patches/001-F541-a.py.patch").write_text("not ours")
+    tree = (kept(scope, "report/b.md", "b"),)
+
+    (root / ".remit").symlink_to(outside)
+    with pytest.raises(RefusedError, match="leads out of the repository"):
+        publish(scope, tree)
+    (root / ".remit").unlink()
+    (root / ".remit").mkdir()
+    (root / ".remit/patches").symlink_to(outside / "patches")
+    done = publish(scope, tree)
+
+    assert (done.written, done.removed) == (1, 0)
+    assert [path.name for path in outside.rglob("*") if path.is_file()] == ["001-F541-a.py.patch"]

@@ -1,0 +1,134 @@
+"""A branch with the patches: it is new, it is exact, and nothing else of the repository changes or runs."""
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from remit import RefusedError, ToolNotDoneError, ToolScope
+from remit.teams.audit.branch import Committed, git_branch_commit
+from remit.teams.audit.patch import difference
+from remit.teams.audit.scratch import Stored, scratch_file, stored
+
+Write = Callable[[Mapping[str, str | bytes]], Path]
+SHOP = "def name():\n    return f'name'\n"
+MENDED = SHOP.replace("f'", "'")
+CLEAN = {"PATH": os.defpath, "HOME": "/nonexistent", "GIT_CONFIG_GLOBAL": "/dev/null"}
+
+
+def git(root: Path, *command: str) -> str:
+    who = ("-c", "user.name=ann", "-c", "user.email=ann@shop.invalid")
+    done = subprocess.run(
+        ["git", *who, *command], cwd=root, env=CLEAN, check=True, stdin=subprocess.DEVNULL, capture_output=True
+    )
+    return done.stdout.decode().strip()
+
+
+@pytest.fixture
+def root(write: Write) -> Path:
+    root = write({"shop.py": SHOP, "till.py": SHOP})
+    git(root, "init", "--quiet", "--initial-branch=main")
+    git(root, "add", "-A")
+    git(root, "commit", "--quiet", "-m", "first")
+    return root
+
+
+@pytest.fixture
+def scope(root: Path, tmp_path: Path) -> ToolScope:
+    (tmp_path / "scratch").mkdir()
+    data = {"repository": str(root)}
+    return ToolScope(run_id="r1", step="s", role="r", intent="i", scratch=tmp_path / "scratch", data=data)
+
+
+def patch(scope: ToolScope, path: str, before: str = SHOP, after: str = MENDED) -> Stored:
+    name = f"patches/{path}.patch"
+    file = scratch_file(scope.scratch, name)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(difference(path, before, after))
+    return stored(scope.scratch, name)
+
+
+def committed(scope: ToolScope, *patches: Stored, branch: str = "audit/mended", base: str = "") -> Committed:
+    root = Path(scope.source("repository"))
+    done = git_branch_commit(
+        branch=branch, base=base or git(root, "rev-parse", "HEAD"), patches=patches, intent="i", scope=scope
+    )
+    assert isinstance(done, Committed)
+    return done
+
+
+def test_the_branch_holds_the_audited_commit_and_one_more_with_all_patches(root: Path, scope: ToolScope) -> None:
+    (root / "till.py").write_text("somebody works here\n")
+    (root / "new.py").write_text("and here\n")
+    git(root, "add", "new.py")
+    before = (git(root, "status", "--porcelain"), git(root, "rev-parse", "HEAD"), (root / ".git/index").read_bytes())
+
+    done = committed(scope, patch(scope, "shop.py"), patch(scope, "till.py"))
+
+    assert git(root, "rev-parse", "audit/mended") == done.commit
+    assert git(root, "rev-parse", "audit/mended^") == before[1]
+    assert git(root, "show", "audit/mended:shop.py") == git(root, "show", "audit/mended:till.py") == MENDED.strip()
+    assert git(root, "diff", "--name-only", "main", "audit/mended").split() == ["shop.py", "till.py"]
+    assert "shop.py.patch\ntill.py.patch" in git(root, "log", "-1", "--format=%B", "audit/mended")
+    after = (git(root, "status", "--porcelain"), git(root, "rev-parse", "HEAD"), (root / ".git/index").read_bytes())
+    assert after == before
+
+
+def test_the_same_patches_on_the_same_commit_are_the_same_commit(root: Path, scope: ToolScope) -> None:
+    once = committed(scope, patch(scope, "shop.py"))
+    twice = committed(scope, patch(scope, "shop.py"))
+    elsewhere = committed(scope, patch(scope, "shop.py"), branch="other")
+
+    assert once == twice
+    assert elsewhere.commit == once.commit
+    assert git(root, "for-each-ref", "--format=%(refname:short)") == "audit/mended\nmain\nother"
+
+
+def test_a_branch_that_is_there_stays_as_it_is(root: Path, scope: ToolScope) -> None:
+    git(root, "branch", "mine")
+    before = git(root, "rev-parse", "mine")
+
+    with pytest.raises(ToolNotDoneError, match="stays as it is"):
+        committed(scope, patch(scope, "shop.py"), branch="mine")
+    with pytest.raises(RefusedError, match="the current branch stays"):
+        committed(scope, patch(scope, "shop.py"), branch="main")
+
+    assert git(root, "rev-parse", "mine") == git(root, "rev-parse", "main") == before
+
+
+@pytest.mark.parametrize("name", ["", "-f", "a..b", "a b", "refs/../x", "a.lock", "@{-1}"])
+def test_what_is_no_name_of_a_branch_makes_none(root: Path, scope: ToolScope, name: str) -> None:
+    with pytest.raises(RefusedError, match="cannot be the name"):
+        committed(scope, patch(scope, "shop.py"), branch=name)
+
+    assert git(root, "for-each-ref", "--format=%(refname:short)") == "main"
+
+
+def test_a_patch_that_does_not_fit_the_commit_makes_no_branch(root: Path, scope: ToolScope) -> None:
+    with pytest.raises(ToolNotDoneError, match="does not fit the commit"):
+        committed(scope, patch(scope, "shop.py"), patch(scope, "till.py", before="other\n", after="more\n"))
+    with pytest.raises(ToolNotDoneError, match="is not there"):
+        committed(scope, patch(scope, "shop.py"), base="0" * 40)
+
+    assert git(root, "for-each-ref", "--format=%(refname:short)") == "main"
+
+
+def test_nothing_that_the_repository_sets_up_runs(root: Path, scope: ToolScope, tmp_path: Path) -> None:
+    marker, program = tmp_path / "ran", tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {marker}\ncat\n")
+    program.chmod(0o755)
+    for hook in ("reference-transaction", "post-commit", "pre-commit", "post-index-change"):
+        (root / ".git/hooks").mkdir(exist_ok=True)
+        (root / ".git/hooks" / hook).symlink_to(program)
+    for name in ("core.fsmonitor", "gpg.program", "filter.x.clean", "filter.x.smudge", "diff.external"):
+        git(root, "config", name, str(program))
+    git(root, "config", "commit.gpgSign", "true")
+    (root / ".gitattributes").write_text("*.py filter=x\n")
+
+    done = committed(scope, patch(scope, "shop.py"))
+
+    assert not marker.exists()
+    git(root, "update-ref", "refs/heads/trap", done.commit)
+    assert marker.exists(), "the trap catches nobody"
