@@ -50,8 +50,15 @@ _BY_YES = "approved by --yes"
     help="Try patches on the repository's own tests, too: its code runs, after you agreed to the exact command.",
 )
 @output_option
-def command(  # one for each option
-    path: Path, *, yes: bool, out: Path | None, since: str | None, inject: str | None, allow: str | None, output: Output
+def command(
+    path: Path,
+    *,
+    yes: bool,
+    out: Path | None,
+    since: str | None,
+    inject: str | None,
+    allow: str | None,
+    output: Output,
 ) -> int:
     """Audit the Python repository at PATH. Nothing is written there before a person agrees."""
     from remit.audit import Audit, own_tests, repository, request

@@ -115,7 +115,7 @@ def test_a_bad_patch_takes_the_audit_back_and_it_goes_on_without_it(repository: 
     subprocess.run(["git", "apply", out / good], cwd=repository, check=True, timeout=20)
     assert 'key != ""' in (repository / "other.py").read_text()
     shown = remit(*said.stdout.splitlines()[-1].removeprefix("next: remit ").split()).stdout
-    assert "cp3: inventory, code, security, critique over" in shown
+    assert "cp3: inventory, code, security, history, supply, docs, critique over" in shown
     assert "to cp3 by the plan (verify.failed gt 0): undone" in shown
     assert "fix x 2" in shown
     assert "fix x 1" in shown

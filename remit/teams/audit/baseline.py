@@ -22,7 +22,9 @@ FORMAT = 1
 KEPT = 20_000
 LIMIT_BYTES = 16 * 1024 * 1024
 NONE = "the output folder holds no audit of an earlier state"
-WHOLE = frozenset({"complex-function", "long-function", "long-file", "huge-file", "untested-module"})
+WHOLE = frozenset(
+    {"complex-function", "long-function", "long-file", "huge-file", "untested-module", "high-churn", "absent-owner"}
+)
 """Rules about a whole function or file. Their fingerprint names its first line, which an edit may change."""
 Fingerprint = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{16}\Z")]
 RuleName = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z][A-Za-z0-9-]{0,63}\Z")]

@@ -2,33 +2,21 @@
 
 import hashlib
 import os
-import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from remit import RemitError, ToolScope, run_program, tool
-from remit.teams.audit.files import GIT_TIMEOUT_S, is_own, paths_of
+from remit import ToolScope, tool
+from remit.teams.audit.files import is_own, paths_of
+from remit.teams.audit.git_reader import HistoryError, said
 from remit.teams.audit.source import UnreadableError, blob_digest, content
 
 _READ = frozenset({".py", ".pyw", ".md", ".rst", ".markdown", ".toml", ".cfg", ".txt", ".in", ".lock"})
 """Suffixes of what analysts read; any other file counts by its name, as a picture to which one links."""
 _LATEST = 253_402_300_799
 """The last second of the year 9999; a commit may claim any."""
-_QUIET = (
-    "--no-replace-objects",
-    "--no-optional-locks",
-    *("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*"),
-)
-_ENVIRONMENT = {
-    "PATH": os.defpath,
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "HOME": "/nonexistent",
-    "GIT_ALLOW_PROTOCOL": "none",  # an object that is missing is not fetched: how is the repository's own word
-}
-_OUTPUT_BYTES = 32 * 1024 * 1024
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,8 +84,8 @@ def _commit(root: Path) -> tuple[str, str]:
     if not name:
         return "", ""
     head, _gap, _message = _git(root, "cat-file", "commit", name).partition(b"\n\n")
-    said = [line for line in head.split(b"\n") if line.startswith(b"committer ")]
-    words = said[0].split()[-2:] if said else []
+    by = [line for line in head.split(b"\n") if line.startswith(b"committer ")]
+    words = by[0].split()[-2:] if by else []
     seconds = int(words[0]) if words and words[0].isdigit() and int(words[0]) <= _LATEST else 0
     return name, datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -123,18 +111,8 @@ def _blobs(listing: bytes, ignore: str) -> dict[str, str]:
 
 
 def _git(root: Path, *words: str) -> bytes:
-    """Give what git says; nothing if it refuses, or if there is none."""
-    binary = shutil.which("git")
-    if binary is None:
-        return b""
+    """Give what git says; nothing if it cannot, or if there is none: the files alone say then what is audited."""
     try:
-        done = run_program(
-            [str(Path(binary).absolute()), *_QUIET, *words],
-            folder=root,
-            environment=_ENVIRONMENT,
-            within_s=GIT_TIMEOUT_S,
-            output_bytes=_OUTPUT_BYTES,
-        )
-    except RemitError:  # too slow, too much, or not to be started: the files alone say what is audited
+        return said(root, *words)
+    except HistoryError:
         return b""
-    return done.output if done.code == 0 else b""

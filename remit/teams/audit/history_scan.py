@@ -15,6 +15,7 @@ from remit.teams.audit.tally import summed
 from remit.teams.audit.untested import code_lines
 
 TOOL = "git"
+OWNERS = "who knows which file"
 LINES = 50
 """Lines of code from which a file is worth a word: a version number or a list of names changes often, too."""
 
@@ -68,7 +69,7 @@ def _at_head(source: Source, rule: str, *, measure: int, detail: str = "") -> Si
 def _skipped(past: History) -> list[Skipped]:
     older = Skipped(what="older history", cause=f"one pass reads the newest {MAX_COMMITS} commits")
     few = Skipped(
-        what="who knows which file",
+        what=OWNERS,
         cause=f"fewer than {ownership.PEOPLE} people made {ownership.SHARE_OF_PERSON} commits and more",
     )
     return [*([older] if past.is_cut else []), *([] if ownership.is_team(past) else [few])]

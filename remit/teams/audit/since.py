@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from remit.teams.audit import rules_docs, rules_history, rules_supply
+from remit.teams.audit import blame_scan, commit_log, history_scan, rules_docs, rules_history, rules_supply
 from remit.teams.audit.baseline import Known, Snapshot, heirs
 from remit.teams.audit.finding import SEVERITIES, Finding, worst_first
 from remit.teams.audit.message import Inventory
@@ -13,6 +13,14 @@ from remit.teams.audit.rules import rule_named
 from remit.teams.audit.sighting import Skipped, clipped_rule
 
 SHOWN = 20
+
+
+_LEFT_OUT: tuple[tuple[str, frozenset[str]], ...] = (
+    (commit_log.HISTORY, frozenset(rule.name for rule in rules_history.RULES)),
+    (blame_scan.WHAT, frozenset({"stale-todo"})),
+    (history_scan.OWNERS, frozenset({"absent-owner"})),
+)
+"""How what is left out begins, and the rules that are not applied without it."""
 
 
 class Looked(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +68,7 @@ def looked(inventory: Inventory, paths: Sequence[str], skipped: Sequence[Skipped
     unseen = {rule.name for works, rules in beside if not works for rule in rules}
     unseen |= {name for item in skipped if (name := clipped_rule(item))}
     unseen |= set() if inventory.tests else {"untested-module"}
+    unseen |= {name for item in skipped for what, rules in _LEFT_OUT if item.what.startswith(what) for name in rules}
     left = {item.what for item in skipped}
     return Looked(paths=frozenset(paths) - left, unseen=frozenset(unseen))
 
