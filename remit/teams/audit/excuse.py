@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from remit.teams.audit.source import Function, Source
+from remit.teams.audit.supply import Supply
 
 CLEANUP = frozenset(
     {"close", "aclose", "shutdown", "stop", "kill", "terminate", "unlink", "rmtree", "remove", "cancel", "disconnect"}
@@ -45,6 +46,8 @@ class Spot:
     message: str
     tested: Callable[[], set[str]]
     """Every word in the tests."""
+    supply: Callable[[], Supply]
+    """What the repository depends on."""
 
     @property
     def function(self) -> Function | None:
