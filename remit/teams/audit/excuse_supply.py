@@ -16,7 +16,9 @@ def supplied_otherwise(spot: Spot) -> str:
     top = name.partition(".")[0]
     if _SCRIPT.search(spot.source.text):
         return "the script lists its dependencies itself"
-    if re.search(rf"pip3? install [^\n]*\b{re.escape(top)}\b|find_spec\([\"']{re.escape(top)}", spot.source.text):
+    if re.search(
+        rf"pip3? install [^\n]{{0,200}}\b{re.escape(top)}\b|find_spec\([\"']{re.escape(top)}", spot.source.text
+    ):
         return "the module says what to install if it is missing"
     scope = supply.scope(spot.source.path)
     if brings := companion(providers(name), scope.declared):

@@ -19,6 +19,8 @@ _FIXED = re.compile(
 _LOCAL = re.compile(
     r"^(?:localhost|127\.[\d.]+|\[?::1\]?|0\.0\.0\.0|host\.docker\.internal)$|\.(?:local|test|internal)$"
 )
+_LONGEST, _REF = 1000, 100
+"""Characters of a URL, and of the version that it asks for."""
 _SECRET = re.compile(r"//[^/@]*@")
 
 
@@ -35,7 +37,7 @@ def sightings(supply: Supply) -> Iterator[Sighting]:
 
 
 def _indexes(manifest: Manifest) -> Iterator[Sighting]:
-    for index in manifest.indexes:
+    for index in (item for item in manifest.indexes if len(item.url) <= _LONGEST):
         if index.url.startswith("trusted:"):
             host = index.url.removeprefix("trusted:")
             if not _LOCAL.search(_host(host if "//" in host else f"//{host}")):
@@ -48,6 +50,8 @@ def _indexes(manifest: Manifest) -> Iterator[Sighting]:
 
 def _wrong(need: Need, *, is_locked: bool) -> str:
     """Say what is wrong with where a dependency comes from, or nothing."""
+    if len(need.url) > _LONGEST:
+        return ""
     name = need.name or _called(need.url)
     vcs = _VCS.match(need.url)
     if is_plain(vcs["rest"] if vcs else need.url):
@@ -56,8 +60,8 @@ def _wrong(need: Need, *, is_locked: bool) -> str:
         ref = _ref(vcs["rest"])
         if not ref:
             return f"{name} comes from whatever its repository holds that day"
-        if not _FIXED.match(ref):
-            return f"{name} comes from {ref}, which moves"
+        if len(ref) > _REF or not _FIXED.match(ref):
+            return f"{name} comes from {ref[:_REF]}, which moves"
     return ""
 
 

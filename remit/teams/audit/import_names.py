@@ -35,7 +35,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What is known of names."""
 
     imports: dict[str, tuple[str, ...]]
-    """Imported name -> distributions that provide it."""
+    """Imported name -> distributions that provide it, the usual one first."""
     companions: dict[str, tuple[str, ...]]
     """Distribution -> others that its own interface is made of, so that both are used together."""
     by_presence: tuple[str, ...]
@@ -102,12 +102,17 @@ def is_known(distribution: str) -> bool:
     return distribution in _PROVIDED
 
 
+def beginnings(name: str) -> set[str]:
+    """Give an imported name in normal form, with every name above it: `a-b` and `a` for `a.b`."""
+    parts = normal(name).split("-")[:_PARTS]
+    return {"-".join(parts[:length]) for length in range(1, len(parts) + 1)}
+
+
 def is_imported(distribution: str, imported: frozenset[str]) -> bool:
-    """Say whether one of the imported names, in normal form, may come from a distribution."""
+    """Say whether one of the imported names, given with their beginnings, may come from a distribution."""
     own = {distribution, bare(distribution), bare(distribution).replace("-", "")}
     wanted = own | {normal(name) for name in _PROVIDED.get(distribution, ())}
-    longer = tuple(f"{item}-" for item in wanted)
-    return not wanted.isdisjoint(imported) or any(name.startswith(longer) for name in imported)
+    return not wanted.isdisjoint(imported)
 
 
 def companion(distributions: tuple[str, ...], declared: frozenset[str]) -> str:

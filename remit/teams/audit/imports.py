@@ -10,13 +10,16 @@ from typing import Literal
 from remit.teams.audit.source import Source, children
 from remit.teams.audit.supply_paths import is_above, is_python
 
-_BEFORE = r"(?:^|[\n;:\"]|>>>)[ \t]*"
 _ONE = r"[\w.]+(?:[ \t]+as[ \t]+\w+)?"
-_FROM = re.compile(_BEFORE + r"from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^()]{0,2000}|[ \t\w,]*)")
-_IMPORT = re.compile(_BEFORE + rf"import[ \t]+({_ONE}(?:[ \t]*,[ \t]*{_ONE})*)")
+_FROM = re.compile(r"from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^()]{0,2000}|[ \t\w,]*)")
+_IMPORT = re.compile(rf"import[ \t]+({_ONE}(?:[ \t]*,[ \t]*{_ONE})*)")
+_OPENS = (";", ":", '"', ">>>", "...")
+"""What an import stands after, if not at the start of its line: a statement, a notebook's quote, a doctest."""
 _DYNAMIC = re.compile(
     r"(?:import_module|__import__|importorskip|find_spec|try_import|lazy_import\w*)\([ \t\n]*[\"']([\w.]+)"
 )
+_WIDEST = 400
+"""Characters before an import that are looked at."""
 _FIRM = (ast.Module, ast.ClassDef)
 """Blocks whose statements run whenever the module is imported, and in no other case."""
 Way = Literal["firm", "tried", "other"]
@@ -37,13 +40,21 @@ class Import:
 def named(text: str) -> set[str]:
     """Give every name that a text seems to import, in full, also in doctests and in notebooks."""
     found = set(_DYNAMIC.findall(text))
-    for base, names in _FROM.findall(text):
-        if not base.startswith("."):
+    for said in _FROM.finditer(text):
+        base, names = said.groups()
+        if not base.startswith(".") and _begins(text, said.start()):
             found.add(base)
             found.update(f"{base}.{name}" for name in re.findall(r"\w+", names))
-    for names in _IMPORT.findall(text):
-        found.update(part.split()[0] for part in names.split(",") if part.split())
+    for said in _IMPORT.finditer(text):
+        if _begins(text, said.start()):
+            found.update(part.split()[0] for part in said[1].split(",") if part.split())
     return found
+
+
+def _begins(text: str, at: int) -> bool:
+    """Say whether a statement may begin at a place; asked afterwards, so that patterns begin with a word, for speed."""
+    before = text[max(text.rfind("\n", 0, at) + 1, at - _WIDEST) : at].strip()
+    return not before or before.endswith(_OPENS)
 
 
 def imports(source: Source) -> Iterator[Import]:

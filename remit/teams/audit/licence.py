@@ -10,12 +10,14 @@ from remit.teams.audit.sighting import Sighting
 from remit.teams.audit.supply import Supply
 from remit.teams.audit.supply_paths import home_of, is_shipped
 
-_TITLE = re.compile(r"^\s*GNU (?P<kind>LESSER |LIBRARY |AFFERO )?GENERAL PUBLIC LICENSE\s*$", re.MULTILINE)
+_LONGEST = 100_000
+"""Characters of a licence that are read."""
+_TITLE = re.compile(r"^[ \t]*GNU (?P<kind>LESSER |LIBRARY |AFFERO )?GENERAL PUBLIC LICENSE[ \t]*$", re.MULTILINE)
 _TEXTS = (
     ("Apache", re.compile(r"Apache License,?\s+Version 2\.0, January 2004", re.IGNORECASE)),
     ("MIT", re.compile(r"Permission is hereby granted, free of charge, to any person obtaining", re.IGNORECASE)),
     ("BSD", re.compile(r"Redistribution and use in source and binary forms", re.IGNORECASE)),
-    ("MPL", re.compile(r"^\s*Mozilla Public License,? Version [12]\.\d", re.IGNORECASE | re.MULTILINE)),
+    ("MPL", re.compile(r"^[ \t]*Mozilla Public License,? Version [12]\.\d", re.IGNORECASE | re.MULTILINE)),
     ("ISC", re.compile(r"Permission to use, copy, modify, and(?:/or)? distribute this software", re.IGNORECASE)),
     ("Unlicense", re.compile(r"free and unencumbered software released into the public domain", re.IGNORECASE)),
 )
@@ -83,6 +85,7 @@ def _plainest(fields: Sequence[Label]) -> Label:
 
 def kinds_of_text(text: str) -> set[str]:
     """Give the families of the licences that a text holds; the licences of GNU by their title alone."""
+    text = text[:_LONGEST]
     found = {name for name, pattern in _TEXTS if pattern.search(" ".join(text.split()) if name != "MPL" else text)}
     for title in _TITLE.finditer(text):
         kind = (title["kind"] or "").strip()

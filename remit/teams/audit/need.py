@@ -13,6 +13,8 @@ Group = Literal["runtime", "extra", "dev", "build"]
 _NAME = re.compile(r"^[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?")
 _LONGEST = 1000
 """Characters of a requirement; what is longer is not written by people."""
+MOST = 1000
+"""Dependencies of one list that are read."""
 UNREAD = "?"
 """A range that is there but not understood; nothing is said about it."""
 
@@ -100,4 +102,4 @@ def need(text: str, line: int, group: Group = "runtime") -> Need | None:
 
 def needs(texts: list[Label], group: Group) -> list[Need]:
     """Read dependencies; what is none is left out."""
-    return [read for item in texts if (read := need(item.text, item.line, group)) is not None]
+    return [read for item in texts[: MOST + 1] if (read := need(item.text, item.line, group)) is not None]

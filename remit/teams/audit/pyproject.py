@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import PurePosixPath
 
 from remit.teams.audit.import_names import normal
-from remit.teams.audit.need import UNREAD, Group, Index, Label, Manifest, Need, needs
+from remit.teams.audit.need import MOST, UNREAD, Group, Index, Label, Manifest, Need, needs
 from remit.teams.audit.source import Source
 from remit.teams.audit.toml_text import Lines, Values, table, text_of, texts, values
 
@@ -108,7 +109,9 @@ def _listed(data: Values, lines: Lines) -> Iterator[Need]:
         keys = ("dependencies", "extra-dependencies")
         lists.extend((table(environment).get(key), "dev", "tool.hatch") for key in keys)
     for value, group, where in lists:
-        yield from needs([Label(line=lines.of_text(text, where), text=text) for text in texts(value)], group)
+        yield from needs(
+            [Label(line=lines.of_text(text, where), text=text) for text in texts(value)[: MOST + 1]], group
+        )
 
 
 def _poetry(poetry: Values, lines: Lines) -> Iterator[Need]:
@@ -130,7 +133,7 @@ def _tools(tool: Values, lines: Lines) -> Iterator[Need]:
 
 def _keyed(found: Values, group: Group, *, where: str, lines: Lines) -> Iterator[Need]:
     """Give what stands in a table of names, as poetry and pipenv write it."""
-    for name, value in found.items():
+    for name, value in islice(found.items(), MOST + 1):
         if normal(name) == "python":
             continue
         options = value[0] if isinstance(value, list) and len(value) == 1 else value
@@ -148,7 +151,7 @@ def _keyed(found: Values, group: Group, *, where: str, lines: Lines) -> Iterator
 
 def _sources(tool: Values, lines: Lines) -> Iterator[Need]:
     """Give where uv fetches from what is declared elsewhere; as groups of its own, so nothing is declared twice."""
-    for name, value in table(tool, "uv", "sources").items():
+    for name, value in islice(table(tool, "uv", "sources").items(), MOST):
         if url := _fetched(table(value)):
             yield Need(name=normal(name), line=lines.of_key(name, "tool.uv.sources"), group="build", url=url)
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from remit.teams.audit.import_names import STANDARD, known_as, normal
-from remit.teams.audit.imports import Own, imports, named
-from remit.teams.audit.need import Manifest
+from remit.teams.audit.import_names import STANDARD, beginnings, known_as
+from remit.teams.audit.imports import Import, Own, imports, named
+from remit.teams.audit.need import MOST, Manifest
 from remit.teams.audit.place import place_of
 from remit.teams.audit.pyproject import pipfile, pyproject
 from remit.teams.audit.requirements_file import conda, requirements
@@ -27,9 +27,10 @@ from remit.teams.audit.supply_paths import (
     is_wiring,
 )
 
-MOST_NEEDS, MOST_FILES = 1000, 300
-"""Dependencies of one manifest, and manifests of one repository, that are read."""
-_CATCHES = re.compile(r"ImportError|ModuleNotFoundError|except\s*(?:Exception\b[^:]*)?:|suppress")
+MOST_FILES, MOST_CHARACTERS, MOST_TEXTS = 300, 4 * 1024 * 1024, 50
+"""Manifests of one repository, what they may hold together, and its locks or licences, that are read."""
+_WIDEST = 400
+"""Characters of a line in which an import is looked for."""
 _READERS: Mapping[str, Callable[[Source], Manifest]] = {
     "pyproject.toml": pyproject,
     "Pipfile": pipfile,
@@ -46,6 +47,7 @@ class Supply:
         self.paths = tuple(dict.fromkeys(paths))
         self.skipped: list[Skipped] = []
         self.own = Own(self.paths)
+        self._imports: dict[str, tuple[Import, ...]] = {}
         self._scopes: dict[tuple[str, ...], Scope] = {}
 
     @cached_property
@@ -54,28 +56,32 @@ class Supply:
         listed = [path for path in self.paths if is_manifest(path) and PurePosixPath(path).name not in LOCKS]
         if len(listed) > MOST_FILES:
             self.skip(f"{len(listed) - MOST_FILES} manifests", f"an audit reads {MOST_FILES}")
-        waiting, found = listed[:MOST_FILES], dict[str, Manifest]()
+        waiting, found, size = listed[:MOST_FILES], dict[str, Manifest](), 0
         for path in waiting:
             if path in found or len(found) > 2 * MOST_FILES:
+                continue
+            if size > MOST_CHARACTERS:
+                self.skip(path, f"an audit reads {MOST_CHARACTERS} characters of manifests")
                 continue
             try:
                 found[path] = self._read(path)
             except UnreadableError as error:
                 self.skip(path, error.cause)
                 continue
+            size += len(found[path].source.text)
             waiting.extend(found[path].includes)
         return tuple(found[path] for path in sorted(found))
 
     @cached_property
     def locks(self) -> tuple[Source, ...]:
         """Every lock file that can be read."""
-        found = [self.text(path) for path in self.paths if PurePosixPath(path).name in LOCKS]
+        found = map(self.text, self._first(lambda path: PurePosixPath(path).name in LOCKS))
         return tuple(lock for lock in found if lock is not None)
 
     @cached_property
     def licences(self) -> tuple[Source, ...]:
         """The texts of licences."""
-        found = [self.text(path) for path in self.paths if is_licence(path)]
+        found = map(self.text, self._first(is_licence))
         return tuple(licence for licence in found if licence is not None)
 
     @cached_property
@@ -99,11 +105,11 @@ class Supply:
 
     @cached_property
     def imported(self) -> frozenset[str]:
-        """Every name that code or a notebook seems to import from elsewhere, in normal form."""
+        """Every name that code or a notebook seems to import from elsewhere, with its beginnings."""
         notebooks = [source for path in self.wiring if path.endswith(".ipynb") and (source := self.text(path))]
         names = {name for found in self.names.values() for name in found}
         names.update(name for source in notebooks for name in named(source.text))
-        return frozenset(normal(name) for name in names)
+        return frozenset(part for name in names for part in beginnings(name))
 
     @cached_property
     def _homes(self) -> Mapping[str, list[Manifest]]:
@@ -139,27 +145,42 @@ class Supply:
             for name in names
         )
 
+    def imports(self, path: str) -> tuple[Import, ...]:
+        """Give the imports of a file whose names the table knows, each by that name; none if it does not parse."""
+        if path not in self._imports:
+            source = self.text(path)
+            try:
+                found = list(imports(source)) if source else []
+            except UnreadableError:  # the code view says so
+                found = []
+            known = [replace(item, name=name) for item in found if (name := known_as(item.name))]
+            self._imports[path] = tuple(known)
+        return self._imports[path]
+
     def guarded(self, name: str, scope: Scope) -> str:
         """Give a file that can do without a name, because it tries the import first; empty if none can."""
         for path in self.python:
-            uses = any(known_as(item) == name for item in self.names.get(path, ()))
-            if uses and self.scope(path) is scope and place_of(path) == "shipped":
-                source = self.text(path)
-                if source is not None and _CATCHES.search(source.text) and _tries(source, name):
-                    return path
+            if not any(known_as(item) == name for item in self.names.get(path, ())):
+                continue
+            is_beside = self.scope(path) is scope and place_of(path) == "shipped"
+            if is_beside and any(item.name == name and item.way == "tried" for item in self.imports(path)):
+                return path
         return ""
 
     def is_loaded(self, path: str) -> bool:
         """Say whether something in the repository imports a module, or a manifest names it."""
         pure = PurePosixPath(path)
-        stem = re.escape(pure.parent.name if pure.stem == "__init__" else pure.stem)
-        said = re.compile(
-            rf"^[^#\n]*\bimport\b[^\n]*\b{stem}\b|^[^#\n]*\bfrom\b[^\n]*\b{stem}\b|^\s+{stem},?\s*$", re.MULTILINE
-        )
-        if any(re.search(rf"\b{stem}\b", item.source.text) for item in self.manifests):
+        word = re.compile(rf"\b{re.escape(pure.parent.name if pure.stem == '__init__' else pure.stem)}\b")
+        if any(word.search(item.source.text) for item in self.manifests):
             return True
-        others = (self.text(other) for other in self.python if other != path)
-        return any(said.search(source.text) for source in others if source is not None)
+        others = (source for other in self.python if other != path and (source := self.text(other)) is not None)
+        return any(
+            _imports_it(line, found)
+            for source in others
+            if word.search(source.text)
+            for line in source.lines
+            if (found := word.search(line[:_WIDEST]))
+        )
 
     def vendored(self, name: str) -> str:
         """Give the place where a copy of a module lies in the repository; empty if there is none."""
@@ -201,19 +222,19 @@ class Supply:
         source = load(self.root, path)
         reader = _READERS.get(PurePosixPath(path).name, conda if is_conda(path) else requirements)
         manifest = reader(source)
-        if len(manifest.needs) > MOST_NEEDS:
-            self.skip(f"{len(manifest.needs) - MOST_NEEDS} dependencies in {path}", f"an audit reads {MOST_NEEDS}")
-            more = (*manifest.gaps, "it lists more than is read")
-            return replace(manifest, needs=manifest.needs[:MOST_NEEDS], gaps=more)
-        return manifest
+        if len(manifest.needs) <= MOST:
+            return manifest
+        self.skip(f"dependencies in {path}", f"an audit reads {MOST} of them")
+        return replace(manifest, needs=manifest.needs[:MOST], gaps=(*manifest.gaps, "it lists more than is read"))
+
+    def _first(self, wanted: Callable[[str], bool]) -> list[str]:
+        return [path for path in self.paths if wanted(path)][:MOST_TEXTS]
 
 
-def _tries(source: Source, name: str) -> bool:
-    try:
-        found = [item for item in imports(source) if known_as(item.name) == name]
-    except UnreadableError:
-        return False
-    return any(item.way == "tried" for item in found)
+def _imports_it(line: str, found: re.Match[str]) -> bool:
+    """Say whether a line imports the word in it: after `from` or `import`, or alone in a list of imported names."""
+    before = line[: found.start()]
+    return re.search(r"\b(?:from|import)\b", before) is not None or not (before + line[found.end() :]).strip(" \t,")
 
 
 def _is_quoted(line: str, at: int) -> bool:

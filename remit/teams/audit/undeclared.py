@@ -4,14 +4,10 @@ from collections.abc import Iterator
 
 from remit.teams.audit.complexity import seen
 from remit.teams.audit.import_names import known_as, providers
-from remit.teams.audit.imports import imports
 from remit.teams.audit.need import Manifest
 from remit.teams.audit.sighting import Sighting
-from remit.teams.audit.source import UnreadableError
 from remit.teams.audit.supply import Supply
 
-SHOWN = 2
-"""Distributions that may provide a name, as far as they are told."""
 Key = tuple[tuple[str, ...], str]
 """The manifests that speak for a file, and the imported name."""
 
@@ -43,14 +39,10 @@ def _path(manifest: Manifest) -> str:
 
 def _first(supply: Supply, name: str, paths: list[str]) -> Sighting | None:
     for path in paths:
-        source = supply.text(path)
-        try:
-            found = [item for item in imports(source) if known_as(item.name) == name] if source else []
-        except UnreadableError:  # the code view says so
-            continue
-        firm = [item for item in found if item.way == "firm"]
-        if source is not None and firm and len(firm) == len(found):
-            told = " or ".join(providers(name)[:SHOWN])
-            line = min(item.line for item in firm)
+        found = [item for item in supply.imports(path) if item.name == name]
+        source = supply.text(path) if found and all(item.way == "firm" for item in found) else None
+        if source is not None:
+            told = providers(name)[0]
+            line = min(item.line for item in found)
             return seen(source, "undeclared-dependency", line, measure=len(paths), detail=f"`{name}` ({told})")
     return None

@@ -9,8 +9,9 @@ from remit.teams.audit.sighting import Sighting
 from remit.teams.audit.supply import Supply
 from remit.teams.audit.supply_paths import is_shipped
 
-MOST_FILES, MOST = 2000, 10
-"""Files that may name a dependency, and dependencies of one manifest that are suspected: beyond, nothing is said."""
+MOST_FILES, MOST, MOST_OF_ALL = 2000, 10, 60
+"""Files that may name a dependency, and dependencies of one and of all manifests that are suspected: beyond, nothing is
+said."""
 
 
 def sightings(supply: Supply) -> Iterator[Sighting]:
@@ -18,6 +19,7 @@ def sightings(supply: Supply) -> Iterator[Sighting]:
     if len(supply.wiring) > MOST_FILES:
         supply.skip("dependencies that nothing uses", f"more than {MOST_FILES} files may name one")
         return
+    looked = 0
     own = {item.name.text for item in supply.manifests if item.name}
     for manifest in supply.manifests:
         if not is_shipped(manifest.path) or is_frozen(manifest):
@@ -25,7 +27,8 @@ def sightings(supply: Supply) -> Iterator[Sighting]:
         required = _required(manifest)
         suspects = [need for need in required if need.name not in own and _is_suspect(need, supply)]
         doubtful = [need for need in suspects if not works_by_presence(need.name)]
-        if len(doubtful) > min(MOST, len(required) / 2):
+        looked += len(suspects)
+        if len(doubtful) > min(MOST, len(required) / 2) or looked > MOST_OF_ALL:
             supply.skip(f"dependencies of {manifest.path} that nothing uses", "most of them are imported nowhere here")
             continue
         for need in suspects:
