@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from remit.teams.audit import excuse
+from remit.teams.audit import excuse, excuse_supply
 from remit.teams.audit.excuse import Spot
 from remit.teams.audit.place import place_of
 from remit.teams.audit.secret import masked
 from remit.teams.audit.sighting import Doubt, Look
 from remit.teams.audit.source import Source, UnreadableError, load
+from remit.teams.audit.supply import Supply
 from remit.teams.audit.untested import words_of
 
 
@@ -39,6 +40,11 @@ class Again:
         """Every word in the tests of the tree."""
         return {word for path in self.files if place_of(path) == "test" for word in self._words(path)}
 
+    @cached_property
+    def supply(self) -> Supply:
+        """What the repository depends on."""
+        return Supply(self.root, self.files)
+
     def _words(self, path: str) -> set[str]:
         try:
             return words_of(load(self.root, path))
@@ -63,7 +69,13 @@ def _look(repository: Again, doubt: Doubt) -> Look:
     line = _found_at(source, doubt)
     if not line:
         return said(doubt.line, holds=False, reason="the cited text is not there")
-    seen = Spot(source=source, line=line, message=doubt.message, tested=lambda: repository.tested)
+    seen = Spot(
+        source=source,
+        line=line,
+        message=doubt.message,
+        tested=lambda: repository.tested,
+        supply=lambda: repository.supply,
+    )
     way_out = WAYS_OUT.get(doubt.rule, nothing)(seen)
     return said(line, holds=not way_out, reason=way_out or "nothing speaks against it")
 
@@ -98,5 +110,7 @@ WAYS_OUT: dict[str, Callable[[Spot], str]] = {
     "B006": excuse.never_changed,
     "B018": excuse.probe,
     "B023": excuse.called_at_once,
+    "undeclared-dependency": excuse_supply.supplied_otherwise,
+    "unused-dependency": excuse_supply.used_otherwise,
 }
 """What may speak against a finding of a rule: nothing, or a reason."""

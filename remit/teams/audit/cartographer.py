@@ -1,6 +1,5 @@
 """The cartographer: says what the repository holds, and cuts the work into shards."""
 
-import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -15,6 +14,7 @@ from remit.teams.audit.place import place_of
 from remit.teams.audit.scratch import put
 from remit.teams.audit.shard import cut
 from remit.teams.audit.sighting import Skipped
+from remit.teams.audit.supply_paths import is_licence, is_manifest, is_wiring
 
 MAX_FILES = 6000
 MANIFEST_LINES = 400
@@ -22,12 +22,12 @@ STATE_KEYS = 160
 """Files of one run whose judgements go into the shared state."""
 QUOTA_BESIDE = 40
 """The same, of an analyst that looks at the whole tree once."""
-_MANIFESTS = frozenset(
-    {"pyproject.toml", "setup.py", "setup.cfg", "Pipfile", "Pipfile.lock", "poetry.lock", "uv.lock", "pdm.lock"}
-)
-_REQUIREMENTS = re.compile(r"^(?:.*[-_.])?(?:requirements|constraints)(?:[-_.].*)?\.(?:txt|in)$")
 _DOCUMENTS = (".md", ".rst", ".markdown")
 _NO_HISTORY = Skipped(what=HISTORY, cause="this is no git repository")
+_NO_SUPPLY = Skipped(
+    what="dependencies: declared against imported, pins, locks, the licence",
+    cause="no manifest was found (pyproject.toml, setup.py, setup.cfg, Pipfile, requirements.txt)",
+)
 _PROBLEMS = {
     "relative": ("the path is not absolute", "an absolute path"),
     "absent": ("there is nothing at this path", "an existing folder"),
@@ -63,7 +63,7 @@ class Cartographer(Role[AuditRequest, Inventory]):
             history=shards[:1] if is_git else (),
             supply=await self._beside("supply", manifests(entries), python=python, ctx=ctx),
             docs=await self._beside("docs", documents(entries), python=python, ctx=ctx),
-            skipped=(*skipped, *left, *_other_languages(entries), *([] if is_git else [_NO_HISTORY])),
+            skipped=(*skipped, *left, *_other_languages(entries), *_without(entries, is_git=is_git)),
             out=work.out,
             head=head,
             since=work.since,
@@ -144,13 +144,19 @@ def _python(entries: Sequence[Entry]) -> tuple[list[Entry], list[Skipped]]:
 
 
 def manifests(entries: Sequence[Entry]) -> list[str]:
-    """Give the files that say what the repository depends on."""
-    return [entry.path for entry in entries if _is_manifest(PurePosixPath(entry.path))]
+    """Give the files that say what the repository depends on, and those that say more about it; none without the first.
+
+    What says more are the texts of licences, and files that name dependencies without importing them.
+    """
+    paths = [entry.path for entry in entries]
+    found = [path for path in paths if is_manifest(path)]
+    more = [path for path in paths if is_licence(path) or is_wiring(path)]
+    return list(dict.fromkeys([*found, *more])) if found else []
 
 
-def _is_manifest(path: PurePosixPath) -> bool:
-    is_listed = path.parent.name == "requirements" and path.suffix in {".txt", ".in"}
-    return path.name in _MANIFESTS or is_listed or _REQUIREMENTS.match(path.name) is not None
+def _without(entries: Sequence[Entry], *, is_git: bool) -> list[Skipped]:
+    """Say what nobody looks at because there is nothing to look at it with."""
+    return [*([] if is_git else [_NO_HISTORY]), *([] if manifests(entries) else [_NO_SUPPLY])]
 
 
 def documents(entries: Sequence[Entry]) -> list[str]:

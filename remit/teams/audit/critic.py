@@ -104,16 +104,22 @@ class Critic(Role[Hearing, Critique]):
 
     async def _rework(self, asked: Sequence[Finding], work: Hearing, ctx: Context) -> list[Look]:
         """Give what the analysts see at a second look, each at its own findings."""
-        tree = work.inventory.shards[0].files
+        tree = work.inventory.shards[0]
+        beside: dict[object, tuple[Assignment, ...]] = {
+            AnalystSupply: work.inventory.supply
+        }  # what is looked at again with more than the code
 
-        def assignment(part: Sequence[Finding]) -> Assignment:
-            return Assignment(kind="doubts", files=tree, count=len(part), doubts=tuple(part), requirement=ctx.goal_hash)
+        def assignment(role: type[Role[Assignment, Analysis]], part: Sequence[Finding]) -> Assignment:
+            files = next(iter(beside.get(role, ())), tree).files
+            return Assignment(
+                kind="doubts", files=files, count=len(part), doubts=tuple(part), requirement=ctx.goal_hash
+            )
 
         by_role: dict[type[Role[Assignment, Analysis]], list[Finding]] = {}
         for finding in asked:
             by_role.setdefault(ANALYSTS[finding.skill], []).append(finding)
         answers = await ctx.gather(
-            *(ctx.ask(role, assignment(part)) for role, found in by_role.items() for part in _parts(found))
+            *(ctx.ask(role, assignment(role, part)) for role, found in by_role.items() for part in _parts(found))
         )
         for answer in answers:
             _same_requirement(answer, ctx)

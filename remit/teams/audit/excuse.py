@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from remit.teams.audit.source import Function, Source
+from remit.teams.audit.supply import Supply
 
 CLEANUP = frozenset(
     {"close", "aclose", "shutdown", "stop", "kill", "terminate", "unlink", "rmtree", "remove", "cancel", "disconnect"}
@@ -51,6 +52,8 @@ class Spot:
     message: str
     tested: Callable[[], set[str]]
     """Every word in the tests."""
+    supply: Callable[[], Supply]
+    """What the repository depends on."""
 
     @property
     def function(self) -> Function | None:

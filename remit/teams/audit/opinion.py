@@ -7,7 +7,7 @@ import msgspec
 from remit.teams.audit.files import Excerpt
 from remit.teams.audit.finding import Finding
 from remit.teams.audit.noise import noise
-from remit.teams.audit.place import Place, place_of
+from remit.teams.audit.place import Place, place_of, place_of_manifest
 from remit.teams.audit.rules import rule_named
 from remit.teams.audit.secret import KNOWN_SHAPE, masked
 from remit.teams.audit.source import TEXT_LIMIT
@@ -36,7 +36,7 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
 
 def first_opinion(finding: Finding, excerpt: Excerpt, head: str) -> Opinion:
     """Give the opinion after the cited line was opened."""
-    place = place_of(finding.path, head)
+    place = place_of_manifest(finding.path, head) if finding.skill == "supply" else place_of(finding.path, head)
     line = excerpt.lines[0] if excerpt.lines else ""
     cited = is_cited(finding, excerpt)
     points = score(finding, place, cited=cited, looked=False)

@@ -42,6 +42,12 @@ def place_of(path: str, head: str = "") -> Place:
     return "shipped"
 
 
+def place_of_manifest(path: str, head: str = "") -> Place:
+    """Say where a file stands among manifests: there `setup.py` is what ships, and no tool."""
+    pure = PurePosixPath(path)
+    return place_of(str(pure.with_name("setup.cfg")) if pure.name == "setup.py" else path, head)
+
+
 def is_templated(line: str) -> bool:
     """Say whether a line holds the marks of a templating language."""
     return bool(_TEMPLATE.search(line))

@@ -58,7 +58,8 @@ def digest(password):
 """
 TESTS = "from shop import cart, left, login, tangle\n\n\ndef test_it():\n    assert eval(cart.name) == 1\n"
 PROJECT: Mapping[str, str | bytes] = {
-    "pyproject.toml": '[project]\nname = "shop"\n[project.scripts]\nshop = "shop.cart:main"\n',
+    "pyproject.toml": '[project]\nname = "shop"\nlicense = "MIT"\ndependencies = ["requests"]\n'
+    '[project.scripts]\nshop = "shop.cart:main"\n',
     "shop/__init__.py": "",
     "shop/cart.py": CART + TANGLE,
     "shop/login.py": LOGIN + TANGLE,

@@ -14,6 +14,7 @@ from remit.teams.audit import team
 from remit.teams.audit.analyst_code import AnalystCode
 from remit.teams.audit.analyst_history import AnalystHistory
 from remit.teams.audit.analyst_security import AnalystSecurity
+from remit.teams.audit.analyst_supply import AnalystSupply
 from remit.teams.audit.cartographer import Cartographer
 from remit.teams.audit.critic import Critic
 from remit.teams.audit.editor import Editor
@@ -197,12 +198,14 @@ async def test_the_order_in_which_analysts_finish_does_not_show(
     history = await bench.run(AnalystHistory, whole, step="history")
     security = {n: await bench.run(AnalystSecurity, work, step=f"security-{n}") for n, work in reversed(shards)}
     code = {n: await bench.run(AnalystCode, work, step=f"code-{n}") for n, work in reversed(shards)}
-    bench.play(AnalystCode, AnalystSecurity)
+    supply = [await bench.run(AnalystSupply, work, step="supply") for work in inventory.supply]
+    bench.play(AnalystCode, AnalystSecurity, AnalystSupply)
     hearing = Hearing(
         inventory=inventory,
         code=tuple(code[n] for n, _work in shards),
         security=tuple(security[n] for n, _work in shards),
         history=(history,),
+        supply=tuple(supply),
     )
     critique = await bench.run(Critic, hearing, step="critique")
     report = await edited(bench, project, inventory, critique)
