@@ -49,6 +49,9 @@ _BY_YES = "approved by --yes"
     default=None,
     help="Try patches on the repository's own tests, too: its code runs, after you agreed to the exact command.",
 )
+@click.option(
+    "--branch", default=None, help="Commit the patches to this new branch, too; never the current one, no push."
+)
 @output_option
 def command(
     path: Path,
@@ -58,6 +61,7 @@ def command(
     since: str | None,
     inject: str | None,
     allow: str | None,
+    branch: str | None,
     output: Output,
 ) -> int:
     """Audit the Python repository at PATH. Nothing is written there before a person agrees."""
@@ -81,7 +85,8 @@ def command(
         return None
 
     try:
-        task = request(where, out, since=since or "", inject=inject or "", tests=own_tests(where) if allow else "")
+        tests = own_tests(where) if allow else ""
+        task = request(where, out, since=since or "", inject=inject or "", tests=tests, branch=branch or "")
         history, place = Audit(show=show, decide=decide).run(where, task)
     except KeyboardInterrupt:
         from remit import foreground

@@ -67,6 +67,7 @@ class Cartographer(Role[AuditRequest, Inventory]):
             out=work.out,
             head=head,
             since=work.since,
+            branch=work.branch,
         )
         verdict = await ctx.state.propose(INVENTORY.key(), inventory)
         if isinstance(verdict, StateRejected):

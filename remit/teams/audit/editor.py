@@ -109,6 +109,8 @@ def _report(draft: Draft, files: tuple[Stored, ...], sections: tuple[StateRef, .
     inventory, critique = draft.inventory, draft.critique
     return Report(
         out=inventory.out,
+        branch=inventory.branch,
+        base=inventory.head.commit,
         files=files,
         digest=tree_digest(files),
         sections=sections,

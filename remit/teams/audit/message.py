@@ -24,6 +24,8 @@ class AuditRequest(Message, frozen=True, kw_only=True, tag="audit.request.v1"):
     """Command of the repository's own tests, as a shell would split it; none is run if this is empty."""
     since: Literal["", "last"] = ""
     """With what the report compares."""
+    branch: str = ""
+    """Where patches are committed, too: a branch that is not there yet; none if this is empty."""
 
 
 class Assignment(Message, frozen=True, kw_only=True, tag="audit.assignment.v1"):
@@ -59,6 +61,7 @@ class Inventory(Message, frozen=True, kw_only=True, tag="audit.inventory.v1"):
     out: str = ""
     head: Head = Head()
     since: Literal["", "last"] = ""
+    branch: str = ""
 
 
 class Analysis(Message, frozen=True, kw_only=True, tag="audit.analysis.v1"):
@@ -148,6 +151,9 @@ class Report(Message, frozen=True, kw_only=True, tag="audit.report.v1"):
     """What changed since the last audit, in words; empty if nobody asked."""
     explain: str = ""
     """Fingerprint of the first reason to mend the first file; empty if nothing was kept."""
+    branch: str = ""
+    """Branch on which patches are committed, too, on top of the commit `base`; none if this is empty."""
+    base: str = ""
 
 
 class Published(Message, frozen=True, kw_only=True, tag="audit.published.v1"):
@@ -168,3 +174,5 @@ class Published(Message, frozen=True, kw_only=True, tag="audit.published.v1"):
     explain: str = ""
     left_out: tuple[str, ...] = ()
     """Files of the report that the person left out."""
+    branch: str = ""
+    """The new branch and its commit, or why there is none; empty if nobody wanted one."""

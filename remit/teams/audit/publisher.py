@@ -1,10 +1,11 @@
 """The publisher: writes the report where it was asked for, after a person agreed to exactly these files."""
 
-from remit import Context, RefusedError, ReviewRejectedError, Role
+from remit import Context, RefusedError, ReviewRejectedError, Role, ToolFailedError
+from remit.teams.audit.branch import git_branch_commit
 from remit.teams.audit.edit import Edit, edit_in, without
 from remit.teams.audit.editor import FOLDER, REPORT
 from remit.teams.audit.message import Published, Report
-from remit.teams.audit.publication import Publication, fs_publish, tree_digest
+from remit.teams.audit.publication import PATCHES, Publication, fs_publish, tree_digest
 from remit.teams.audit.scratch import Stored
 from remit.teams.audit.source import blob_digest
 
@@ -41,6 +42,7 @@ class Publisher(Role[Report, Published]):
             since=work.since,
             explain=work.explain,
             left_out=tuple(item.name.removeprefix(FOLDER) for item in work.files if item not in tree),
+            branch=await self._commit(work, tree, ctx) if work.branch else "",
         )
 
     async def _publish(self, work: Report, ctx: Context) -> tuple[Publication, tuple[Stored, ...]]:
@@ -55,6 +57,19 @@ class Publisher(Role[Report, Published]):
                     raise
                 tree = _edited(tree, edit)
                 digest = tree_digest(tree)
+
+    async def _commit(self, work: Report, tree: tuple[Stored, ...], ctx: Context) -> str:
+        """The patches that were written are on the branch, if that can be and a person agrees; say which, or why not."""
+        patches = tuple(item for item in tree if item.name.startswith(f"{FOLDER}{PATCHES}/"))
+        if not (patches and work.base):
+            return f"{work.branch} was not made: there is no {'patch' if work.base else 'commit to build on'}"
+        try:
+            done = await ctx.call(git_branch_commit, branch=work.branch, base=work.base, patches=patches)
+        except ReviewRejectedError:
+            return f"{work.branch} was not made: a person said no"
+        except (RefusedError, ToolFailedError) as error:
+            return f"{work.branch} was not made: {error.message}"
+        return f"{done.branch} holds the patches as commit {done.commit[:12]}"
 
     async def _compare(self, work: Report, ctx: Context) -> None:
         sections = [await ctx.state.at(ref, str) for ref in work.sections]

@@ -19,6 +19,7 @@ def summary(reply: bytes) -> tuple[str, ...]:
         *([f"on the way: {said.way}"] if said.way else []),
         *([f"left out: {', '.join(said.left_out)}"] if isinstance(said, Published) and said.left_out else []),
         *([f"since the last audit: {said.since}"] if said.since else []),
+        *([f"branch: {said.branch}"] if isinstance(said, Published) and said.branch else []),
         f"verdict: {said.verdict}",
         f"conflicts by rule: {decided}",
         f"report: {where}",

@@ -6,6 +6,7 @@ from remit.teams.audit.analyst_docs import AnalystDocs
 from remit.teams.audit.analyst_history import AnalystHistory
 from remit.teams.audit.analyst_security import AnalystSecurity
 from remit.teams.audit.analyst_supply import AnalystSupply
+from remit.teams.audit.branch import git_branch_commit
 from remit.teams.audit.cartographer import Cartographer
 from remit.teams.audit.critic import Critic
 from remit.teams.audit.editor import Editor
@@ -78,6 +79,7 @@ team = Team(
         proc_git_apply_check,
         proc_tests,
         git_blame,
+        git_branch_commit,
         git_head,
         git_log,
         py_ast,

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from remit.teams.audit import team
+from remit.teams.audit.branch import git_branch_commit
 from remit.teams.audit.finding import Skill
 from remit.teams.audit.git_blame import git_blame
 from remit.teams.audit.git_log import git_log
@@ -105,7 +106,7 @@ def bench_for() -> BenchFor:
 
 
 def new_bench(root: Path) -> Bench:
-    bench = Bench(team, goal=GOAL, data={"repository": str(root)}, reviewed=[fs_publish])
+    bench = Bench(team, goal=GOAL, data={"repository": str(root)}, reviewed=[fs_publish, git_branch_commit])
     bench.real(*team.tools.values())
 
     def scanned(view: Skill, files: Stored) -> object:

@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 
 from remit import RefusedError, ToolNotDoneError, ToolScope
+from remit.contracts.message import encode
 from remit.teams.audit.branch import Committed, git_branch_commit
+from remit.teams.audit.message import AuditRequest, Published
 from remit.teams.audit.patch import difference
 from remit.teams.audit.scratch import Stored, scratch_file, stored
+from remit.teams.audit.summary import summary
+from remit.testing import Bench
 
+BenchFor = Callable[[Path], Bench]
 Write = Callable[[Mapping[str, str | bytes]], Path]
 SHOP = "def name():\n    return f'name'\n"
 MENDED = SHOP.replace("f'", "'")
@@ -132,3 +137,52 @@ def test_nothing_that_the_repository_sets_up_runs(root: Path, scope: ToolScope, 
     assert not marker.exists()
     git(root, "update-ref", "refs/heads/trap", done.commit)
     assert marker.exists(), "the trap catches nobody"
+
+
+# --- the publisher ---
+
+
+async def test_an_audit_that_names_a_branch_commits_its_patches_there_after_a_second_review(
+    root: Path, bench_for: BenchFor
+) -> None:
+    bench = bench_for(root)
+
+    reply = await bench.flow("audit", AuditRequest(path=str(root), branch="audit/mended"))
+
+    assert isinstance(reply, Published)
+    commit = git(root, "rev-parse", "audit/mended")
+    assert reply.branch == f"audit/mended holds the patches as commit {commit[:12]}"
+    assert f"branch: {reply.branch}" in summary(encode(reply))
+    assert git(root, "show", "audit/mended:shop.py") == MENDED.strip()
+    assert [call.tool for call in bench.calls if call.tool in {"fs.publish", "git.branch_commit"}] == [
+        "fs.publish",
+        "git.branch_commit",
+    ]
+    assert len(bench.reviews) == 2
+
+
+async def test_a_branch_that_cannot_be_made_leaves_the_report_and_says_why(root: Path, bench_for: BenchFor) -> None:
+    git(root, "branch", "audit/mended")
+    before = git(root, "rev-parse", "audit/mended")
+
+    there = await bench_for(root).flow("audit", AuditRequest(path=str(root), branch="audit/mended"))
+    bench = bench_for(root)
+    bench.person("", "not on a branch")
+    refused = await bench.flow("audit", AuditRequest(path=str(root), branch="other"))
+
+    assert isinstance(there, Published)
+    assert there.branch == "audit/mended was not made: there is such a branch, and it stays as it is"
+    assert isinstance(refused, Published)
+    assert refused.branch == "other was not made: a person said no"
+    assert git(root, "for-each-ref", "--format=%(refname:short)") == "audit/mended\nmain"
+    assert git(root, "rev-parse", "audit/mended") == before
+    assert (root / ".remit/report.md").is_file()
+
+
+async def test_without_a_patch_or_a_commit_there_is_no_branch(write: Write, bench_for: BenchFor) -> None:
+    root = write({"shop.py": SHOP})
+
+    reply = await bench_for(root).flow("audit", AuditRequest(path=str(root), branch="other"))
+
+    assert isinstance(reply, Published)
+    assert reply.branch == "other was not made: there is no commit to build on"

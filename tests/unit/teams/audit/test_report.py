@@ -235,7 +235,11 @@ def test_the_charter_and_the_team_name_the_same_roles_tools_and_risks() -> None:
     assert {name: item.risk for name, item in rules.tools.items()} == {
         name: item.risk for name, item in team.tools.items()
     }
-    assert [name for name, item in rules.tools.items() if item.review == "person"] == ["proc.tests", "fs.publish"]
+    assert [name for name, item in rules.tools.items() if item.review == "person"] == [
+        "proc.tests",
+        "fs.publish",
+        "git.branch_commit",
+    ]
 
 
 def test_the_plan_holds_together_and_every_criterion_names_a_field_of_a_reply() -> None:
