@@ -15,6 +15,7 @@ import msgspec
 from remit.contracts.errors import MalformedMessageError, NotFoundError, UsageError
 from remit.teams.audit import baseline
 from remit.teams.audit.conflict import Card
+from remit.teams.audit.evidence import FINDINGS_FILE
 from remit.teams.audit.markdown import CONFLICTS_FILE
 from remit.teams.audit.mending import Verification
 from remit.teams.audit.opinion import Opinion
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from remit.teams.audit.mending import Patch
 
 T = TypeVar("T")
-FINDINGS: Final = "findings.json"
 PATCHES: Final = "evidence/patches.json"
 LIMIT_BYTES: Final = 64 * 1024 * 1024
 
@@ -46,11 +46,11 @@ class Published:
         if not self.root.is_dir():
             raise UsageError("there is no such folder", where=str(repository), fix="remit explain FINDING PATH")
         self.folder = output_folder(str(self.root), str(out.expanduser().resolve()) if out is not None else "")
-        if not (self.folder / FINDINGS).exists():
+        if not (self.folder / FINDINGS_FILE).exists():
             raise NotFoundError(
                 "no audit is published here",
                 where=str(self.folder),
-                expected=f"a folder with {FINDINGS}",
+                expected=f"a folder with {FINDINGS_FILE}",
                 fix=f"remit audit {shlex.quote(str(repository))}",
             )
 
@@ -61,7 +61,7 @@ class Published:
         Raises:
             MalformedMessageError: the file is not what an audit writes.
         """
-        found = self._read(FINDINGS, tuple[Opinion, ...])
+        found = self._read(FINDINGS_FILE, tuple[Opinion, ...])
         return {item.finding.fingerprint: item for item in found}
 
     @cached_property

@@ -7,7 +7,7 @@ from remit import Change, Context, Role, StateRef, Versioned
 from remit.teams.audit import markdown, patch_section, sarif, since
 from remit.teams.audit.baseline import BASELINE
 from remit.teams.audit.conflict import by_rule, cards
-from remit.teams.audit.evidence import citations, findings_file, pretty
+from remit.teams.audit.evidence import FINDINGS_FILE, citations, findings_file, pretty
 from remit.teams.audit.hotspot import hotspots
 from remit.teams.audit.markdown import Draft
 from remit.teams.audit.memory import FILES, FINDINGS, SECTIONS, FileNote, FindingNote, agreed
@@ -45,7 +45,7 @@ class Editor(Role[Drafting, Report]):
         texts = {
             REPORT: "\n".join(sections.values()),
             "findings.sarif": log,
-            "findings.json": findings_file(opinions),
+            FINDINGS_FILE: findings_file(opinions),
             "evidence/citations.json": citations(opinions),
             markdown.CONFLICTS_FILE: pretty(draft.conflicts),
             "evidence/not-checked.json": pretty(draft.skipped),

@@ -7,6 +7,9 @@ import msgspec
 from remit.teams.audit.opinion import Opinion
 
 
+FINDINGS_FILE = "findings.json"
+
+
 class Citation(msgspec.Struct, frozen=True, kw_only=True):
     """Where a kept finding can be verified."""
 

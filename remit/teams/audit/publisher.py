@@ -3,6 +3,7 @@
 from remit import Context, RefusedError, ReviewRejectedError, Role
 from remit.teams.audit.edit import Edit, edit_in, without
 from remit.teams.audit.editor import FOLDER, REPORT
+from remit.teams.audit.evidence import FINDINGS_FILE
 from remit.teams.audit.message import Published, Report
 from remit.teams.audit.publication import Publication, fs_publish, tree_digest
 from remit.teams.audit.scratch import Stored
@@ -26,6 +27,7 @@ class Publisher(Role[Report, Published]):
         """
         await self._compare(work, ctx)
         done, tree = await self._publish(work, ctx)
+        names = {item.name.removeprefix(FOLDER) for item in tree}
         return Published(
             folder=done.folder,
             report=f"{done.folder}/{REPORT}",
@@ -39,8 +41,8 @@ class Publisher(Role[Report, Published]):
             patches=work.patches,
             way=work.way,
             since=work.since,
-            explain=work.explain,
-            left_out=tuple(item.name.removeprefix(FOLDER) for item in work.files if item not in tree),
+            explain=work.explain if FINDINGS_FILE in names else "",
+            left_out=tuple(name for item in work.files if (name := item.name.removeprefix(FOLDER)) not in names),
         )
 
     async def _publish(self, work: Report, ctx: Context) -> tuple[Publication, tuple[Stored, ...]]:
