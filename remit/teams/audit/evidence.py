@@ -6,7 +6,6 @@ import msgspec
 
 from remit.teams.audit.opinion import Opinion
 
-
 FINDINGS_FILE = "findings.json"
 
 
