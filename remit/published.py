@@ -18,7 +18,7 @@ from remit.teams.audit.conflict import Card
 from remit.teams.audit.mending import Verification
 from remit.teams.audit.opinion import Opinion
 from remit.teams.audit.publication import output_folder
-from remit.teams.audit.selection import CONFLICTS_FILE
+from remit.teams.audit.selection import CONFLICTS_FILE, FINDINGS_FILE
 from remit.teams.audit.source import UnreadableError, inside
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from remit.teams.audit.mending import Patch
 
 T = TypeVar("T")
-FINDINGS: Final = "findings.json"
 PATCHES: Final = "evidence/patches.json"
 LIMIT_BYTES: Final = 64 * 1024 * 1024
 
@@ -46,11 +45,11 @@ class Published:
         if not self.root.is_dir():
             raise UsageError("there is no such folder", where=str(repository), fix="remit explain FINDING PATH")
         self.folder = output_folder(str(self.root), str(out.expanduser().resolve()) if out is not None else "")
-        if not (self.folder / FINDINGS).exists():
+        if not (self.folder / FINDINGS_FILE).exists():
             raise NotFoundError(
                 "no audit is published here",
                 where=str(self.folder),
-                expected=f"a folder with {FINDINGS}",
+                expected=f"a folder with {FINDINGS_FILE}",
                 fix=f"remit audit {shlex.quote(str(repository))}",
             )
 
@@ -61,7 +60,7 @@ class Published:
         Raises:
             MalformedMessageError: the file is not what an audit writes.
         """
-        found = self._read(FINDINGS, tuple[Opinion, ...])
+        found = self._read(FINDINGS_FILE, tuple[Opinion, ...])
         return {item.finding.fingerprint: item for item in found}
 
     @cached_property

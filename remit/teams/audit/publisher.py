@@ -7,6 +7,7 @@ from remit.teams.audit.editor import FOLDER, REPORT
 from remit.teams.audit.message import Published, Report
 from remit.teams.audit.publication import PATCHES, Publication, fs_publish, tree_digest
 from remit.teams.audit.scratch import Stored
+from remit.teams.audit.selection import FINDINGS_FILE
 from remit.teams.audit.source import blob_digest
 
 
@@ -27,6 +28,7 @@ class Publisher(Role[Report, Published]):
         """
         await self._compare(work, ctx)
         done, tree = await self._publish(work, ctx)
+        names = {item.name.removeprefix(FOLDER) for item in tree}
         return Published(
             folder=done.folder,
             report=f"{done.folder}/{REPORT}",
@@ -40,8 +42,8 @@ class Publisher(Role[Report, Published]):
             patches=work.patches,
             way=work.way,
             since=work.since,
-            explain=work.explain,
-            left_out=tuple(item.name.removeprefix(FOLDER) for item in work.files if item not in tree),
+            explain=work.explain if FINDINGS_FILE in names else "",
+            left_out=tuple(name for item in work.files if (name := item.name.removeprefix(FOLDER)) not in names),
             branch=await self._commit(work, tree, ctx) if work.branch else "",
         )
 
@@ -59,7 +61,7 @@ class Publisher(Role[Report, Published]):
                 digest = tree_digest(tree)
 
     async def _commit(self, work: Report, tree: tuple[Stored, ...], ctx: Context) -> str:
-        """The patches that were written are on the branch, if that can be and a person agrees; say which, or why not."""
+        """The patches that were written are on the branch, if a person agrees; say which it is, or why not."""
         patches = tuple(item for item in tree if item.name.startswith(f"{FOLDER}{PATCHES}/"))
         if not (patches and work.base):
             return f"{work.branch} was not made: there is no {'patch' if work.base else 'commit to build on'}"

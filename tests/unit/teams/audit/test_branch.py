@@ -171,7 +171,8 @@ async def test_a_branch_that_cannot_be_made_leaves_the_report_and_says_why(root:
     refused = await bench.flow("audit", AuditRequest(path=str(root), branch="other"))
 
     assert isinstance(there, Published)
-    assert there.branch == "audit/mended was not made: there is such a branch, and it stays as it is"
+    assert there.branch.startswith("audit/mended was not made: ")
+    assert there.branch.endswith("there is such a branch, and it stays as it is")
     assert isinstance(refused, Published)
     assert refused.branch == "other was not made: a person said no"
     assert git(root, "for-each-ref", "--format=%(refname:short)") == "audit/mended\nmain"

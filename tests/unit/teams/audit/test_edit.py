@@ -42,6 +42,7 @@ async def test_what_is_left_out_is_not_written_and_the_smaller_tree_is_what_was_
     assert call.arguments["digest"] == tree_digest(shown[2])
     assert isinstance(reply, Published)
     assert (reply.files, set(reply.left_out)) == (7, {"findings.sarif", "baseline.json", "evidence/measures.json"})
+    assert reply.explain
     assert any(line.startswith("left out: findings.sarif, ") for line in summary(encode(reply)))
     await bench.replay("publish")
 
@@ -79,6 +80,16 @@ async def test_anything_else_that_a_person_says_is_a_rejection_and_writes_nothin
 
     assert not (project / ".remit").exists()
     assert len(bench.reviews) == 1
+
+
+async def test_without_the_findings_nothing_leads_to_one_of_them(project: Path, bench_for: BenchFor) -> None:
+    bench = bench_for(project)
+    bench.person(leaving_out("findings.json"), "")
+
+    reply = await bench.flow("audit", AuditRequest(path=str(project)))
+
+    assert isinstance(reply, Published)
+    assert reply.explain == ""
 
 
 async def test_who_leaves_out_all_that_can_be_left_out_is_asked_about_the_report_alone(
