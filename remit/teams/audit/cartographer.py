@@ -26,6 +26,7 @@ _MANIFESTS = frozenset(
 _REQUIREMENTS = re.compile(r"^(?:.*[-_.])?(?:requirements|constraints)(?:[-_.].*)?\.(?:txt|in)$")
 _DOCUMENTS = (".md", ".rst", ".markdown")
 _NO_HISTORY = Skipped(what="history: churn, owners, files that change together", cause="this is no git repository")
+_NO_DOCUMENTS = Skipped(what="documentation: snippets, links, names", cause="there are no documents to read")
 _PROBLEMS = {
     "relative": ("the path is not absolute", "an absolute path"),
     "absent": ("there is nothing at this path", "an existing folder"),
@@ -48,6 +49,7 @@ class Cartographer(Role[AuditRequest, Inventory]):
         entries, skipped, is_git = await self._list(work, ctx)
         python, left = _python(entries)
         shards = await self._shards(python, ctx)
+        written = documents(entries)
         inventory = Inventory(
             files=len(entries),
             python_files=len(python),
@@ -59,8 +61,14 @@ class Cartographer(Role[AuditRequest, Inventory]):
             shards=shards,
             history=shards[:1] if is_git else (),
             supply=await self._beside("supply", manifests(entries), python=python, ctx=ctx),
-            docs=await self._beside("docs", documents(entries), python=python, ctx=ctx),
-            skipped=(*skipped, *left, *_other_languages(entries), *([] if is_git else [_NO_HISTORY])),
+            docs=await self._beside("docs", written, python=python, ctx=ctx),
+            skipped=(
+                *skipped,
+                *left,
+                *_other_languages(entries),
+                *([] if is_git else [_NO_HISTORY]),
+                *([] if written else [_NO_DOCUMENTS]),
+            ),
             out=work.out,
         )
         verdict = await ctx.state.propose(INVENTORY.key(), inventory)
