@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from remit.teams.audit import excuse, excuse_supply
+from remit.teams.audit import excuse, excuse_docs, excuse_supply
 from remit.teams.audit.excuse import Spot
 from remit.teams.audit.place import place_of
 from remit.teams.audit.secret import masked
@@ -112,5 +112,10 @@ WAYS_OUT: dict[str, Callable[[Spot], str]] = {
     "B023": excuse.called_at_once,
     "undeclared-dependency": excuse_supply.supplied_otherwise,
     "unused-dependency": excuse_supply.used_otherwise,
+    "broken-snippet": excuse_docs.sketch,
+    "broken-doctest": excuse_docs.wrong_on_purpose,
+    "broken-link": excuse_docs.made_later,
+    "unknown-name": excuse_docs.speaks_of_past,
+    "unknown-import": excuse_docs.speaks_of_past,
 }
 """What may speak against a finding of a rule: nothing, or a reason."""

@@ -28,6 +28,7 @@ _NO_SUPPLY = Skipped(
     what="dependencies: declared against imported, pins, locks, the licence",
     cause="no manifest was found (pyproject.toml, setup.py, setup.cfg, Pipfile, requirements.txt)",
 )
+_NO_DOCUMENTS = Skipped(what="documentation: snippets, links, names", cause="there are no documents to read")
 _PROBLEMS = {
     "relative": ("the path is not absolute", "an absolute path"),
     "absent": ("there is nothing at this path", "an existing folder"),
@@ -157,7 +158,11 @@ def manifests(entries: Sequence[Entry]) -> list[str]:
 
 def _without(entries: Sequence[Entry], *, is_git: bool) -> list[Skipped]:
     """Say what nobody looks at because there is nothing to look at it with."""
-    return [*([] if is_git else [_NO_HISTORY]), *([] if manifests(entries) else [_NO_SUPPLY])]
+    return [
+        *([] if is_git else [_NO_HISTORY]),
+        *([] if manifests(entries) else [_NO_SUPPLY]),
+        *([] if documents(entries) else [_NO_DOCUMENTS]),
+    ]
 
 
 def documents(entries: Sequence[Entry]) -> list[str]:

@@ -26,6 +26,8 @@ def noise(finding: Finding, place: Place, line: str) -> str:
         return _PLACES[place] if place == "vendored" else ""
     if place in _PLACES:
         return _PLACES[place]
+    if finding.skill == "docs" and is_templated(line):
+        return "templating syntax, which is filled in when the documentation is built"
     if accepted(finding.rule, line):
         return "its author accepted it in a comment on the line"
     return ""

@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from remit.teams.audit.document import is_document
+from remit.teams.audit.document_place import Era, document_place, era_of
 from remit.teams.audit.files import Excerpt
 from remit.teams.audit.finding import Finding
 from remit.teams.audit.noise import noise
@@ -19,6 +21,10 @@ CITED, SHIPPED, NAMED, SURE = 40, 20, 10, 30
 second look confirmed it. That two tools saw it counts for nothing: both know the line and no more."""
 ENOUGH = 75
 """Points from which a finding is kept; below, an analyst is asked to look again."""
+_ERAS: dict[Era, str] = {
+    "past": "in a changelog or another document of the past, which was true when it was written",
+    "translated": "in a translation, which follows its original",
+}
 
 
 class Opinion(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +42,7 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
 
 def first_opinion(finding: Finding, excerpt: Excerpt, head: str) -> Opinion:
     """Give the opinion after the cited line was opened."""
-    place = place_of_manifest(finding.path, head) if finding.skill == "supply" else place_of(finding.path, head)
+    place = _place(finding, head)
     line = excerpt.lines[0] if excerpt.lines else ""
     cited = is_cited(finding, excerpt)
     points = score(finding, place, cited=cited, looked=False)
@@ -46,6 +52,8 @@ def first_opinion(finding: Finding, excerpt: Excerpt, head: str) -> Opinion:
 
     if reason := noise(finding, place, line):
         return opinion("reject", reason)
+    if finding.skill == "docs" and (reason := _ERAS.get(era_of(finding.path), "")):
+        return opinion("demote", reason)
     if place == "example" and finding.measure != KNOWN_SHAPE:
         return opinion("demote", "in examples, documentation or tooling, which nobody ships")
     if not cited:
@@ -53,6 +61,13 @@ def first_opinion(finding: Finding, excerpt: Excerpt, head: str) -> Opinion:
     if points < ENOUGH:
         return opinion("doubt", f"a guess so far: {points} of {ENOUGH} points")
     return opinion("keep", "the cited line says so")
+
+
+def _place(finding: Finding, head: str) -> Place:
+    """Say where a finding stands. To whoever reads it, the documentation is what is shipped."""
+    if finding.skill == "docs" and is_document(finding.path):
+        return document_place(finding.path, head)
+    return place_of_manifest(finding.path, head) if finding.skill == "supply" else place_of(finding.path, head)
 
 
 def is_cited(finding: Finding, excerpt: Excerpt) -> bool:
