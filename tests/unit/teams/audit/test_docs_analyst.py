@@ -272,7 +272,7 @@ async def test_a_crowd_of_templated_snippets_is_demoted_as_one(write: Write, aud
         ("[a]({filename}/b.md) [b]({{ url }}) [c]({% link b.md %})", ""),
         ("[text](url) [a](path/to/x.md) [b](NNNN-title.md)", ""),
         ("[^a]: note.md is a file", ""),
-        ("[a](built.md)", ""),
+        ("[a](built.md) ![b](_static/x.png)", ""),
         ("[a](module/x.py)", ""),
         ("[a](link/x.md)", ""),
     ],
@@ -391,7 +391,9 @@ def test_what_is_said_again_and_again_is_said_once(write: Write) -> None:
 # --- names ---
 
 PACKAGE: Mapping[str, str | bytes] = {
-    "src/shop/__init__.py": "from shop.cart import Cart\nfrom shop import till\n__version__ = '1'\n",
+    "src/shop/__init__.py": (
+        "from shop.cart import Cart\nfrom shop import till\nfrom shop.till import pay\n__version__ = '1'\n"
+    ),
     "src/shop/cart.py": (
         "import os\nfrom shop.base import Base\n\nLIMIT = 3\nif os:\n    EXTRA = 1\n\n\nclass Cart(Base):\n"
         "    size: int\n    kind = 1\n\n    def __init__(self):\n        self.items = []\n\n    def add(self): ...\n"
@@ -402,8 +404,15 @@ PACKAGE: Mapping[str, str | bytes] = {
     "src/shop/star.py": "from shop.cart import *\nfrom shop.base import Base\n",
     "src/shop/wild.py": "from other import *\n",
     "src/shop/till.py": "def pay(): ...\n",
+    "src/shop/pay.py": "def other(): ...\n",
     "src/shop/_speed.c": "",
     "src/shop/broken.py": "def (\n",
+    "src/shop/kinds.py": (
+        "from abc import ABC\n\n\nclass Plain(ABC):\n    x = 1\n\n\nclass Failure(ValueError):\n    pass\n\n\n"
+        "class Hooked:\n    def __getattr__(self, name): ...\n\n\nclass Made(metaclass=type):\n    pass\n"
+    ),
+    "src/shop/one.py": "from shop.two import *\n",
+    "src/shop/two.py": "from shop.one import *\n",
 }
 
 
@@ -425,6 +434,13 @@ PACKAGE: Mapping[str, str | bytes] = {
         ("shop.Basket", "absent"),
         ("shop.star.Basket", "absent"),
         ("shop.nothing.at.all", "absent"),
+        ("shop.kinds.Plain.y", "absent"),
+        ("shop.kinds.Failure.args", "there"),
+        ("shop.kinds.Failure.code", "absent"),
+        ("shop.one.x", "absent"),
+        ("shop.pay.x", "unsure"),
+        ("shop.kinds.Hooked.x", "unsure"),
+        ("shop.kinds.Made.x", "unsure"),
         ("shop.open.Open.x", "unsure"),
         ("shop.late.x", "unsure"),
         ("shop.wild.x", "unsure"),
@@ -614,6 +630,16 @@ async def test_a_name_that_the_text_calls_gone_is_talked_out(words: str, write: 
     await audit(root)
 
     assert [(item.decision, item.finding.rule) for item in opinions(root)] == [("reject", "unknown-name")]
+
+
+async def test_a_link_to_what_is_made_later_is_talked_out(write: Write, audit: Audit) -> None:
+    root = write({"README.md": "The [reference](reference.md) is generated.\n", "p.py": "x = 1\n"})
+
+    await audit(root)
+
+    assert [(item.decision, item.reason) for item in opinions(root)] == [
+        ("reject", "looked at again: the text says that it is made later")
+    ]
 
 
 async def test_a_templated_line_is_noise(write: Write, audit: Audit) -> None:
