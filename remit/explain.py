@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from remit.contracts.errors import NotFoundError, UsageError
-from remit.teams.audit.conflict import Card
 from remit.teams.audit.finding import Finding
+from remit.teams.audit.judge.opinion import points
+from remit.teams.audit.judge.rules import rule_named
 from remit.teams.audit.memory import FILES, FINDINGS
-from remit.teams.audit.opinion import points
-from remit.teams.audit.rules import rule_named
-from remit.teams.audit.ruling import means
-from remit.teams.audit.selection import CONFLICTS_FILE
-from remit.teams.audit.standing import Standing, standing
+from remit.teams.audit.report.conflict import Card
+from remit.teams.audit.report.ruling import means
+from remit.teams.audit.report.selection import CONFLICTS_FILE
+from remit.teams.audit.report.standing import Standing, standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from remit.published import Published
-    from remit.teams.audit.opinion import Opinion
+    from remit.teams.audit.judge.opinion import Opinion
 
 PREFIX: Final = 4
 """Characters of a fingerprint; fewer fit by chance."""

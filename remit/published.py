@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from remit.contracts.errors import MalformedMessageError, NotFoundError, UsageError
-from remit.teams.audit import baseline
-from remit.teams.audit.conflict import Card
+from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.mending import Verification
-from remit.teams.audit.opinion import Opinion
-from remit.teams.audit.publication import output_folder
-from remit.teams.audit.selection import CONFLICTS_FILE, FINDINGS_FILE
+from remit.teams.audit.report import baseline
+from remit.teams.audit.report.conflict import Card
+from remit.teams.audit.report.selection import CONFLICTS_FILE, FINDINGS_FILE
 from remit.teams.audit.source import UnreadableError, inside
+from remit.teams.audit.tools.publication import output_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

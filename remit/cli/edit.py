@@ -19,8 +19,8 @@ _ASKED: Final = "leave out (numbers, as in 2 5-7; nothing goes back)"
 
 def asked(opened: ReviewOpened) -> str:
     """Give the reason of a rejection by which the report is asked about again without some files; empty if not."""
-    from remit.teams.audit.edit import Edit, reason_of
-    from remit.teams.audit.editor import REPORT
+    from remit.teams.audit.report.edit import Edit, reason_of
+    from remit.teams.audit.roles.editor import REPORT
 
     names = [name for name in preview.names(opened) if name != REPORT]
     if not names:

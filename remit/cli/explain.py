@@ -113,7 +113,7 @@ def _conflict(story: ConflictStory) -> Iterator[str]:
 
 
 def _facts(item: Ruling) -> Iterator[tuple[str, str]]:
-    from remit.teams.audit.ruling import in_words
+    from remit.teams.audit.report.ruling import in_words
 
     card = item.card
     yield "base", in_words(card.base)
@@ -128,7 +128,7 @@ def _facts(item: Ruling) -> Iterator[tuple[str, str]]:
 
 def _standing(item: Ruling) -> str:
     from remit.teams.audit.memory import PATCHED
-    from remit.teams.audit.ruling import in_words
+    from remit.teams.audit.report.ruling import in_words
 
     card = item.card
     if card.stands == card.result:

@@ -46,7 +46,7 @@ def _is_complete(finished: RunFinished) -> bool:
 
 def _audited(history: History, finished: RunFinished, place: Place) -> Sequence[str]:
     """A complete audit says what it found, and one conflict as an example."""
-    from remit.teams.audit.summary import summary
+    from remit.teams.audit.report.summary import summary
 
     return [*_example(history, place.name), *(plain(item) for item in summary(bytes(finished.result)))]
 
@@ -55,7 +55,7 @@ def _explain(history: History, finished: RunFinished) -> str:
     """Give the command that says all about the first reason to mend something; nothing if there is none."""
     from remit.cli.explain import where
     from remit.contracts.message import decode
-    from remit.teams.audit.summary import first_reason
+    from remit.teams.audit.report.summary import first_reason
 
     name = first_reason(bytes(finished.result))
     given = decode(dict[str, str], history.started.input) if history.started is not None else {}

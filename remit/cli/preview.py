@@ -112,7 +112,7 @@ def difference(opened: ReviewOpened, history: History, place: Place) -> str:
 
 
 def _folder(action: _Publication, history: History) -> Path:
-    from remit.teams.audit.publication import output_folder
+    from remit.teams.audit.tools.publication import output_folder
 
     given = decode(dict[str, str], history.started.input) if history.started is not None else {}
     return output_folder(given.get("path", ""), action.out)

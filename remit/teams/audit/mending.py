@@ -4,7 +4,7 @@ import msgspec
 
 from remit import Message
 from remit.teams.audit.message import AuditRequest, Critique, Inventory
-from remit.teams.audit.scratch import Stored
+from remit.teams.audit.tools.scratch import Stored
 
 CHECKPOINT = "cp3"
 """Everything is decided about the findings, and nothing is mended yet: a bad patch takes the run back to here."""

@@ -6,9 +6,9 @@ import msgspec
 
 from remit import Message, StateRef
 from remit.teams.audit.finding import Finding, Skill
-from remit.teams.audit.head import Head
-from remit.teams.audit.scratch import Stored
 from remit.teams.audit.sighting import Look, Skipped
+from remit.teams.audit.tools.head import Head
+from remit.teams.audit.tools.scratch import Stored
 
 
 class AuditRequest(Message, frozen=True, kw_only=True, tag="audit.request.v1"):

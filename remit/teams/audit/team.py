@@ -1,34 +1,34 @@
 """The audit team: its roles, their tools, their shared state, and the plan that joins them."""
 
 from remit import Plan, Team, rollback, step, undo, when
-from remit.teams.audit.analyst_code import AnalystCode
-from remit.teams.audit.analyst_docs import AnalystDocs
-from remit.teams.audit.analyst_history import AnalystHistory
-from remit.teams.audit.analyst_security import AnalystSecurity
-from remit.teams.audit.analyst_supply import AnalystSupply
-from remit.teams.audit.branch import git_branch_commit
-from remit.teams.audit.cartographer import Cartographer
-from remit.teams.audit.critic import Critic
-from remit.teams.audit.editor import Editor
-from remit.teams.audit.files import fs_list, fs_read
-from remit.teams.audit.fixer import Fixer
-from remit.teams.audit.git_apply_check import proc_git_apply_check
-from remit.teams.audit.git_blame import git_blame
-from remit.teams.audit.git_log import git_log
-from remit.teams.audit.head import git_head
-from remit.teams.audit.last_audit import fs_baseline
 from remit.teams.audit.memory import FILES, FINDINGS, INVENTORY, SECTIONS
 from remit.teams.audit.mending import CHECKPOINT
-from remit.teams.audit.own_tests import proc_tests
-from remit.teams.audit.planner import Planner
-from remit.teams.audit.publication import fs_publish
-from remit.teams.audit.publisher import Publisher
-from remit.teams.audit.ruff import proc_ruff
-from remit.teams.audit.ruff_fix import proc_ruff_fix
-from remit.teams.audit.scanner import py_ast, py_look_again
-from remit.teams.audit.scratch import fs_scratch_read, fs_scratch_remove, fs_scratch_write
-from remit.teams.audit.sweeper import Sweeper
-from remit.teams.audit.verifier import Verifier
+from remit.teams.audit.roles.analyst_code import AnalystCode
+from remit.teams.audit.roles.analyst_docs import AnalystDocs
+from remit.teams.audit.roles.analyst_history import AnalystHistory
+from remit.teams.audit.roles.analyst_security import AnalystSecurity
+from remit.teams.audit.roles.analyst_supply import AnalystSupply
+from remit.teams.audit.roles.cartographer import Cartographer
+from remit.teams.audit.roles.critic import Critic
+from remit.teams.audit.roles.editor import Editor
+from remit.teams.audit.roles.fixer import Fixer
+from remit.teams.audit.roles.planner import Planner
+from remit.teams.audit.roles.publisher import Publisher
+from remit.teams.audit.roles.sweeper import Sweeper
+from remit.teams.audit.roles.verifier import Verifier
+from remit.teams.audit.tools.branch import git_branch_commit
+from remit.teams.audit.tools.files import fs_list, fs_read
+from remit.teams.audit.tools.git_apply_check import proc_git_apply_check
+from remit.teams.audit.tools.git_blame import git_blame
+from remit.teams.audit.tools.git_log import git_log
+from remit.teams.audit.tools.head import git_head
+from remit.teams.audit.tools.last_audit import fs_baseline
+from remit.teams.audit.tools.own_tests import proc_tests
+from remit.teams.audit.tools.publication import fs_publish
+from remit.teams.audit.tools.ruff import proc_ruff
+from remit.teams.audit.tools.ruff_fix import proc_ruff_fix
+from remit.teams.audit.tools.scanner import py_ast, py_look_again
+from remit.teams.audit.tools.scratch import fs_scratch_read, fs_scratch_remove, fs_scratch_write
 
 ANALYSES = ("code", "security", "history", "supply", "docs")
 audit = Plan(

@@ -16,8 +16,8 @@ from remit.contracts.message import decode
 from remit.contracts.review import ReviewOpened
 from remit.contracts.tool import ToolCalled
 from remit.replay import replay
-from remit.teams.audit.edit import Edit, reason_of
 from remit.teams.audit.message import AuditRequest, Published
+from remit.teams.audit.report.edit import Edit, reason_of
 
 if TYPE_CHECKING:
     from pathlib import Path

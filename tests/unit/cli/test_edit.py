@@ -13,7 +13,7 @@ from remit.cli import audit, edit
 from remit.contracts.message import digest_of, raw
 from remit.contracts.review import ReviewOpened
 from remit.history import History
-from remit.teams.audit.edit import Edit, edit_in
+from remit.teams.audit.report.edit import Edit, edit_in
 
 if TYPE_CHECKING:
     from remit.contracts.control import DecideReview

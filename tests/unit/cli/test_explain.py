@@ -15,7 +15,7 @@ from remit.cli import fault
 from remit.cli.explain import where
 from remit.teams.audit import team
 from remit.teams.audit.message import AuditRequest
-from remit.teams.audit.publication import fs_publish
+from remit.teams.audit.tools.publication import fs_publish
 from remit.testing import Bench
 
 if TYPE_CHECKING:

@@ -10,16 +10,16 @@ import msgspec
 import pytest
 
 from remit.teams.audit import team
-from remit.teams.audit.branch import git_branch_commit
 from remit.teams.audit.finding import Skill
-from remit.teams.audit.git_blame import git_blame
-from remit.teams.audit.git_log import git_log
 from remit.teams.audit.message import AuditRequest, Published
-from remit.teams.audit.publication import fs_publish
-from remit.teams.audit.scan import Request, answer
-from remit.teams.audit.scanner import py_ast, py_look_again
-from remit.teams.audit.scratch import Stored, fetched
 from remit.teams.audit.sighting import Doubt
+from remit.teams.audit.tools.branch import git_branch_commit
+from remit.teams.audit.tools.git_blame import git_blame
+from remit.teams.audit.tools.git_log import git_log
+from remit.teams.audit.tools.publication import fs_publish
+from remit.teams.audit.tools.scan import Request, answer
+from remit.teams.audit.tools.scanner import py_ast, py_look_again
+from remit.teams.audit.tools.scratch import Stored, fetched
 from remit.testing import Bench
 
 Write = Callable[[Mapping[str, str | bytes]], Path]

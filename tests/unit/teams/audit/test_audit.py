@@ -11,20 +11,20 @@ import pytest
 
 from remit import RefusedError, RemitError, ReviewRejectedError
 from remit.teams.audit import team
-from remit.teams.audit.analyst_code import AnalystCode
-from remit.teams.audit.analyst_history import AnalystHistory
-from remit.teams.audit.analyst_security import AnalystSecurity
-from remit.teams.audit.analyst_supply import AnalystSupply
-from remit.teams.audit.cartographer import Cartographer
-from remit.teams.audit.critic import Critic
-from remit.teams.audit.editor import Editor
-from remit.teams.audit.fixer import Fixer
 from remit.teams.audit.mending import Drafting, Planning, Verifying
 from remit.teams.audit.message import AuditRequest, Critique, Hearing, Inventory, Published, Report
-from remit.teams.audit.planner import Planner
-from remit.teams.audit.publisher import Publisher
-from remit.teams.audit.scratch import Stored
-from remit.teams.audit.verifier import Verifier
+from remit.teams.audit.roles.analyst_code import AnalystCode
+from remit.teams.audit.roles.analyst_history import AnalystHistory
+from remit.teams.audit.roles.analyst_security import AnalystSecurity
+from remit.teams.audit.roles.analyst_supply import AnalystSupply
+from remit.teams.audit.roles.cartographer import Cartographer
+from remit.teams.audit.roles.critic import Critic
+from remit.teams.audit.roles.editor import Editor
+from remit.teams.audit.roles.fixer import Fixer
+from remit.teams.audit.roles.planner import Planner
+from remit.teams.audit.roles.publisher import Publisher
+from remit.teams.audit.roles.verifier import Verifier
+from remit.teams.audit.tools.scratch import Stored
 from remit.testing import Bench
 
 Write = Callable[[Mapping[str, str | bytes]], Path]

@@ -9,11 +9,11 @@ import pytest
 
 from remit import RefusedError, ToolNotDoneError, ToolScope
 from remit.contracts.message import encode
-from remit.teams.audit.branch import Committed, git_branch_commit
 from remit.teams.audit.message import AuditRequest, Published
 from remit.teams.audit.patch import difference
-from remit.teams.audit.scratch import Stored, scratch_file, stored
-from remit.teams.audit.summary import summary
+from remit.teams.audit.report.summary import summary
+from remit.teams.audit.tools.branch import Committed, git_branch_commit
+from remit.teams.audit.tools.scratch import Stored, scratch_file, stored
 from remit.testing import Bench
 
 BenchFor = Callable[[Path], Bench]

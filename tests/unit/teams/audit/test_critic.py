@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.teams.audit.docket import CROWD, ROUNDS, SAMPLE, doubted, heard, merged, settled
-from remit.teams.audit.files import Excerpt
 from remit.teams.audit.finding import Finding, Severity, fingerprint
-from remit.teams.audit.noise import accepted
-from remit.teams.audit.opinion import Opinion, first_opinion
+from remit.teams.audit.judge.docket import CROWD, ROUNDS, SAMPLE, doubted, heard, merged, settled
+from remit.teams.audit.judge.noise import accepted
+from remit.teams.audit.judge.opinion import Opinion, first_opinion
 from remit.teams.audit.place import place_of
 from remit.teams.audit.sighting import Look
+from remit.teams.audit.tools.files import Excerpt
 
 GUESS, CERTAIN = "swallowed-exception", "long-function"
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.teams.audit import complexity, secret, swallowed, unsafe_call, waiting
-from remit.teams.audit.complexity import functions
-from remit.teams.audit.duplication import sightings as duplicates
-from remit.teams.audit.module_graph import ModuleGraph, components, unit
+from remit.teams.audit.code import complexity, secret, swallowed, unsafe_call, waiting
+from remit.teams.audit.code.complexity import functions
+from remit.teams.audit.code.duplication import sightings as duplicates
+from remit.teams.audit.code.module_graph import ModuleGraph, components, unit
+from remit.teams.audit.code.untested import sightings as untested
 from remit.teams.audit.sighting import Sighting
 from remit.teams.audit.source import Source, UnreadableError
-from remit.teams.audit.untested import sightings as untested
 
 Detector = Callable[[Source], Iterator[Sighting]]
 

@@ -6,17 +6,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from remit.teams.audit.anchor import slug
-from remit.teams.audit.docs_scan import DOCUMENTS, document_of, scan
-from remit.teams.audit.document import LINE_LIMIT
-from remit.teams.audit.document_place import document_place, era_of
-from remit.teams.audit.link_text import links
+from remit.teams.audit.docs.anchor import slug
+from remit.teams.audit.docs.document import LINE_LIMIT
+from remit.teams.audit.docs.document_place import document_place, era_of
+from remit.teams.audit.docs.link_text import links
+from remit.teams.audit.docs.own_names import OwnNames
+from remit.teams.audit.docs.scan import DOCUMENTS, document_of, scan
+from remit.teams.audit.docs.site import Site
+from remit.teams.audit.docs.snippet import EFFORT, SNIPPET_LIMIT, Snippets, parse
+from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.message import Published
-from remit.teams.audit.opinion import Opinion
-from remit.teams.audit.own_names import OwnNames
 from remit.teams.audit.sighting import Scan
-from remit.teams.audit.site import Site
-from remit.teams.audit.snippet import EFFORT, SNIPPET_LIMIT, Snippets, parse
 from remit.teams.audit.source import Source, load
 from remit.testing import Bench
 

@@ -8,11 +8,11 @@ import pytest
 
 from remit import ReviewRejectedError
 from remit.contracts.message import encode
-from remit.teams.audit.edit import Edit, edit_in, reason_of
 from remit.teams.audit.message import AuditRequest, Published
-from remit.teams.audit.publication import tree_digest
-from remit.teams.audit.scratch import Stored
-from remit.teams.audit.summary import summary
+from remit.teams.audit.report.edit import Edit, edit_in, reason_of
+from remit.teams.audit.report.summary import summary
+from remit.teams.audit.tools.publication import tree_digest
+from remit.teams.audit.tools.scratch import Stored
 from remit.testing import Bench
 
 BenchFor = Callable[[Path], Bench]

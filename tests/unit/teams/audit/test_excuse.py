@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from remit.teams.audit import again
 from remit.teams.audit.sighting import Doubt, Look
+from remit.teams.audit.tools import again
 
 
 def look(root: Path, text: str, rule: str, *, message: str = "") -> Look:

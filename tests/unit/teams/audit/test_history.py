@@ -13,21 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remit import ToolScope
-from remit.teams.audit.commit_log import DAY_S, ENOUGH, WIDE, Log
 from remit.teams.audit.finding import Finding
-from remit.teams.audit.git_blame import git_blame
-from remit.teams.audit.git_log import git_log
-from remit.teams.audit.hotspot import hotspots
-from remit.teams.audit.judgement import action_of
-from remit.teams.audit.judging import judge, message, severity
+from remit.teams.audit.history.commit_log import DAY_S, ENOUGH, WIDE, Log
+from remit.teams.audit.history.people import People
+from remit.teams.audit.history.rules import RULES
+from remit.teams.audit.history.todo import todos
+from remit.teams.audit.judge.judgement import action_of
+from remit.teams.audit.judge.judging import judge, message, severity
 from remit.teams.audit.message import Published
-from remit.teams.audit.people import People
-from remit.teams.audit.rules_history import RULES
-from remit.teams.audit.scan import Request, answer
-from remit.teams.audit.scratch import Stored, stored
+from remit.teams.audit.report.hotspot import hotspots
 from remit.teams.audit.sighting import Doubt, Look, Scan, Sighting
 from remit.teams.audit.source import Source
-from remit.teams.audit.todo import todos
+from remit.teams.audit.tools.git_blame import git_blame
+from remit.teams.audit.tools.git_log import git_log
+from remit.teams.audit.tools.scan import Request, answer
+from remit.teams.audit.tools.scratch import Stored, stored
 from remit.testing import Bench
 
 Audit = Callable[..., Awaitable[tuple[Bench, Published]]]

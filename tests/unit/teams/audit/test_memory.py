@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from remit import Change, Context, Message, RefusedError, Role
 from remit.teams.audit import team
-from remit.teams.audit.conflict import Card, by_rule, cards
 from remit.teams.audit.finding import Skill
-from remit.teams.audit.judgement import last_word
+from remit.teams.audit.judge.judgement import last_word
 from remit.teams.audit.memory import (
     ANALYSTS,
     CRITIC,
@@ -25,6 +24,7 @@ from remit.teams.audit.memory import (
     agreed,
     most_urgent,
 )
+from remit.teams.audit.report.conflict import Card, by_rule, cards
 from remit.testing import Bench
 
 PATH = "shop/cart.py"

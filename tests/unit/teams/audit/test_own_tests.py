@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 from remit import RefusedError, RemitError, ToolScope
-from remit.teams.audit import own_tests, team
+from remit.teams.audit import team
 from remit.teams.audit.mending import Dropped, Mended, MendingPlan, Patch, Verification, Verifying
 from remit.teams.audit.message import AuditRequest, Published
-from remit.teams.audit.own_tests import Tested, proc_tests
 from remit.teams.audit.patch import difference
-from remit.teams.audit.publication import fs_publish
-from remit.teams.audit.scratch import scratch_file, stored
+from remit.teams.audit.roles.verifier import Verifier
 from remit.teams.audit.source import blob_digest
-from remit.teams.audit.verifier import Verifier
+from remit.teams.audit.tools import own_tests
+from remit.teams.audit.tools.own_tests import Tested, proc_tests
+from remit.teams.audit.tools.publication import fs_publish
+from remit.teams.audit.tools.scratch import scratch_file, stored
 from remit.testing import Bench
 from tests.unit.teams.audit.conftest import GOAL, new_bench
 

@@ -14,23 +14,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.teams.audit import page
-from remit.teams.audit.bubble import BUBBLES, cloud
-from remit.teams.audit.conflict import Card, Side
 from remit.teams.audit.finding import Finding
-from remit.teams.audit.hotspot import hotspots
-from remit.teams.audit.label import Box, Spot, placed
-from remit.teams.audit.markdown import Draft
+from remit.teams.audit.judge.opinion import Decision, Opinion
 from remit.teams.audit.mending import Dropped, Patch, Setback, Verification
 from remit.teams.audit.message import Critique, Inventory, Published
-from remit.teams.audit.opinion import Decision, Opinion
-from remit.teams.audit.page_markup import LONGEST, clipped, code, element, join, prose, text, visible
-from remit.teams.audit.page_script import SCRIPT
-from remit.teams.audit.page_style import STYLE
-from remit.teams.audit.scratch import Stored
-from remit.teams.audit.selection import FINDINGS_SHOWN
+from remit.teams.audit.report import page
+from remit.teams.audit.report.bubble import BUBBLES, cloud
+from remit.teams.audit.report.conflict import Card, Side
+from remit.teams.audit.report.hotspot import hotspots
+from remit.teams.audit.report.label import Box, Spot, placed
+from remit.teams.audit.report.markdown import Draft
+from remit.teams.audit.report.page_markup import LONGEST, clipped, code, element, join, prose, text, visible
+from remit.teams.audit.report.page_script import SCRIPT
+from remit.teams.audit.report.page_style import STYLE
+from remit.teams.audit.report.selection import FINDINGS_SHOWN
+from remit.teams.audit.report.trend import TrendPoint
 from remit.teams.audit.sighting import Measure, Skipped
-from remit.teams.audit.trend import TrendPoint
+from remit.teams.audit.tools.scratch import Stored
 from remit.testing import Bench
 
 Audit = Callable[..., Awaitable[tuple[Bench, Published]]]

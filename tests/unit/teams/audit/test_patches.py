@@ -14,18 +14,18 @@ from remit import EffectDone, RefusedError, ToolScope, Undo
 from remit.contracts.message import encode
 from remit.teams.audit import team
 from remit.teams.audit.finding import Finding
-from remit.teams.audit.fixer import Fixer
-from remit.teams.audit.git_apply_check import Checked, proc_git_apply_check
 from remit.teams.audit.mending import Mended, Mending, MendingPlan, Patch, Verifying
 from remit.teams.audit.message import AuditRequest, Published
 from remit.teams.audit.patch import MECHANICAL, difference, drill_patch, is_only, patch_name, spoilt
-from remit.teams.audit.planner import PATCHES, mendings
-from remit.teams.audit.ruff_fix import FILE_BYTES, Attempt, proc_ruff_fix
-from remit.teams.audit.scratch import scratch_file, stored
+from remit.teams.audit.report.summary import summary
+from remit.teams.audit.roles.fixer import Fixer
+from remit.teams.audit.roles.planner import PATCHES, mendings
+from remit.teams.audit.roles.sweeper import Sweeper
+from remit.teams.audit.roles.verifier import Verifier
 from remit.teams.audit.source import blob_digest
-from remit.teams.audit.summary import summary
-from remit.teams.audit.sweeper import Sweeper
-from remit.teams.audit.verifier import Verifier
+from remit.teams.audit.tools.git_apply_check import Checked, proc_git_apply_check
+from remit.teams.audit.tools.ruff_fix import FILE_BYTES, Attempt, proc_ruff_fix
+from remit.teams.audit.tools.scratch import scratch_file, stored
 from remit.testing import Bench
 
 Write = Callable[[Mapping[str, str | bytes]], Path]

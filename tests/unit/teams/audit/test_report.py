@@ -11,17 +11,18 @@ from hypothesis import strategies as st
 from remit.contracts.charter import Charter
 from remit.supervisor import plan
 from remit.teams import audit
-from remit.teams.audit import sarif, team
-from remit.teams.audit.conflict import Card, Side, by_rule
+from remit.teams.audit import team
 from remit.teams.audit.finding import Finding, Severity, Skill
-from remit.teams.audit.hotspot import hotspots
-from remit.teams.audit.markdown import Draft, sections
+from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.mending import Verification
 from remit.teams.audit.message import Critique, Inventory
-from remit.teams.audit.opinion import Opinion
-from remit.teams.audit.score import score
-from remit.teams.audit.scratch import Stored
+from remit.teams.audit.report import sarif
+from remit.teams.audit.report.conflict import Card, Side, by_rule
+from remit.teams.audit.report.hotspot import hotspots
+from remit.teams.audit.report.markdown import Draft, sections
+from remit.teams.audit.report.score import score
 from remit.teams.audit.shard import FILES, cut
+from remit.teams.audit.tools.scratch import Stored
 
 
 def finding(path: str, rule: str, severity: Severity = "medium", *, skill: Skill = "code", line: int = 1) -> Finding:

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from remit import ToolScope
 from remit.contracts.message import encode
-from remit.teams.audit import baseline
-from remit.teams.audit.baseline import NONE, Baseline
-from remit.teams.audit.head import Head, git_head
-from remit.teams.audit.last_audit import LastAudit, fs_baseline
 from remit.teams.audit.message import Published
-from remit.teams.audit.summary import summary
-from remit.teams.audit.trend import POINTS, TrendPoint, extended
+from remit.teams.audit.report import baseline
+from remit.teams.audit.report.baseline import NONE, Baseline
+from remit.teams.audit.report.summary import summary
+from remit.teams.audit.report.trend import POINTS, TrendPoint, extended
+from remit.teams.audit.tools.head import Head, git_head
+from remit.teams.audit.tools.last_audit import LastAudit, fs_baseline
 from remit.testing import Bench
 from tests.unit.teams.audit.conftest import TANGLE
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from remit.contracts.message import encode
 from remit.teams.audit.message import Published, Report
-from remit.teams.audit.summary import summary
+from remit.teams.audit.report.summary import summary
 from remit.testing import Bench
 
 Audit = Callable[..., Awaitable[tuple[Bench, Published]]]

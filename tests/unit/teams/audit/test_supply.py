@@ -8,16 +8,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from remit.teams.audit import again
-from remit.teams.audit.cartographer import manifests
-from remit.teams.audit.files import Entry
-from remit.teams.audit.import_names import STANDARD, TABLE, normal
-from remit.teams.audit.judging import judge
+from remit.teams.audit.judge.judging import judge
+from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.message import Published
-from remit.teams.audit.opinion import Opinion
+from remit.teams.audit.roles.cartographer import manifests
 from remit.teams.audit.sighting import Doubt, Look, Scan
-from remit.teams.audit.supply import Supply
-from remit.teams.audit.supply_scan import scan
+from remit.teams.audit.supply.import_names import STANDARD, TABLE, normal
+from remit.teams.audit.supply.scan import scan
+from remit.teams.audit.supply.supply import Supply
+from remit.teams.audit.tools import again
+from remit.teams.audit.tools.files import Entry
 from remit.testing import Bench
 
 Files = Mapping[str, str | bytes]

@@ -9,11 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from remit import Context, Message, RefusedError, Role, ToolScope
-from remit.teams.audit.files import PASSAGES, Excerpt, Listing, Passage, fs_list, fs_read
-from remit.teams.audit.publication import Publication, fs_publish, tree_digest
-from remit.teams.audit.ruff import DEFECTS, SECOND_OPINIONS, binary, proc_ruff
-from remit.teams.audit.scanner import py_ast
-from remit.teams.audit.scratch import (
+from remit.teams.audit.sighting import HITS_PER_RULE, Scan, Sighting, clipped
+from remit.teams.audit.tools.files import PASSAGES, Excerpt, Listing, Passage, fs_list, fs_read
+from remit.teams.audit.tools.publication import Publication, fs_publish, tree_digest
+from remit.teams.audit.tools.ruff import DEFECTS, SECOND_OPINIONS, binary, proc_ruff
+from remit.teams.audit.tools.scanner import py_ast
+from remit.teams.audit.tools.scratch import (
     PIECE_BYTES,
     Stored,
     fs_scratch_read,
@@ -24,7 +25,6 @@ from remit.teams.audit.scratch import (
     scratch_file,
     stored,
 )
-from remit.teams.audit.sighting import HITS_PER_RULE, Scan, Sighting, clipped
 from remit.testing import Bench
 
 
@@ -126,7 +126,7 @@ def test_a_file_whose_name_is_no_text_is_named_as_left_out(root: Path, scope: To
 
 
 def test_a_long_listing_comes_in_pages(root: Path, scope: ToolScope, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("remit.teams.audit.files.PAGE", 2)
+    monkeypatch.setattr("remit.teams.audit.tools.files.PAGE", 2)
     for number in range(5):
         (root / f"f{number}.py").write_text("")
     paths: list[str] = []

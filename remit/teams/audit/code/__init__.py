@@ -1,0 +1,1 @@
+"""What is seen in code: one file at a time, and all files together."""

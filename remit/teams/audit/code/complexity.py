@@ -1,0 +1,93 @@
+"""How many paths and lines each function has."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from remit.teams.audit.judge.rules import RULES
+from remit.teams.audit.place import HEAD_LINES, place_of
+from remit.teams.audit.sighting import Measure, Sighting
+from remit.teams.audit.source import Function, Source, children
+
+_BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.IfExp)
+
+
+@dataclass
+class Measured:
+    """One function; nested functions are measured on their own."""
+
+    node: Function
+    complexity: int = 1
+
+    @property
+    def length(self) -> int:
+        """Lines, the docstring not counted."""
+        first = self.node.body[0]
+        documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+        docstring = (first.end_lineno or 0) - first.lineno + 1 if documented else 0
+        return (self.node.end_lineno or 0) - self.node.lineno + 1 - docstring
+
+
+def sightings(source: Source) -> Iterator[Sighting]:
+    """Give every function that has many paths or lines, and the file if it has many lines."""
+    measures = [("long-file", 1, len(source.lines))]
+    for function in functions(source.tree):
+        measures.append(("complex-function", function.node.lineno, function.complexity))
+        measures.append(("long-function", function.node.lineno, function.length))
+    for rule, line, measure in measures:
+        if measure >= RULES[rule].floor:
+            yield seen(source, rule, line, measure=measure)
+
+
+def measures(source: Source) -> list[Measure]:
+    """Give the numbers by which a shipped file is compared with others."""
+    if place_of(source.path, "\n".join(source.lines[:HEAD_LINES])) != "shipped":
+        return []
+    paths_in = sum(function.complexity for function in functions(source.tree))
+    return [
+        Measure(path=source.path, name="complexity", value=paths_in),
+        Measure(path=source.path, name="lines", value=len(source.lines)),
+    ]
+
+
+def seen(source: Source, rule: str, line: int, *, measure: int = 0, detail: str = "") -> Sighting:
+    """Give a sighting at a line of a file."""
+    return Sighting(
+        rule=rule,
+        path=source.path,
+        line=line,
+        symbol=source.symbol(line),
+        text=source.line(line),
+        measure=measure,
+        detail=detail,
+    )
+
+
+def functions(tree: ast.Module) -> list[Measured]:
+    """Measure every function of a module."""
+    found: list[Measured] = []
+    waiting: list[tuple[ast.AST, Measured | None]] = [(tree, None)]
+    while waiting:
+        node, owner = waiting.pop()
+        for child in children(node):
+            inner = owner
+            if isinstance(child, Function):
+                inner = Measured(child)
+                found.append(inner)
+            elif owner is not None:
+                owner.complexity += paths(child)
+            waiting.append((child, inner))
+    return found
+
+
+def paths(node: ast.AST) -> int:
+    """Say how many paths a node adds to the function around it."""
+    if isinstance(node, _BRANCHES):
+        return 1
+    if isinstance(node, ast.BoolOp):
+        return len(node.values) - 1
+    if isinstance(node, ast.comprehension):
+        return 1 + len(node.ifs)
+    if isinstance(node, ast.match_case):
+        return 0 if isinstance(node.pattern, ast.MatchAs) and node.pattern.pattern is None else 1
+    return 0

@@ -1,0 +1,86 @@
+"""Rules of the security analyst."""
+
+from remit.teams.audit.judge.rule import Rule
+
+RULES = (
+    Rule(
+        name="shell-injection",
+        severity="high",
+        title="Command run by a shell",
+        why="Text that reaches the command line is executed.",
+        phrase="`{symbol}` runs a shell at line {line}",
+        certain=False,
+    ),
+    Rule(
+        name="dynamic-code",
+        severity="high",
+        title="Text executed as code",
+        why="Whoever controls the text controls the process.",
+        phrase="text is executed as code at line {line}",
+        certain=False,
+    ),
+    Rule(
+        name="unsafe-deserialisation",
+        severity="high",
+        title="Bytes that may run code when they are read",
+        why="Pickle, marshal and unsafe YAML build any object that the bytes ask for.",
+        phrase="`{detail}` at line {line} builds any object its bytes ask for",
+        certain=False,
+    ),
+    Rule(
+        name="missing-timeout",
+        severity="medium",
+        title="Waits for ever",
+        why="A peer that does not answer stops the caller.",
+        phrase="`{detail}` at line {line} has no timeout",
+        certain=False,
+    ),
+    Rule(
+        name="swallowed-exception",
+        severity="medium",
+        title="Exception swallowed",
+        why="The failure happens and nobody learns of it.",
+        phrase="the exception swallowed at line {line} hides its failures",
+        certain=False,
+    ),
+    Rule(
+        name="secret-in-source",
+        severity="medium",
+        title="Secret-like text",
+        why="Whoever can read the repository has it.",
+        phrase="line {line} holds what looks like a secret",
+        certain=False,
+        raises=((100, "high"),),
+    ),
+    Rule(
+        name="weak-password-hash",
+        severity="high",
+        title="Password hashed with a fast hash",
+        why="MD5 and SHA-1 of passwords are reversed by guessing.",
+        phrase="a password is hashed with `{detail}` at line {line}",
+        certain=False,
+    ),
+    Rule(
+        name="insecure-temp-file",
+        severity="medium",
+        title="Temporary name that others can take first",
+        why="Between naming and opening, somebody else may create the file.",
+        phrase="`{detail}` at line {line} names a file that others can take first",
+    ),
+    Rule(
+        name="tls-check-off",
+        severity="high",
+        title="Certificates are not checked",
+        why="Anybody between the two ends can read and change everything.",
+        phrase="certificates are not checked at line {line}",
+        certain=False,
+    ),
+    Rule(
+        name="assert-validation",
+        severity="low",
+        title="Input validated by assert",
+        why="`python -O` removes it.",
+        phrase="line {line} validates input by an assert, which `python -O` removes",
+        certain=False,
+    ),
+)

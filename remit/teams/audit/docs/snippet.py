@@ -1,0 +1,153 @@
+"""Snippets that no reading makes Python: not as they stand, and not as the part of a program that they may be.
+
+The first reading takes a snippet as it stands, without prompts. If it does not parse, others are tried: without the
+commands of a notebook, with its ellipses left out, with its open bodies filled, in a frame for a fragment, and piece by
+piece. A snippet that parses in any of them is one that its readers understand.
+"""
+
+import ast
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from remit.teams.audit.docs.document import Document, Snippet
+from remit.teams.audit.docs.snippet_reading import (
+    Part,
+    as_it_stands,
+    frames,
+    is_console,
+    joined,
+    lowered,
+    pieces,
+    readings,
+)
+from remit.teams.audit.sighting import Sighting, Skipped
+
+SNIPPET_LIMIT = 20_000
+"""Characters; a longer block is a listing, which nobody copies."""
+EFFORT = 3_000_000
+"""Characters that one pass parses again in other readings."""
+DEPTH = 60
+"""Brackets in brackets beyond which a parser is not asked."""
+_BRACKETS = re.compile(r"[()\[\]{}]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """Where a snippet stops to be Python, counted from its first line."""
+
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """A part of a snippet that parses, with the number of its first line in the document."""
+
+    first: int
+    tree: ast.Module
+
+
+class Snippets:
+    """The snippets of a pass, and how much of its effort is left."""
+
+    def __init__(self) -> None:
+        self.left = EFFORT
+        self.untried = 0
+
+    def look(self, document: Document) -> tuple[list[Sighting], list[Code]]:
+        """Give the snippets of a document that are broken, and the code in the others."""
+        found: list[Sighting] = []
+        code: list[Code] = []
+        for snippet in document.snippets:
+            for part in as_it_stands(snippet):
+                tree, fault = parse(part.text)
+                if tree is not None:
+                    code.append(Code(first=part.first, tree=tree))
+                elif fault is not None and not self._is_fine(snippet, part):
+                    line = _cited(document, snippet, part.first + fault.line - 1)
+                    found.append(_sighting(document, line, fault.text, lines=len(snippet.lines)))
+                    break
+        return found, code
+
+    def _is_fine(self, snippet: Snippet, part: Part) -> bool:
+        return (is_console(snippet) and is_whole(snippet, part)) or self.is_understood(part.text)
+
+    def skipped(self) -> list[Skipped]:
+        """Say what was left out because the effort of the pass was spent."""
+        cause = "trying other readings of them would take too long"
+        return [Skipped(what=f"{self.untried} snippets that do not parse", cause=cause)] if self.untried else []
+
+    def is_understood(self, text: str) -> bool:
+        """Say whether a text that does not parse as it stands does in another reading."""
+        for reading in _other_readings(text):
+            if self.left < 0:
+                self.untried += 1
+                return True
+            self.left -= len(reading)
+            if parse(reading)[0] is not None:
+                return True
+        return False
+
+
+def is_whole(console: Snippet, part: Part) -> bool:
+    """Say whether code of a console parses with the lines below it, or with what is behind the other prompts."""
+    return any(parse(text)[0] is not None for text in (part.below, joined(console)) if text)
+
+
+def parse(text: str) -> tuple[ast.Module | None, Fault | None]:
+    """Give the tree of a text, or where it does not parse; neither where a parser would toil.
+
+    The grammar takes `await` and `return` at the top level; only the compiler would refuse them.
+    """
+    if len(text) > SNIPPET_LIMIT or _depth(text) > DEPTH:
+        return None, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text), None
+    except SyntaxError as error:
+        if str(error.msg).startswith("f-string"):  # which quotes may stand in one depends on the Python that reads it
+            return None, None
+        return None, Fault(line=min(error.lineno or 1, text.count("\n") + 1), text=error.msg or "invalid syntax")
+    except (ValueError, RecursionError, MemoryError):
+        return None, None
+
+
+def _other_readings(text: str) -> Iterator[str]:
+    for reading in readings(text):
+        yield reading
+        yield from frames(reading)
+    parts = pieces(lowered(text))
+    if len(parts) > 1 and all(_is_piece(part) for part in parts):
+        yield "pass"
+
+
+def _is_piece(text: str) -> bool:
+    return any(parse(reading)[0] is not None for reading in (text, *frames(text)))
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for hit in _BRACKETS.finditer(text):
+        depth = max(0, depth + (1 if hit[0] in "([{" else -1))
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _sighting(document: Document, line: int, said: str, *, lines: int) -> Sighting:
+    return Sighting(
+        rule="broken-snippet",
+        path=document.source.path,
+        line=line,
+        text=document.source.line(line),
+        measure=lines,
+        detail=said,
+    )
+
+
+def _cited(document: Document, snippet: Snippet, line: int) -> int:
+    """Give the nearest line of a snippet, at or above, that says something."""
+    lines = range(min(line, snippet.last), snippet.first - 1, -1)
+    return next((number for number in lines if document.source.line(number)), snippet.first)

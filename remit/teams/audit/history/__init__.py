@@ -1,0 +1,1 @@
+"""What is seen in what git remembers."""

@@ -1,0 +1,1 @@
+"""What is written in the end, and what is said about it."""

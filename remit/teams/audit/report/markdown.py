@@ -1,0 +1,179 @@
+"""report.md: the first screen is what nobody else says; then the conflicts, the counts, and what was left out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from remit.teams.audit.finding import Finding, worst_first
+from remit.teams.audit.judge.opinion import Opinion
+from remit.teams.audit.judge.rules import rule_named
+from remit.teams.audit.memory import Action
+from remit.teams.audit.mending import Verification
+from remit.teams.audit.message import Critique, Inventory
+from remit.teams.audit.report import patch_section, since, wording
+from remit.teams.audit.report.conflict import Card, by_rule
+from remit.teams.audit.report.hotspot import Hotspot
+from remit.teams.audit.report.ruling import in_words
+from remit.teams.audit.report.selection import (
+    CONFLICTS_FILE,
+    CONFLICTS_SHOWN,
+    FINDINGS_FILE,
+    FINDINGS_SHOWN,
+    THROWN_SHOWN,
+    contested,
+    tallies,
+    thrown_out,
+)
+from remit.teams.audit.report.since import Comparison
+from remit.teams.audit.report.trend import TrendPoint
+from remit.teams.audit.sighting import Measure, Skipped
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the report is written from."""
+
+    inventory: Inventory
+    critique: Critique
+    opinions: tuple[Opinion, ...]
+    conflicts: tuple[Card, ...]
+    actions: Mapping[str, Action]
+    """What stands to be done, by path; not every file was judged."""
+    hotspots: tuple[Hotspot, ...]
+    score: int
+    skipped: tuple[Skipped, ...]
+    measures: tuple[Measure, ...] = ()
+    """Numbers about whole files, by path and name."""
+    verification: Verification
+    trend: tuple[TrendPoint, ...] = ()
+    """One point for each commit that was audited into this folder, in that order; the last is this audit."""
+    since: Comparison | None = None
+    """This audit beside the last one, if somebody asked and there was one."""
+    no_baseline: str = ""
+    """Why there is nothing to compare with."""
+
+    @property
+    def fresh(self) -> frozenset[str]:
+        """Fingerprints of what is new, if somebody asked."""
+        return self.since.fresh if self.since is not None else frozenset()
+
+    @property
+    def kept(self) -> list[Finding]:
+        """The findings that stand, worst first."""
+        return sorted((item.finding for item in self.opinions if item.decision == "keep"), key=worst_first)
+
+
+def sections(draft: Draft) -> dict[str, str]:
+    """Give the report's sections by name, in their order."""
+    setback = draft.verification.setback
+    wrong = {"setback": patch_section.setback_section(setback)} if setback is not None else {}
+    asked = draft.inventory.since == "last"
+    changed = {"since": since.section(draft.since, draft.no_baseline)} if asked else {}
+    return {
+        "verdict": f"# Audit\n\n**{verdict(draft)}**\n",
+        "fix-first": _fix_first(draft.hotspots, draft.actions, draft.fresh),
+        **changed,
+        "conflicts": _conflicts(draft),
+        "counts": _counts(draft),
+        "patches": patch_section.patches(draft.verification),
+        **wrong,
+        "thrown-out": _thrown_out(draft.opinions),
+        "not-checked": _not_checked(draft.skipped),
+        "findings": _findings(draft.kept),
+    }
+
+
+def verdict(draft: Draft) -> str:
+    """Say the audit's result in one line."""
+    joined = sum(spot.is_joined for spot in draft.hotspots)
+    first = f"{len(draft.hotspots)} files to mend first ({joined} where analysts meet)" if draft.hotspots else ""
+    said = [
+        f"Score {draft.score} of 100",
+        first or "nothing to mend first",
+        f"{draft.critique.kept} findings kept of {draft.critique.raised} raised",
+        f"{sum(item.count for item in by_rule(draft.conflicts))} conflicts decided by rule",
+        patch_section.said(draft.verification),
+    ]
+    return "; ".join(said) + "."
+
+
+def _fix_first(spots: Sequence[Hotspot], actions: Mapping[str, Action], new: frozenset[str]) -> str:
+    lines = ["## Fix these first", ""]
+    for number, spot in enumerate(spots, 1):
+        lines.append(f"{number}. `{spot.path}`: {spot.joined(new)}")
+        action = f" To do: {actions[spot.path]}." if spot.path in actions else ""
+        lines.append(f"   Seen by: {', '.join(spot.skills)}.{action} Evidence: {', '.join(spot.findings)}.")
+    if not spots:
+        return _text([*lines, wording.NOTHING_FIRST])
+    return _text([*lines, "", "`remit explain EVIDENCE` says all that is known of one of them."])
+
+
+def _conflicts(draft: Draft) -> str:
+    lines = ["## Conflicts by rule", ""]
+    if not draft.conflicts:
+        return _text([*lines, wording.NO_CONFLICT])
+    lines += wording.conflicts(draft.conflicts)
+    cards = contested(draft.conflicts)
+    for card in cards[:CONFLICTS_SHOWN]:
+        lines += ["", f"### {_title(card[0].key, draft.opinions)}", ""]
+        lines += ["| field | base | sides | rule | result |", "|---|---|---|---|---|", *map(_row, card)]
+    hint = ["", "`remit explain KEY` says of one of them what its rule means."] if cards else []
+    return _text([*lines, *_more(len(cards), CONFLICTS_SHOWN, CONFLICTS_FILE), *hint])
+
+
+def _title(key: str, opinions: Iterable[Opinion]) -> str:
+    about = wording.disputed(key, opinions)
+    return f"`{key}`" + (f": {about.rule} at `{about.path}:{about.line}`" if about is not None else "")
+
+
+def _row(card: Card) -> str:
+    sides = "; ".join(f"{by}: {value}" for by, value in wording.sides(card))
+    result = "; ".join(filter(None, (in_words(card.result), wording.overruled(card))))
+    return f"| {' | '.join(map(_cell, (card.field, in_words(card.base), sides, wording.rule(card), result)))} |"
+
+
+def _counts(draft: Draft) -> str:
+    said = wording.counts(draft.inventory, draft.critique, draft.kept)
+    lines = ["## Counts", "", *(f"- {sentence}" for sentence in said), ""]
+    lines += ["| rule | kept | demoted | rejected |", "|---|---:|---:|---:|"]
+    lines += [
+        f"| {rule_named(item.rule).title} ({item.rule}) | {item.kept} | {item.demoted} | {item.rejected} |"
+        for item in tallies(draft.opinions)
+    ]
+    return _text(lines)
+
+
+def _thrown_out(opinions: Sequence[Opinion]) -> str:
+    lines, groups = ["## What the critic threw out, and why", ""], thrown_out(opinions)
+    for group in groups[:THROWN_SHOWN]:
+        first = group.findings[0]
+        example = f"`{first.path}:{first.line}` {first.rule}"
+        lines.append(f"- {len(group.findings)} {group.word}: {group.reason} (for example {example})")
+    return _text([*lines, *_more(len(groups), THROWN_SHOWN, FINDINGS_FILE), *([] if groups else ["Nothing."])])
+
+
+def _not_checked(skipped: Sequence[Skipped]) -> str:
+    lines = ["## What was not checked", ""]
+    return _text([*lines, *(f"- {item.what}: {item.cause}." for item in skipped)])
+
+
+def _findings(kept: Sequence[Finding]) -> str:
+    lines = ["## All kept findings", "", "| severity | place | finding | seen with |", "|---|---|---|---|"]
+    lines += [
+        f"| {item.severity} | `{_cell(item.path)}:{item.line}` | {_cell(rule_named(item.rule).title)}:"
+        f" {_cell(item.message)} | {', '.join(item.tools)} |"
+        for item in kept[:FINDINGS_SHOWN]
+    ]
+    return _text([*lines, *_more(len(kept), FINDINGS_SHOWN, FINDINGS_FILE)])
+
+
+def _more(count: int, shown: int, where: str) -> list[str]:
+    left = wording.more(count, shown, where)
+    return ["", left] if left else []
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,66 @@
+"""The sentences of the report that every form of it says, so that they are written once."""
+
+from collections.abc import Iterable, Sequence
+
+from remit.teams.audit.finding import SEVERITIES, Finding
+from remit.teams.audit.judge.opinion import Opinion
+from remit.teams.audit.memory import FINDINGS, PATCHED
+from remit.teams.audit.message import Critique, Inventory
+from remit.teams.audit.report.conflict import Card, by_rule
+from remit.teams.audit.report.ruling import in_words
+from remit.teams.audit.report.selection import CONFLICTS_FILE, agreed, by_severity, contested
+
+NO_CONFLICT = "No two analysts wrote on one thing from the same base."
+NOTHING_KEPT = "Nothing was kept."
+NOTHING_FIRST = "Nothing is to be mended."
+
+
+def conflicts(found: Sequence[Card]) -> tuple[str, str]:
+    """Say how many conflicts there were and what decided them; and over how many keys roles contradict one another."""
+    counts = ", ".join(f"{item.rule} {item.count}" for item in by_rule(found))
+    return (
+        f"Several roles wrote one field from the same base; decided by {counts}.",
+        (
+            f"Over {len(contested(found))} keys they contradict one another, over {agreed(found)} they do not;"
+            f" {CONFLICTS_FILE} has all."
+        ),
+    )
+
+
+def counts(inventory: Inventory, critique: Critique, kept: Iterable[Finding]) -> tuple[str, ...]:
+    """Say what was read, and what became of what was found."""
+    levels = by_severity(kept)
+    by_level = ", ".join(f"{levels[severity]} {severity}" for severity in SEVERITIES)
+    return (
+        f"{inventory.python_files} Python files ({inventory.tests} of tests), {critique.lines} lines.",
+        f"{critique.raised} findings raised, {critique.demoted} demoted, {critique.rejected} rejected.",
+        f"{critique.kept} findings kept: {by_level}.",
+        f"{critique.looked_again} findings were looked at again in {critique.rounds} rounds.",
+    )
+
+
+def sides(card: Card) -> list[tuple[str, str]]:
+    """Say who said what, side by side."""
+    return [(" and ".join(side.by), in_words(side.value)) for side in card.sides]
+
+
+def rule(card: Card) -> str:
+    """Say which rules were asked, and in which order; the last one decided."""
+    return ", then ".join([*card.rungs, card.rule])
+
+
+def overruled(card: Card) -> str:
+    """Say who decided otherwise after the rule, and what; nothing if the rule's result stands."""
+    by = "fixer" if card.stands == PATCHED else "critic"
+    return f"then the {by}: {in_words(card.stands)}" if card.is_overruled else ""
+
+
+def disputed(key: str, opinions: Iterable[Opinion]) -> Finding | None:
+    """Give the finding that a conflict is about; none if it is about a file."""
+    name = key.removeprefix(FINDINGS.prefix)
+    return next((item.finding for item in opinions if item.finding.fingerprint == name), None)
+
+
+def more(count: int, shown: int, where: str) -> str:
+    """Say how many are not shown and where they stand; nothing if all are shown."""
+    return f"{count - shown} more stand in {where}." if count > shown else ""

@@ -1,0 +1,56 @@
+"""What every analyst does: judge what tools saw, share it, store it, and look again when the critic doubts."""
+
+from collections.abc import Iterable
+
+from remit import Context, RefusedError
+from remit.teams.audit.finding import Finding, Skill
+from remit.teams.audit.judge.judgement import share
+from remit.teams.audit.judge.judging import judge
+from remit.teams.audit.message import Analysis, Assignment
+from remit.teams.audit.sighting import Doubt, Scan
+from remit.teams.audit.tools.scanner import py_look_again
+from remit.teams.audit.tools.scratch import put
+
+
+async def analysis(work: Assignment, ctx: Context, *, skill: Skill, scans: Iterable[Scan]) -> Analysis:
+    """Judge scans, share the judgement, store the findings, and give the reply that names them."""
+    scans = tuple(scans)
+    findings = [finding for scan in scans for finding in judge(scan, skill)]
+    await share(ctx, findings, skill, quota=work.quota)
+    skipped = tuple(item for scan in scans for item in scan.skipped)
+    measures = [item for scan in scans for item in scan.measures]
+    return Analysis(
+        skill=skill,
+        kind=work.kind,
+        requirement=ctx.goal_hash,
+        files=scans[0].files,
+        lines=scans[0].lines,
+        raised=len(findings),
+        findings=await put(ctx, f"findings/{ctx.step_id}.json", findings),
+        skipped=skipped,
+        measures=await put(ctx, f"measures/{ctx.step_id}.json", measures) if measures else None,
+    )
+
+
+async def looked_again(work: Assignment, ctx: Context, *, skill: Skill) -> Analysis:
+    """Look at doubted findings again, for the requirement of this run and no other.
+
+    Raises:
+        RefusedError: the critic asks on behalf of another requirement; nothing was looked at.
+    """
+    if work.requirement != ctx.goal_hash:
+        raise RefusedError("the doubts are another run's", expected=ctx.goal_hash, got=work.requirement)
+    looks = await ctx.call(py_look_again, doubts=tuple(_doubt(item) for item in work.doubts), files=work.files)
+    return Analysis(skill=skill, kind="doubts", requirement=ctx.goal_hash, looks=looks)
+
+
+def _doubt(finding: Finding) -> Doubt:
+    return Doubt(
+        fingerprint=finding.fingerprint,
+        rule=finding.rule,
+        path=finding.path,
+        line=finding.line,
+        symbol=finding.symbol,
+        snippet=finding.snippet,
+        message=finding.message,
+    )

@@ -1,0 +1,1 @@
+"""What is seen in what a repository declares, imports, locks and licenses."""

@@ -1,0 +1,123 @@
+"""The second look: what a first pass only guessed, held against the whole file and the tests."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from remit.teams.audit.code import excuse
+from remit.teams.audit.code.excuse import Spot
+from remit.teams.audit.code.secret import masked
+from remit.teams.audit.code.untested import words_of
+from remit.teams.audit.docs import excuse as excuse_docs
+from remit.teams.audit.place import place_of
+from remit.teams.audit.sighting import Doubt, Look
+from remit.teams.audit.source import Source, UnreadableError, load
+from remit.teams.audit.supply import excuse as excuse_supply
+from remit.teams.audit.supply.supply import Supply
+
+
+class Again:
+    """The repository as a second look sees it: files are read once, the tests only if somebody asks."""
+
+    def __init__(self, root: Path, files: Sequence[str]) -> None:
+        self.root = root
+        self.files = files
+        self._sources: dict[str, Source] = {}
+
+    def source(self, path: str) -> Source:
+        """Give one parsed file.
+
+        Raises:
+            UnreadableError: it cannot be read or parsed.
+        """
+        if path not in self._sources:
+            source = load(self.root, path)
+            if path.endswith((".py", ".pyw")):
+                _ = source.tree
+            self._sources[path] = source
+        return self._sources[path]
+
+    @cached_property
+    def tested(self) -> set[str]:
+        """Every word in the tests of the tree."""
+        return {word for path in self.files if place_of(path) == "test" for word in self._words(path)}
+
+    @cached_property
+    def supply(self) -> Supply:
+        """What the repository depends on."""
+        return Supply(self.root, self.files)
+
+    def _words(self, path: str) -> set[str]:
+        try:
+            return words_of(load(self.root, path))
+        except UnreadableError:
+            return set()
+
+
+def looks(root: Path, files: Sequence[str], doubts: Sequence[Doubt]) -> tuple[Look, ...]:
+    """Look at every doubt again: does it still stand where it was seen, and does it hold?"""
+    repository = Again(root, files)
+    return tuple(_look(repository, doubt) for doubt in doubts)
+
+
+def _look(repository: Again, doubt: Doubt) -> Look:
+    def said(line: int, *, holds: bool, reason: str) -> Look:
+        return Look(fingerprint=doubt.fingerprint, holds=holds, line=line, reason=reason)
+
+    try:
+        source = repository.source(doubt.path)
+    except UnreadableError as error:
+        return said(doubt.line, holds=False, reason=error.cause)
+    line = _found_at(source, doubt)
+    if not line:
+        return said(doubt.line, holds=False, reason="the cited text is not there")
+    seen = Spot(
+        source=source,
+        line=line,
+        message=doubt.message,
+        tested=lambda: repository.tested,
+        supply=lambda: repository.supply,
+    )
+    way_out = WAYS_OUT.get(doubt.rule, nothing)(seen)
+    return said(line, holds=not way_out, reason=way_out or "nothing speaks against it")
+
+
+def _found_at(source: Source, doubt: Doubt) -> int:
+    """Give the line of the cited text that is nearest to the cited line, or 0."""
+    lines = range(1, len(source.lines) + 1)
+    said = [number for number in lines if doubt.snippet in {source.line(number), masked(source.line(number))}]
+    return min(said, key=lambda number: abs(number - doubt.line), default=0)
+
+
+def nothing(_spot: Spot) -> str:
+    """Say that nothing speaks against a finding."""
+    return ""
+
+
+WAYS_OUT: dict[str, Callable[[Spot], str]] = {
+    "complex-function": excuse.flat_dispatch,
+    "duplicate-code": excuse.declarations,
+    "untested-module": excuse.tested_by_name,
+    "swallowed-exception": excuse.harmless_silence,
+    "missing-timeout": excuse.other_timeout,
+    "dynamic-code": excuse.own_text,
+    "unsafe-deserialisation": excuse.own_bytes,
+    "secret-in-source": excuse.no_secret,
+    "assert-validation": excuse.explained,
+    "hidden-coupling": excuse.counterpart,
+    "stale-todo": excuse.tracked,
+    "F811": excuse.chosen_at_import,
+    "F821": excuse.unseen_names,
+    "F822": excuse.unseen_names,
+    "B006": excuse.never_changed,
+    "B018": excuse.probe,
+    "B023": excuse.called_at_once,
+    "undeclared-dependency": excuse_supply.supplied_otherwise,
+    "unused-dependency": excuse_supply.used_otherwise,
+    "broken-snippet": excuse_docs.sketch,
+    "broken-doctest": excuse_docs.wrong_on_purpose,
+    "broken-link": excuse_docs.made_later,
+    "unknown-name": excuse_docs.speaks_of_past,
+    "unknown-import": excuse_docs.speaks_of_past,
+}
+"""What may speak against a finding of a rule: nothing, or a reason."""
