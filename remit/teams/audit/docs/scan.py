@@ -15,6 +15,8 @@ from remit.teams.audit.sighting import Scan, Sighting, Skipped
 from remit.teams.audit.source import Source, UnreadableError, content, load
 from remit.teams.audit.tools.tally import summed
 
+MORE = " documents"
+"""How it is told that there are more than are read."""
 DOCUMENTS = 3000
 """Documents of one pass at most."""
 CHARACTERS = 16_000_000
@@ -55,7 +57,7 @@ def document_of(source: Source) -> Document:
 
 def _left_out(count: int) -> Skipped:
     cause = f"an audit reads {DOCUMENTS}, of {CHARACTERS} characters together"
-    return Skipped(what=f"{count} documents", cause=cause)
+    return Skipped(what=f"{count}{MORE}", cause=cause)
 
 
 def scan(root: Path, files: tuple[str, ...]) -> Scan:

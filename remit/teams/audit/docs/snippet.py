@@ -24,6 +24,8 @@ from remit.teams.audit.docs.snippet_reading import (
 )
 from remit.teams.audit.sighting import Sighting, Skipped
 
+MORE = " snippets that do not parse"
+"""How it is told that there are more than are tried."""
 SNIPPET_LIMIT = 20_000
 """Characters; a longer block is a listing, which nobody copies."""
 EFFORT = 3_000_000
@@ -77,7 +79,7 @@ class Snippets:
     def skipped(self) -> list[Skipped]:
         """Say what was left out because the effort of the pass was spent."""
         cause = "trying other readings of them would take too long"
-        return [Skipped(what=f"{self.untried} snippets that do not parse", cause=cause)] if self.untried else []
+        return [Skipped(what=f"{self.untried}{MORE}", cause=cause)] if self.untried else []
 
     def is_understood(self, text: str) -> bool:
         """Say whether a text that does not parse as it stands does in another reading."""

@@ -23,7 +23,16 @@ KEPT = 20_000
 LIMIT_BYTES = 16 * 1024 * 1024
 NONE = "the output folder holds no audit of an earlier state"
 WHOLE = frozenset(
-    {"complex-function", "long-function", "long-file", "huge-file", "untested-module", "high-churn", "absent-owner"}
+    {
+        "complex-function",
+        "long-function",
+        "long-file",
+        "huge-file",
+        "untested-module",
+        "high-churn",
+        "absent-owner",
+        "no-licence",
+    }
 )
 """Rules about a whole function or file. Their fingerprint names its first line, which an edit may change."""
 Fingerprint = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{16}\Z")]

@@ -5,27 +5,41 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from remit.teams.audit.docs import rules as rules_docs
+from remit.teams.audit.docs import scan as docs_scan
+from remit.teams.audit.docs import snippet
 from remit.teams.audit.finding import SEVERITIES, Finding, worst_first
 from remit.teams.audit.history import blame as blame_scan
 from remit.teams.audit.history import commit_log
 from remit.teams.audit.history import rules as rules_history
 from remit.teams.audit.history import scan as history_scan
 from remit.teams.audit.judge.opinion import Opinion
+from remit.teams.audit.judge.rule import Rule
 from remit.teams.audit.judge.rules import rule_named
 from remit.teams.audit.message import Inventory
 from remit.teams.audit.report.baseline import Known, Snapshot, heirs
 from remit.teams.audit.sighting import Skipped, clipped_rule
 from remit.teams.audit.supply import rules as rules_supply
+from remit.teams.audit.supply import supply, undeclared, unused
 
 SHOWN = 20
 
 
+def _names(rules: Sequence[Rule]) -> frozenset[str]:
+    return frozenset(rule.name for rule in rules)
+
+
 _LEFT_OUT: tuple[tuple[str, frozenset[str]], ...] = (
-    (commit_log.HISTORY, frozenset(rule.name for rule in rules_history.RULES)),
+    (commit_log.HISTORY, _names(rules_history.RULES)),
     (blame_scan.WHAT, frozenset({"stale-todo"})),
     (history_scan.OWNERS, frozenset({"absent-owner"})),
+    (undeclared.WHAT, frozenset({"undeclared-dependency"})),
+    (unused.WHAT, frozenset({"unused-dependency"})),
+    (supply.MORE, _names(rules_supply.RULES)),
+    (supply.SOME, _names(rules_supply.RULES)),
+    (docs_scan.MORE, _names(rules_docs.RULES)),
+    (snippet.MORE, frozenset({"broken-snippet"})),
 )
-"""How what is left out begins, and the rules that are not applied without it."""
+"""What is said of something that was left out, and the rules that are not applied without it."""
 
 
 class Looked(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +87,7 @@ def looked(inventory: Inventory, paths: Sequence[str], skipped: Sequence[Skipped
     unseen = {rule.name for works, rules in beside if not works for rule in rules}
     unseen |= {name for item in skipped if (name := clipped_rule(item))}
     unseen |= set() if inventory.tests else {"untested-module"}
-    unseen |= {name for item in skipped for what, rules in _LEFT_OUT if item.what.startswith(what) for name in rules}
+    unseen |= {name for item in skipped for what, rules in _LEFT_OUT if what in item.what for name in rules}
     left = {item.what for item in skipped}
     return Looked(paths=frozenset(paths) - left, unseen=frozenset(unseen))
 

@@ -29,6 +29,8 @@ from remit.teams.audit.supply.setup_files import setup_cfg, setup_py
 
 MOST_FILES, MOST_CHARACTERS, MOST_TEXTS = 300, 4 * 1024 * 1024, 50
 """Manifests of one repository, what they may hold together, and its locks or licences, that are read."""
+MORE, SOME = " manifests", "dependencies in "
+"""How it is told that there are more than are read: of manifests, and of what one of them lists."""
 _WIDEST = 400
 """Characters of a line in which an import is looked for."""
 _READERS: Mapping[str, Callable[[Source], Manifest]] = {
@@ -55,7 +57,7 @@ class Supply:
         """Every manifest that can be read, with the files that they include."""
         listed = [path for path in self.paths if is_manifest(path) and PurePosixPath(path).name not in LOCKS]
         if len(listed) > MOST_FILES:
-            self.skip(f"{len(listed) - MOST_FILES} manifests", f"an audit reads {MOST_FILES}")
+            self.skip(f"{len(listed) - MOST_FILES}{MORE}", f"an audit reads {MOST_FILES}")
         waiting, found, size = listed[:MOST_FILES], dict[str, Manifest](), 0
         for path in waiting:
             if path in found or len(found) > 2 * MOST_FILES:
@@ -224,7 +226,7 @@ class Supply:
         manifest = reader(source)
         if len(manifest.needs) <= MOST:
             return manifest
-        self.skip(f"dependencies in {path}", f"an audit reads {MOST} of them")
+        self.skip(f"{SOME}{path}", f"an audit reads {MOST} of them")
         return replace(manifest, needs=manifest.needs[:MOST], gaps=(*manifest.gaps, "it lists more than is read"))
 
     def _first(self, wanted: Callable[[str], bool]) -> list[str]:

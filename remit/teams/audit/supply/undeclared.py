@@ -8,6 +8,9 @@ from remit.teams.audit.supply.import_names import known_as, providers
 from remit.teams.audit.supply.need import Manifest
 from remit.teams.audit.supply.supply import Supply
 
+WHAT = "imports that no manifest declares"
+"""How it is told when this was not looked for."""
+
 Key = tuple[tuple[str, ...], str]
 """The manifests that speak for a file, and the imported name."""
 
@@ -24,7 +27,7 @@ def sightings(supply: Supply) -> Iterator[Sighting]:
             continue
         names = {known_as(name) for name in supply.foreign(path)}
         if names and scope.gap:
-            supply.skip("imports that no manifest declares", scope.gap)
+            supply.skip(WHAT, scope.gap)
             continue
         for name in sorted(names):
             files.setdefault((tuple(map(_path, scope.manifests)), name), []).append(path)

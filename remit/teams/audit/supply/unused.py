@@ -9,6 +9,9 @@ from remit.teams.audit.supply.need import Manifest, Need
 from remit.teams.audit.supply.paths import is_shipped
 from remit.teams.audit.supply.supply import Supply
 
+WHAT = "that nothing uses"
+"""How it is told when this was not looked for."""
+
 MOST_FILES, MOST, MOST_OF_ALL = 2000, 10, 60
 """Files that may name a dependency, and dependencies of one and of all manifests that are suspected: beyond, nothing is
 said."""
@@ -17,7 +20,7 @@ said."""
 def sightings(supply: Supply) -> Iterator[Sighting]:
     """Give every dependency that no import, text, command line or plugin names."""
     if len(supply.wiring) > MOST_FILES:
-        supply.skip("dependencies that nothing uses", f"more than {MOST_FILES} files may name one")
+        supply.skip(f"dependencies {WHAT}", f"more than {MOST_FILES} files may name one")
         return
     looked = 0
     own = {item.name.text for item in supply.manifests if item.name}
@@ -29,7 +32,7 @@ def sightings(supply: Supply) -> Iterator[Sighting]:
         doubtful = [need for need in suspects if not works_by_presence(need.name)]
         looked += len(suspects)
         if len(doubtful) > min(MOST, len(required) / 2) or looked > MOST_OF_ALL:
-            supply.skip(f"dependencies of {manifest.path} that nothing uses", "most of them are imported nowhere here")
+            supply.skip(f"dependencies of {manifest.path} {WHAT}", "most of them are imported nowhere here")
             continue
         for need in suspects:
             if next(supply.mentions(need.name), None) is None:

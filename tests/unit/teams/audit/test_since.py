@@ -13,13 +13,16 @@ from hypothesis import strategies as st
 
 from remit import ToolScope
 from remit.contracts.message import encode
-from remit.teams.audit.message import Published
+from remit.teams.audit.message import Assignment, Inventory, Published
 from remit.teams.audit.report import baseline
 from remit.teams.audit.report.baseline import NONE, Baseline
+from remit.teams.audit.report.since import looked
 from remit.teams.audit.report.summary import summary
 from remit.teams.audit.report.trend import POINTS, TrendPoint, extended
+from remit.teams.audit.sighting import Skipped
 from remit.teams.audit.tools.head import Head, git_head
 from remit.teams.audit.tools.last_audit import LastAudit, fs_baseline
+from remit.teams.audit.tools.scratch import Stored
 from remit.testing import Bench
 from tests.unit.teams.audit.conftest import TANGLE
 
@@ -183,6 +186,37 @@ async def test_what_nobody_looked_at_is_not_mended(shop: Path, audit: Audit) -> 
     assert said.startswith("1 new, 1 mended, 0 still open")
     assert "- 1 kept then were not looked for now" in said
     assert states(shop) == {"syntax-error": "new", "shell-injection": "absent"}
+
+
+@pytest.mark.parametrize(
+    ("what", "rule"),
+    [
+        ("imports that no manifest declares", "undeclared-dependency"),
+        ("dependencies of a/pyproject.toml that nothing uses", "unused-dependency"),
+        ("dependencies in requirements.txt", "lock-drift"),
+        ("7 manifests", "no-licence"),
+        ("4 documents", "broken-link"),
+        ("12 snippets that do not parse", "broken-snippet"),
+    ],
+)
+def test_a_rule_that_was_not_applied_everywhere_mends_nothing(what: str, rule: str) -> None:
+    work = Assignment(kind="tree", files=Stored(name="f", digest="d", size_bytes=1), count=1)
+    inventory = Inventory(
+        files=1,
+        python_files=1,
+        python_bytes=9,
+        tests=1,
+        packages=0,
+        entry_points=(),
+        is_git=True,
+        shards=(),
+        history=(work,),
+        supply=(work,),
+        docs=(work,),
+    )
+
+    assert looked(inventory, (), ()).unseen == frozenset()
+    assert rule in looked(inventory, (), (Skipped(what=what, cause="too much"),)).unseen
 
 
 async def test_what_is_found_again_and_thrown_out_now_is_not_mended(shop: Path, audit: Audit) -> None:
