@@ -31,10 +31,10 @@ FIXER = "fixer"
 KEYS_AT_ONCE = 50
 """Keys of one proposal: its answer, with every conflict explained, still fits a message."""
 
-Action = Literal["mend", "test first", "watch", "leave", "patched"]
+Action = Literal["mend", "test first", "simplify", "watch", "leave", "patched"]
 PATCHED: Action = "patched"
 """Patches beside the report mend all that was kept; what is left to do is to apply them."""
-URGENCY: dict[object, int] = {"mend": 4, "test first": 3, "watch": 2, "leave": 1, "patched": 0}
+URGENCY: dict[object, int] = {"mend": 5, "test first": 4, "simplify": 3, "watch": 2, "leave": 1, "patched": 0}
 
 
 def most_urgent(_base: object, one: object, other: object) -> object:

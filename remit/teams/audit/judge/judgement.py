@@ -27,10 +27,9 @@ TEXT_LIMIT = 160
 """Of a reason; a conflict repeats it for every side."""
 SHARED = frozenset(SECOND_OPINIONS.values())
 """Rules that the code view and the security view both look for, with tools of their own."""
-UNTOUCHED = frozenset(
-    {"complex-function", "long-function", "long-file", "duplicate-code", "import-cycle", "untested-module"}
-    | {"absent-owner"}
-)
+TANGLED = frozenset({"complex-function", "long-function", "long-file", "duplicate-code", "import-cycle"})
+"""Rules whose findings are mended by writing the same more simply."""
+UNTOUCHED = TANGLED | {"untested-module", "absent-owner"}
 """Rules whose findings do no harm before somebody changes the code."""
 
 
@@ -41,9 +40,11 @@ def risk_of(findings: Iterable[Finding]) -> int:
 
 def action_of(findings: Iterable[Finding], *, sure: bool) -> Action:
     """Say what the worst of some findings asks for; what is not sure must be of high severity to be mended."""
-    worst = min(findings, key=worst_first)
+    found = list(findings)
+    worst = min(found, key=worst_first)
     if worst.rule in UNTOUCHED:
-        return "test first"
+        is_untested = any(finding.rule == "untested-module" for finding in found)
+        return "test first" if is_untested else "simplify" if worst.rule in TANGLED else "watch"
     return "mend" if worst.severity == "high" or (sure and worst.severity == "medium") else "watch"
 
 

@@ -6,12 +6,12 @@ A side is a value with the skills behind it: of three who wrote a field, two tha
 their agreement was noticed before the third came or after.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 import msgspec
 
 from remit import Conflict, StateDecision
-from remit.teams.audit.memory import CRITIC, PATCHED, FileNote, FindingNote
+from remit.teams.audit.memory import CRITIC, FILES, FINDINGS, PATCHED, FileNote, FindingNote
 from remit.teams.audit.message import RuleCount
 
 Note = FileNote | FindingNote
@@ -38,6 +38,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     result: object
     stands: object
     """What the field holds now: the result, unless the role that owns the field decided afterwards."""
+    is_thrown_out: bool = False
+    """Whether the critic kept nothing of what this is about, or not the reason that the rule chose."""
 
     @property
     def is_contested(self) -> bool:
@@ -59,6 +61,24 @@ def cards(found: Iterable[Conflict], notes: Mapping[str, Note]) -> list[Card]:
     """Give every recorded conflict, by key and field. `notes` are the documents as they stand, by key."""
     told = [_card(item.key, item.decision, notes[item.key]) for item in found]
     return sorted(told, key=lambda card: (card.key, card.field))
+
+
+def judged(found: Iterable[Card], kept: Mapping[str, set[str]], names: Container[str]) -> tuple[Card, ...]:
+    """Mark what the critic threw out afterwards. `kept` are the messages that stand, by path; `names` fingerprints."""
+    return tuple(
+        msgspec.structs.replace(card, is_thrown_out=True) if _is_out(card, kept, names) else card for card in found
+    )
+
+
+def _is_out(card: Card, kept: Mapping[str, set[str]], names: Container[str]) -> bool:
+    if card.key.startswith(FINDINGS.prefix):
+        return card.key.removeprefix(FINDINGS.prefix) not in names
+    said = kept.get(card.key.removeprefix(FILES.prefix), set())
+    match card.result:
+        case {"text": str(text)}:
+            return text not in said
+        case _:
+            return not said
 
 
 def by_rule(found: Iterable[Card]) -> tuple[RuleCount, ...]:

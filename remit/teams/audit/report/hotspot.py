@@ -1,5 +1,6 @@
 """Files to mend first: those on which the findings of several analysts join."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -8,6 +9,7 @@ from remit.teams.audit.finding import WEIGHT, Finding, by_path, worst_first
 
 FIRST = 5
 _REASONS = 4
+_SUBJECT = re.compile(r"`([^`]+)` (?=(?:has|is) )")
 _LAST = ("absent-owner", "high-churn", "untested-module")
 """Said at the end of a sentence in this order, because they make the rest worse."""
 
@@ -33,16 +35,20 @@ class Hotspot(msgspec.Struct, frozen=True, kw_only=True):
 
     def joined(self, new: frozenset[str] = frozenset()) -> str:
         """Give the reasons as one."""
-        told = zip(self.reasons, self.findings, strict=True)
+        told = zip(_unrepeated(self.reasons), self.findings, strict=True)
         *most, last = [f"{reason} (new)" if name in new else reason for reason, name in told]
         return f"{', '.join(most)}, and {last}" if most else last
 
 
 def hotspots(kept: Iterable[Finding]) -> list[Hotspot]:
-    """Give the files to mend first: joined ones before others, then the heavier."""
+    """Give the files to mend first: the heavier ones, and of two the one on which more analysts meet.
+
+    Every analyst beyond the first counts as much as the findings themselves: what is bad in one way only may be bad on
+    purpose, and a file that is bad in several ways is where the next defect will be.
+    """
     found = [_hotspot(path, group) for path, group in by_path(kept).items()]
     worth = [item for item in found if item.weight]  # notes alone are nothing to mend
-    return sorted(worth, key=lambda item: (-len(item.skills), -item.weight, item.path))[:FIRST]
+    return sorted(worth, key=lambda item: (-item.weight * max(1, len(item.skills)), item.path))[:FIRST]
 
 
 def _hotspot(path: str, group: Sequence[Finding]) -> Hotspot:
@@ -54,6 +60,18 @@ def _hotspot(path: str, group: Sequence[Finding]) -> Hotspot:
         reasons=tuple(finding.message for finding in told),
         findings=tuple(finding.fingerprint for finding in told),
     )
+
+
+def _unrepeated(reasons: Sequence[str]) -> list[str]:
+    """Name a function once: what follows about the same one says `it`."""
+    found: list[str] = []
+    before = ""
+    for reason in reasons:
+        subject = _SUBJECT.match(reason)
+        is_same = subject is not None and subject[1] == before
+        found.append(f"it {reason[len(subject[0]) :]}" if subject is not None and is_same else reason)
+        before = subject[1] if subject is not None else ""
+    return found
 
 
 def _counts(finding: Finding) -> bool:

@@ -85,12 +85,13 @@ def sections(draft: Draft) -> dict[str, str]:
 def verdict(draft: Draft) -> str:
     """Say the audit's result in one line."""
     joined = sum(spot.is_joined for spot in draft.hotspots)
-    first = f"{len(draft.hotspots)} files to mend first ({joined} where analysts meet)" if draft.hotspots else ""
+    meet = f" (on {joined} of them several analysts meet)" if joined else ""
+    first = f"{wording.plural(len(draft.hotspots), 'file')} to fix first{meet}" if draft.hotspots else ""
     said = [
         f"Score {draft.score} of 100",
-        first or "nothing to mend first",
-        f"{draft.critique.kept} findings kept of {draft.critique.raised} raised",
-        f"{sum(item.count for item in by_rule(draft.conflicts))} conflicts decided by rule",
+        first or "nothing to fix first",
+        f"{wording.plural(draft.critique.kept, 'finding')} kept of {draft.critique.raised} raised",
+        f"{wording.plural(sum(item.count for item in by_rule(draft.conflicts)), 'conflict')} decided by rule",
         patch_section.said(draft.verification),
     ]
     return "; ".join(said) + "."

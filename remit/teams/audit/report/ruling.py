@@ -16,7 +16,7 @@ MEANS: Mapping[str, str] = {
     " that is the same every time",
     "arbitrate": "a role was asked to decide",
     "escalate": "a person was asked to decide",
-    "most_urgent": "the more urgent action stands: mend before test first, before watch, before leave",
+    "most_urgent": "the more urgent action stands: mend before test first, simplify, watch and leave",
 }
 """By the name of the rule; the last is this team's own."""
 

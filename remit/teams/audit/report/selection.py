@@ -35,14 +35,17 @@ class RuleTally(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def contested(found: Iterable[Card]) -> list[tuple[Card, ...]]:
-    """Give the conflicts in which sides contradict one another, by the key that they are about."""
-    return [
-        tuple(group) for _key, group in groupby((card for card in found if card.is_contested), lambda card: card.key)
-    ]
+    """Give the conflicts in which sides contradict one another, by the key that they are about.
+
+    Those of which the critic kept nothing are left out: they are about what is no finding any more.
+    """
+    groups = groupby((card for card in found if card.is_contested), lambda card: card.key)
+    by_key = [tuple(group) for _key, group in groups]
+    return [cards for cards in by_key if not all(card.is_thrown_out for card in cards)]
 
 
 def agreed(found: Sequence[Card]) -> int:
-    """Count the keys of which several wrote, and nobody contradicted anybody."""
+    """Count the keys of which several wrote, and nobody contradicted anybody about anything that was kept."""
     return len({card.key for card in found}) - len(contested(found))
 
 

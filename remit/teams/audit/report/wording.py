@@ -15,14 +15,19 @@ NOTHING_KEPT = "Nothing was kept."
 NOTHING_FIRST = "Nothing is to be mended."
 
 
+def plural(count: int, noun: str) -> str:
+    """Say how many of something there are."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def conflicts(found: Sequence[Card]) -> tuple[str, str]:
     """Say how many conflicts there were and what decided them; and over how many keys roles contradict one another."""
     counts = ", ".join(f"{item.rule} {item.count}" for item in by_rule(found))
     return (
         f"Several roles wrote one field from the same base; decided by {counts}.",
         (
-            f"Over {len(contested(found))} keys they contradict one another, over {agreed(found)} they do not;"
-            f" {CONFLICTS_FILE} has all."
+            f"Over {plural(len(contested(found)), 'key')} they contradict one another; over {agreed(found)} they do"
+            f" not, or the critic kept nothing of it. {CONFLICTS_FILE} has all."
         ),
     )
 
@@ -35,7 +40,7 @@ def counts(inventory: Inventory, critique: Critique, kept: Iterable[Finding]) ->
         f"{inventory.python_files} Python files ({inventory.tests} of tests), {critique.lines} lines.",
         f"{critique.raised} findings raised, {critique.demoted} demoted, {critique.rejected} rejected.",
         f"{critique.kept} findings kept: {by_level}.",
-        f"{critique.looked_again} findings were looked at again in {critique.rounds} rounds.",
+        f"{plural(critique.looked_again, 'finding')} looked at again in {plural(critique.rounds, 'round')}.",
     )
 
 
@@ -52,6 +57,8 @@ def rule(card: Card) -> str:
 def overruled(card: Card) -> str:
     """Say who decided otherwise after the rule, and what; nothing if the rule's result stands."""
     by = "fixer" if card.stands == PATCHED else "critic"
+    if card.is_thrown_out:
+        return "then the critic: thrown out"
     return f"then the {by}: {in_words(card.stands)}" if card.is_overruled else ""
 
 

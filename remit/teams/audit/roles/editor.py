@@ -1,16 +1,18 @@
 """The editor: writes the report from what the others said; every number in it is counted there."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from remit import Change, Context, Role, StateRef, Versioned
+from remit.teams.audit.finding import Finding, by_path
+from remit.teams.audit.judge.judgement import TEXT_LIMIT, action_of
 from remit.teams.audit.judge.opinion import Opinion
-from remit.teams.audit.memory import FILES, FINDINGS, SECTIONS, FileNote, FindingNote, agreed
+from remit.teams.audit.memory import FILES, FINDINGS, SECTIONS, Action, FileNote, FindingNote, agreed
 from remit.teams.audit.mending import Drafting
 from remit.teams.audit.message import Report
 from remit.teams.audit.report import markdown, page, patch_section, sarif, since
 from remit.teams.audit.report.baseline import BASELINE
-from remit.teams.audit.report.conflict import by_rule, cards
+from remit.teams.audit.report.conflict import Card, by_rule, cards, judged
 from remit.teams.audit.report.evidence import citations, findings_file, pretty
 from remit.teams.audit.report.hotspot import hotspots
 from remit.teams.audit.report.markdown import Draft
@@ -72,8 +74,8 @@ class Editor(Role[Drafting, Report]):
             inventory=work.inventory,
             critique=work.critique,
             opinions=opinions,
-            conflicts=tuple(cards(found, {**files, **findings})),
-            actions={key.removeprefix(FILES.prefix): note.action for key, note in files.items() if note.action},
+            conflicts=_judged(cards(found, {**files, **findings}), kept),
+            actions=_actions(kept, files),
             hotspots=tuple(hotspots(kept)),
             score=points,
             skipped=skipped,
@@ -94,6 +96,17 @@ class Editor(Role[Drafting, Report]):
             for item in versions
         }
         return tuple(refs[key] for key in keys)
+
+
+def _judged(found: Iterable[Card], kept: Sequence[Finding]) -> tuple[Card, ...]:
+    said = {path: {finding.message[:TEXT_LIMIT] for finding in group} for path, group in by_path(kept).items()}
+    return judged(found, said, {finding.fingerprint for finding in kept})
+
+
+def _actions(kept: Sequence[Finding], notes: Mapping[str, FileNote]) -> dict[str, Action]:
+    """Give what is to be done about every file, the shared state first: not every file was judged there."""
+    found = {path: action_of(group, sure=True) for path, group in by_path(kept).items()}
+    return found | {key.removeprefix(FILES.prefix): note.action for key, note in notes.items() if note.action}
 
 
 def _standing(found: Iterable[Versioned[T]]) -> dict[str, T]:

@@ -99,11 +99,11 @@ async def test_what_to_do_about_a_file_is_what_the_critic_says_in_the_end(projec
     note = bench.state("file.shop/login.py")
     assert isinstance(note, dict)
     said = {item["skill"]: item["action"] for item in note["seen_by"]}
-    assert said == {"code": "test first", "security": "mend"}
-    assert note["action"] == "test first"  # the author of the line accepted what security saw there
+    assert said == {"code": "simplify", "security": "mend"}
+    assert note["action"] == "simplify"  # the author of the line accepted what security saw there
     assert bench.board.versions["r1", "file.shop/login.py"][-1].role == "critic"
     report = (project / ".remit/report.md").read_text()
-    assert "code: test first; security: mend | owner, then most_urgent | mend; then the critic: test first |" in report
+    assert "code: simplify; security: mend | owner, then most_urgent | mend; then the critic: simplify |" in report
 
 
 async def test_the_report_is_its_sections_in_the_shared_state(project: Path, audit: Audit) -> None:

@@ -376,7 +376,7 @@ async def test_conflicts_and_what_was_thrown_out_are_told_in_the_words_of_the_te
     section = markdown.split("## Conflicts by rule\n\n")[1].splitlines()
     assert [line for line in section[:2] if line not in said] == []
     assert "owner, then most_urgent" in said
-    assert "then the critic: test first" in said
+    assert "then the critic: simplify" in said
     for line in markdown.split("and why\n\n")[1].split("\n## ")[0].splitlines():
         if line:
             count, reason = re.fullmatch(r"- (\d+) \w+: (.*) \(for example .*\)", line).groups()  # type: ignore[union-attr]  # a line that does not match fails here

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 from hypothesis import given
@@ -13,12 +14,13 @@ from remit.supervisor import plan
 from remit.teams import audit
 from remit.teams.audit import team
 from remit.teams.audit.finding import Finding, Severity, Skill
+from remit.teams.audit.judge.judgement import action_of
 from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.mending import Verification
 from remit.teams.audit.message import Critique, Inventory
 from remit.teams.audit.report import sarif
-from remit.teams.audit.report.conflict import Card, Side, by_rule
-from remit.teams.audit.report.hotspot import hotspots
+from remit.teams.audit.report.conflict import Card, Side, by_rule, judged
+from remit.teams.audit.report.hotspot import Hotspot, hotspots
 from remit.teams.audit.report.markdown import Draft, sections
 from remit.teams.audit.report.score import score
 from remit.teams.audit.shard import FILES, cut
@@ -145,7 +147,7 @@ def test_sides_that_do_not_contradict_one_another_are_counted_and_make_no_card()
     lines = sections(drafted(card(*same), card(*brought, key="finding.1")))["conflicts"].splitlines()
 
     assert lines[2].endswith("decided by r 2.")
-    assert lines[3].startswith("Over 0 keys they contradict one another, over 2 they do not;")
+    assert lines[3].startswith("Over 0 keys they contradict one another; over 2 they do not, or ")
     assert len(lines) == 4
 
 
@@ -181,12 +183,52 @@ def test_a_file_on_which_analysts_meet_comes_before_a_heavier_one() -> None:
     assert (second.path, second.is_joined) == ("heavy.py", False)
 
 
+def test_a_heavy_file_goes_before_a_light_one_on_which_analysts_meet() -> None:
+    heavy = [finding("heavy.py", "complex-function", "high", line=n) for n in range(2)]
+    light = [finding("light.py", "high-churn", "note", skill="history"), finding("light.py", "untested-module", "low")]
+
+    assert [spot.path for spot in hotspots([*light, *heavy])] == ["heavy.py", "light.py"]
+
+
+def test_a_function_is_named_once_in_a_sentence() -> None:
+    reasons = ("`f` has complexity 27", "`f` is 117 lines long", "`g` is 90 lines long", "line 3 says `f` is it")
+    spot = Hotspot(path="a.py", weight=9, skills=("code",), reasons=reasons, findings=("1", "2", "3", "4"))
+
+    assert spot.joined(frozenset({"2"})) == (
+        "`f` has complexity 27, it is 117 lines long (new), `g` is 90 lines long, and line 3 says `f` is it"
+    )
+
+
+def test_a_conflict_whose_reason_the_critic_threw_out_says_so_and_one_about_nothing_kept_is_not_shown() -> None:
+    told = {"skill": "code", "tools": ["ast"], "score": 8, "text": "no test mentions it"}
+    sides = (Side(by=("code",), value=told), reason("security", ["ast"], "it waits for ever"))
+    reasons = msgspec.structs.replace(card(*sides, key="file.a.py"), result=told, stands=told)
+    cards = (risk_card(), reasons, msgspec.structs.replace(risk_card(), key="file.gone.py"), card(key="finding.gone"))
+
+    found = judged(cards, {"a.py": {"it waits for ever"}}, {"other"})
+
+    assert [item.is_thrown_out for item in found] == [False, True, True, True]
+    lines = sections(drafted(*found))["conflicts"]
+    assert "then the critic: thrown out |" in lines
+    assert "gone.py" not in lines
+    assert "Over 1 key they contradict one another; over 2 they do not, or the critic kept nothing" in lines
+
+
+def test_what_is_to_be_done_depends_on_whether_tests_know_the_file() -> None:
+    tangled, unknown = finding("a.py", "complex-function", "high"), finding("a.py", "untested-module", "low")
+
+    assert action_of([tangled], sure=True) == "simplify"
+    assert action_of([tangled, unknown], sure=True) == "test first"
+    assert action_of([finding("a.py", "absent-owner", "medium")], sure=True) == "watch"
+    assert action_of([finding("a.py", "shell-injection", "high")], sure=True) == "mend"
+
+
 def test_the_score_falls_with_weight_and_rises_with_size() -> None:
-    two = [finding("a.py", "r", "high")] * 2
+    five = [finding("a.py", "r", "high")] * 5
 
     assert score([], 10) == 100
-    assert score(two, 1000) == 50
-    assert score(two, 10_000) == 91
+    assert score(five, 10) == score(five, 2500) == 50
+    assert score(five, 10_000) == 80
 
 
 def opinion(item: Finding, decision: str = "keep") -> Opinion:
