@@ -17,6 +17,7 @@ from remit.contracts.message import raw
 from remit.contracts.task import RunStarted, TaskRequest
 from remit.history import History
 from remit.progress import Progress
+from remit.teams.audit.tools.branch import obstacle
 from remit.watch import follow
 from remit.words import message_of
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 TEAM: Final = "remit.teams.audit"
 WORKFLOW: Final = "audit"
 _RUNS_LOOKED_AT: Final = 5
+_WAITING: Final = frozenset({"parked", "paused"})
+"""States in which a run was not cut off: it waits for a person."""
 _SKIPPED: Final = frozenset({".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", ".remit"})
 
 
@@ -89,6 +92,20 @@ def own_tests(repository: Path) -> str:
     return shlex.join([found, "-m", "pytest", "-q"])
 
 
+def check_output(repository: Path, out: Path | None, branch: str) -> None:
+    """What an audit is to write can be written, as far as that is known before it begins.
+
+    Raises:
+        UsageError: the output is no folder, or the branch is there already, is the current one, or cannot have that
+            name.
+    """
+    folder = (out or repository / ".remit").expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise UsageError("the report goes to a folder", where=str(folder), expected="a folder", got="a file")
+    if branch and (problem := obstacle(repository, branch)):
+        raise UsageError(problem, where=branch, expected="a new branch", fix="remit audit PATH --branch NAME")
+
+
 class Audit:
     """One audit: `run` is followed until it is finished, or nobody decides what it waits for."""
 
@@ -97,9 +114,11 @@ class Audit:
         *,
         show: Callable[[Progress], AbstractContextManager[Callable[[Entry], None]]],
         decide: Callable[[ReviewOpened, History, Place], DecideReview | None],
+        say: Callable[[str], None],
     ) -> None:
         self._show = show
         self._decide = decide
+        self._say = say
 
     def run(self, repository: Path, task: TaskRequest) -> tuple[History, Place]:
         """The deployment was up for as long as this took; give what became of the run.
@@ -112,7 +131,7 @@ class Audit:
             return self._work(up, task), up.place
 
     def _work(self, up: Embedded, task: TaskRequest) -> History:
-        history = asyncio.run(_submitted(up.place, task))
+        history = asyncio.run(_submitted(up.place, task, self._say))
         progress = Progress(history)
         while True:
             with self._show(progress) as tell:
@@ -124,19 +143,33 @@ class Audit:
             asyncio.run(_decided(up.place, wanted))
 
 
-async def _submitted(place: Place, task: TaskRequest) -> History:
-    """An audit of the same folder that was cut off goes on; otherwise there is a new run."""
+async def _submitted(place: Place, task: TaskRequest, say: Callable[[str], None]) -> History:
+    """An audit of the same folder that was cut off goes on; otherwise there is a new run.
+
+    What else of the same folder is open is withdrawn: approved later, it would overwrite what is newer.
+    """
     async with await Client.connect(place) as client:
-        return History(await _cut_off(client, task) or await client.submit(WORKFLOW, task))
+        before = await _open(client, task.goal)
+        cut_off = next((run for run, state in before if state not in _WAITING and run.input == task.input), None)
+        for run, _state in before:
+            if run is not cut_off:
+                await client.cancel(run.run_id, "a newer audit of the same folder")
+                say(f"{run.run_id} of the same folder was not decided; it is withdrawn")
+        if cut_off is None:
+            return History(await client.submit(WORKFLOW, task))
+        say(f"going on with {cut_off.run_id}, which was cut off")
+        return History(cut_off.run_id)
 
 
-async def _cut_off(client: Client, task: TaskRequest) -> str:
+async def _open(client: Client, goal: str) -> list[tuple[RunStarted, str]]:
+    """Give the audits of a folder that are not over, the newest first, each with its state."""
+    found: list[tuple[RunStarted, str]] = []
     for item in await listing.runs(client, limit=_RUNS_LOOKED_AT):
-        first = await client.first_of(item.run) if item.state == "running" else None
+        first = await client.first_of(item.run) if await client.finished(item.run) is None else None
         started = message_of(first) if first is not None else None
-        if isinstance(started, RunStarted) and (started.goal, started.input) == (task.goal, task.input):
-            return item.run
-    return ""
+        if isinstance(started, RunStarted) and started.goal == goal:
+            found.append((started, item.state))
+    return found
 
 
 async def _followed(place: Place, progress: Progress, tell: Callable[[Entry], None]) -> None:

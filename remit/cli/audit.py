@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import shlex
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,10 +66,11 @@ def command(
     output: Output,
 ) -> int:
     """Audit the Python repository at PATH. Nothing is written there before a person agrees."""
-    from remit.audit import Audit, own_tests, repository, request
+    from remit.audit import Audit, check_output, own_tests, repository, request
 
     option.quiet()
     where = repository(path)
+    check_output(where, out, branch or "")
     if output == "table":
         click.echo(f"auditing {where}: nats-server, Ray and the team are starting", err=True)
 
@@ -87,13 +89,18 @@ def command(
     try:
         tests = own_tests(where) if allow else ""
         task = request(where, out, since=since or "", inject=inject or "", tests=tests, branch=branch or "")
-        history, place = Audit(show=show, decide=decide).run(where, task)
+        history, place = Audit(show=show, decide=decide, say=_say).run(where, task)
     except KeyboardInterrupt:
         from remit import foreground
 
-        click.echo("stopped; the audit goes on with `remit audit` of the same folder", err=True)
+        again = shlex.join(["remit", *sys.argv[1:]])
+        click.echo(f"stopped; the same command goes on with it: {again}", err=True)
         foreground.end_at_once()
     return outcome.say_end(history, place, output)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def by_yes(opened: ReviewOpened) -> DecideReview | None:
@@ -118,7 +125,7 @@ def _asked(opened: ReviewOpened, history: History, place: Place) -> DecideReview
     """Give what the person at the terminal decides; nothing if they leave it for later."""
     from remit.cli import edit, preview
 
-    click.echo(f"\n{opened.review_id}  {preview.headline(opened)}")
+    click.echo("\n".join(["", *outcome.drafted(history), f"\n{opened.review_id}  {preview.headline(opened)}"]))
     while True:
         match (
             click.prompt("[a]pprove [e]dit [r]eject [d]iff [w]hy [l]ater", default="w", show_default=False)
@@ -137,5 +144,7 @@ def _asked(opened: ReviewOpened, history: History, place: Place) -> DecideReview
                 click.echo_via_pager(preview.difference(opened, history, place))
             case "l":
                 return None
-            case _:
+            case "w":
                 click.echo(preview.why(opened, history))
+            case _:
+                click.echo("a, e, r, d, w or l")

@@ -27,7 +27,7 @@ AUDIT = "remit.teams.audit"
 def say_end(history: History, place: Place, output: Output) -> int:
     """Print how a run ended, or how to decide what it waits for; give the exit code."""
     if history.finished is None:
-        return say_parked(history, place.name, output)
+        return say_parked(history, place.name, output, before=drafted(history) if place.team_ref == AUDIT else ())
     next_ = f"remit run show {history.run_id} --context {place.name}"
     is_audited = place.team_ref == AUDIT and _is_complete(history.finished)
     explain = _explain(history, history.finished) if is_audited else ""
@@ -48,7 +48,17 @@ def _audited(history: History, finished: RunFinished, place: Place) -> Sequence[
     """A complete audit says what it found, and one conflict as an example."""
     from remit.teams.audit.report.summary import summary
 
-    return [*_example(history, place.name), *(plain(item) for item in summary(bytes(finished.result)))]
+    said = [plain(item) for item in summary(bytes(finished.result))]
+    at = next(index for index, line in enumerate(said) if line.startswith("conflicts by rule: "))
+    return [*said[:at], *_example(history, place.name), *said[at:]]
+
+
+def drafted(history: History) -> Sequence[str]:
+    """Say what an audit found that is not written yet; nothing before its report is ready."""
+    from remit.teams.audit.report.summary import summary
+
+    step = history.steps.get("publish")  # it takes the editor's reply
+    return [plain(item) for item in summary(bytes(step.work.body))] if step is not None else []
 
 
 def _explain(history: History, finished: RunFinished) -> str:
@@ -93,8 +103,11 @@ def text_of(finished: RunFinished) -> str:
     return "\n".join(plain(item) for item in lines)
 
 
-def say_parked(history: History, context: str, output: Output) -> int:
-    """Print how to decide what a run waits for: its own reviews, or disputes of other runs over what it reads."""
+def say_parked(history: History, context: str, output: Output, *, before: Sequence[str] = ()) -> int:
+    """Print how to decide what a run waits for: its own reviews, or disputes of other runs over what it reads.
+
+    People read `before` first: what they are to decide about.
+    """
     reviews, disputes = history.open_reviews, history.parked_on
     ways_ = [way for item in reviews for way in ways(item, context)] or ["remit review list"]
     if (paused := history.turns.paused) is not None:
@@ -108,7 +121,7 @@ def say_parked(history: History, context: str, output: Output) -> int:
         "next": ways_,
     }
     waits = "a person" if reviews or paused is not None else "a dispute"
-    lines = [f"run {history.run_id} waits for {waits}:"]
+    lines = [*before, f"run {history.run_id} waits for {waits}:"]
     lines += [plain(f"  paused by {paused.by}" + (f": {paused.reason}" if paused.reason else ""))] if paused else []
     lines += [plain(f"  {item.review_id}  {item.title}") for item in reviews]
     lines += [f"  {name}  a dispute over state that it reads" for name in disputes]

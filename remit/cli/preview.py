@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from remit.places import Place
 
 
+_READ: Final = (".md", ".patch")
+"""What a person reads line by line; of the rest it is said whether it changes."""
+
+
 class _File(msgspec.Struct, frozen=True):
     name: str
     digest: str
@@ -83,13 +87,15 @@ def _sides(conflict: StateConflict, item: DisputedField) -> Iterator[str]:
 def why(opened: ReviewOpened, history: History) -> str:
     """Say who asks, and exactly what would be approved."""
     goal = plain(history.started.goal) if history.started is not None else ""
-    shown = msgspec.json.format(bytes(opened.body), indent=2).decode()
+    action = _publication(opened)
+    shown = [] if action is not None else msgspec.json.format(bytes(opened.body), indent=2).decode().splitlines()
     return "\n".join(
         [
             f'role {opened.role} asks at step {opened.step}, for the goal "{goal}"',
             REASONS[opened.kind],
-            *(plain(line) for line in shown.splitlines()),
+            *map(plain, shown),
             f"approving names exactly this: {opened.subject}",
+            *([f"every file with its digest: remit review show {opened.review_id}"] if action is not None else []),
         ]
     )
 
@@ -123,6 +129,10 @@ def _differences(action: _Publication, scratch: Path, folder: Path) -> Iterator[
         name = item.name.removeprefix(action.base)
         new = _lines(scratch / item.name)
         old = _lines(folder / name)
+        if not name.endswith(_READ):
+            word = "unchanged" if new == old else "changed" if old else "new"
+            yield plain(f"{word}: {name}, {item.size_bytes} bytes")
+            continue
         yield from (plain(line) for line in difflib.unified_diff(old, new, f"now/{name}", f"then/{name}", lineterm=""))
 
 

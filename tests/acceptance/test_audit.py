@@ -62,16 +62,18 @@ def test_without_a_terminal_it_parks_and_an_approval_later_finishes_it(repositor
     approved = remit(*words)
     again = remit(*words)
 
+    assert parked.stdout.startswith("verdict: Score ")
+    assert "fix these first:\n  1. " in parked.stdout
     assert "of exactly this" in shown.stdout
     assert approved.returncode == 0, approved.stderr
-    verdict, conflicts, report, explaining, following = approved.stdout.splitlines()[-5:]
-    card = approved.stdout[: approved.stdout.index("verdict: ")]
+    conflicts, report, explaining, following = approved.stdout.splitlines()[-4:]
+    card = approved.stdout[: approved.stdout.index("conflicts by rule: ")]
     assert f"{NOTE} /" in card
     assert "analyst-security  " in card
     assert "decided" in card
-    assert verdict.startswith("verdict: ")
+    assert card.startswith("verdict: ")
     assert conflicts.startswith("conflicts by rule: ")
-    assert report == f"report: {repository}/.remit/report.md"
+    assert report == f"report: {repository}/.remit/report.html"
     assert (repository / ".remit" / "report.md").is_file()
     assert "runner.py:7" in (repository / ".remit" / "report.md").read_text()
     conflicts = json.loads((repository / ".remit" / "evidence" / "conflicts.json").read_text())
@@ -85,14 +87,19 @@ def test_without_a_terminal_it_parks_and_an_approval_later_finishes_it(repositor
 
 def test_yes_approves_says_so_in_the_evidence_and_writes_where_it_was_told(repository: Path, tmp_path: Path) -> None:
     out = tmp_path / "reports"
+    parked = remit("audit", str(repository))
 
     said = remit("audit", str(repository), "--yes", "--out", str(out), "-o", "json")
 
     outcome = json.loads(said.stdout)
+    assert parked.returncode == fault.WAITING, parked.stderr
+    assert "r1 of the same folder was not decided; it is withdrawn" in said.stderr
     assert (said.returncode, outcome["outcome"]) == (0, "complete"), said.stderr
     assert (out / "report.md").is_file()
     assert not (repository / ".remit").exists()
-    account = json.loads(remit("run", "show", "r1", "--context", outcome["context"], "-o", "json").stdout)
+    late = remit("review", "approve", "r1-v1", "--context", outcome["context"])
+    assert late.returncode == fault.USAGE, late.stderr
+    account = json.loads(remit("run", "show", "r2", "--context", outcome["context"], "-o", "json").stdout)
     assert [review["decided"]["reason"] for review in account["reviews"]] == ["approved by --yes"]
 
 

@@ -9,6 +9,7 @@ from remit.teams.audit.finding import SEVERITIES, Finding, Severity
 from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.report.conflict import Card
 
+PAGE = "report.html"
 CONFLICTS_FILE = "evidence/conflicts.json"
 FINDINGS_FILE = "findings.json"
 SKIPPED_FILE = "evidence/not-checked.json"

@@ -3,27 +3,39 @@
 import msgspec
 
 from remit.teams.audit.message import Published, Report
+from remit.teams.audit.report.selection import PAGE
 
 
 def summary(reply: bytes) -> tuple[str, ...]:
-    """Give the closing lines: what to mend first, what was rolled back, verdict, conflicts by rule, the report's path.
+    """Give the closing lines: verdict, what to mend first, what was rolled back, conflicts by rule, the report's path.
 
     Takes the reply of the publisher, or that of the editor while nothing is published yet.
     """
     said = msgspec.json.decode(reply, type=Published | Report)
     first = [f"  {number}. {sentence}" for number, sentence in enumerate(said.fix_first, 1)]
     decided = ", ".join(f"{item.rule} {item.count}" for item in said.conflicts) or "none"
-    where = said.report if isinstance(said, Published) else "not written: nobody approved it yet"
+    where = _where(said) if isinstance(said, Published) else "not written: nobody approved it yet"
+    is_written = isinstance(said, Published)
     return (
+        f"verdict: {said.verdict}",
+        *([f"since the last audit: {said.since}"] if said.since else []),
         *(["fix these first:", *first] if first else []),
         *([f"on the way: {said.way}"] if said.way else []),
-        *([f"left out: {', '.join(said.left_out)}"] if isinstance(said, Published) and said.left_out else []),
-        *([f"since the last audit: {said.since}"] if said.since else []),
-        *([f"branch: {said.branch}"] if isinstance(said, Published) and said.branch else []),
-        f"verdict: {said.verdict}",
+        *([f"left out: {', '.join(said.left_out)}"] if is_written and said.left_out else []),
+        *([f"patches: {said.patches}; git apply {said.folder}/patches/NAME"] if is_written and _ready(said) else []),
+        *([f"branch: {said.branch}"] if is_written and said.branch else []),
         f"conflicts by rule: {decided}",
         f"report: {where}",
     )
+
+
+def _where(said: Published) -> str:
+    """The page, unless somebody left it out."""
+    return said.report if PAGE in said.left_out else f"{said.folder}/{PAGE}"
+
+
+def _ready(said: Published) -> bool:
+    return not said.patches.startswith("0")
 
 
 def first_reason(reply: bytes) -> str:

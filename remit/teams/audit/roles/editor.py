@@ -18,7 +18,7 @@ from remit.teams.audit.report.hotspot import hotspots
 from remit.teams.audit.report.markdown import Draft
 from remit.teams.audit.report.past import Past, comparison, remembered
 from remit.teams.audit.report.score import score
-from remit.teams.audit.report.selection import CONFLICTS_FILE, FINDINGS_FILE, SKIPPED_FILE
+from remit.teams.audit.report.selection import CONFLICTS_FILE, FINDINGS_FILE, PAGE, SKIPPED_FILE
 from remit.teams.audit.sighting import Measure
 from remit.teams.audit.tools.publication import tree_digest
 from remit.teams.audit.tools.scratch import Stored, get, put_text
@@ -27,7 +27,6 @@ T = TypeVar("T")
 FOLDER = "report/"
 """Where the report is drafted, in the scratch folder."""
 REPORT = "report.md"
-PAGE = "report.html"
 
 
 class Editor(Role[Drafting, Report]):

@@ -18,6 +18,7 @@ from remit.teams.audit.tools.scratch import Stored, fetched
 
 AUTHOR, EMAIL = "remit audit", "audit@remit.invalid"
 TIMEOUT_S = 60.0
+_DOES_NOT_FIT = "a patch does not fit the commit; are there changes that are not committed?"
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +41,8 @@ def git_branch_commit(
     root = Path(scope.source("repository"))
     with tempfile.TemporaryDirectory(dir=scope.scratch, prefix="index-") as folder:
         git = _Git(root, Path(folder) / "index")
-        _check_branch(git, branch)
+        if problem := _unfit(git, branch):
+            raise RefusedError(problem, where="branch", expected="a new branch", got=branch)
         tree = _patched(git, base, [fetched(scope.scratch, patch) for patch in patches])
         commit = _commit(git, tree, base=base, patches=patches)
         _point(git, branch, commit)
@@ -77,18 +79,37 @@ class _Git:
         return done.code, done.output.decode(errors="replace").strip(), done.errors.decode(errors="replace").strip()
 
 
-def _check_branch(git: _Git, branch: str) -> None:
+def obstacle(root: Path, branch: str) -> str:
+    """Say why there can be no such new branch in a repository; nothing if there can."""
+    git = _Git(root, Path(os.devnull))
+    if git.tried("rev-parse", "--git-dir")[0]:
+        return "a branch needs a git repository"
+    if problem := _unfit(git, branch):
+        return problem
+    is_there = not git.tried("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")[0]
+    return "there is such a branch, and it stays as it is" if is_there else ""
+
+
+def _unfit(git: _Git, branch: str) -> str:
     if branch.startswith("-") or git.tried("check-ref-format", f"refs/heads/{branch}")[0]:
-        raise RefusedError("this cannot be the name of a branch", where="branch", got=branch)
+        return "this cannot be the name of a branch"
     if git.tried("symbolic-ref", "--quiet", "HEAD")[1] == f"refs/heads/{branch}":
-        raise RefusedError("the current branch stays as it is", where="branch", expected="a new one", got=branch)
+        return "the current branch stays as it is"
+    return ""
 
 
 def _patched(git: _Git, base: str, patches: list[bytes]) -> str:
     """Give the tree of `base` with all patches applied."""
     git("read-tree", f"{base}^{{commit}}", failed="the commit that was audited is not there")
     for patch in patches:
-        git("apply", "--cached", "--whitespace=nowarn", "-", given=patch, failed="a patch does not fit the commit")
+        git(
+            "apply",
+            "--cached",
+            "--whitespace=nowarn",
+            "-",
+            given=patch,
+            failed=_DOES_NOT_FIT,
+        )
     return git("write-tree")
 
 

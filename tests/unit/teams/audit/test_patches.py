@@ -380,7 +380,7 @@ def test_the_closing_lines_say_what_was_rolled_back() -> None:
     )
 
     assert (
-        summary(encode(reply))[0] == "on the way: rolled back once to cp3: x did not hold; the plan goes on without it"
+        summary(encode(reply))[1] == "on the way: rolled back once to cp3: x did not hold; the plan goes on without it"
     )
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
+
 from remit.contracts.message import encode
 from remit.teams.audit.message import Published, Report
 from remit.teams.audit.report.summary import summary
@@ -16,10 +18,12 @@ async def test_the_closing_lines_name_the_verdict_the_conflicts_and_the_report(p
 
     lines = summary(encode(reply))
 
-    assert lines[-1] == f"report: {project}/.remit/report.md"
+    assert lines[:2] == (f"verdict: {reply.verdict}", "fix these first:")
     assert lines[-2] == "conflicts by rule: evidence 5, max 2, most_urgent 1, union 5"
-    assert lines[-3] == f"verdict: {reply.verdict}"
-    assert lines[0] == "fix these first:"
+    assert lines[-1] == f"report: {project}/.remit/report.html"
+    without = msgspec.structs.replace(reply, left_out=("report.html",), patches="2 patches ready")
+    assert summary(encode(without))[-1] == f"report: {project}/.remit/report.md"
+    assert f"patches: 2 patches ready; git apply {project}/.remit/patches/NAME" in summary(encode(without))
 
 
 def test_the_closing_lines_can_be_told_before_anything_is_published() -> None:
