@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from remit.teams.audit.finding import WEIGHT, Finding, by_path, worst_first
+from remit.teams.audit.judge.judgement import UNTOUCHED
 
 FIRST = 5
 _REASONS = 4
@@ -19,6 +20,8 @@ class Hotspot(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     weight: int
+    urgency: int
+    """The weight, in which what is wrong today counts twice, times the analysts that meet."""
     skills: tuple[str, ...]
     reasons: tuple[str, ...]
     findings: tuple[str, ...]
@@ -41,22 +44,27 @@ class Hotspot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def hotspots(kept: Iterable[Finding]) -> list[Hotspot]:
-    """Give the files to mend first: the heavier ones, and of two the one on which more analysts meet.
+    """Give the files to mend first, the most urgent before the others.
 
-    Every analyst beyond the first counts as much as the findings themselves: what is bad in one way only may be bad on
-    purpose, and a file that is bad in several ways is where the next defect will be.
+    What is wrong today counts twice as much as what only makes the next change hard. Every analyst beyond the first
+    counts as much as the findings themselves: what is bad in one way only may be so on purpose, and a file that is bad
+    in several ways is where the next defect will be.
     """
     found = [_hotspot(path, group) for path, group in by_path(kept).items()]
     worth = [item for item in found if item.weight]  # notes alone are nothing to mend
-    return sorted(worth, key=lambda item: (-item.weight * max(1, len(item.skills)), item.path))[:FIRST]
+    return sorted(worth, key=lambda item: (-item.urgency, item.path))[:FIRST]
 
 
 def _hotspot(path: str, group: Sequence[Finding]) -> Hotspot:
     told = _told(group)
+    skills = sorted({finding.skill for finding in group if _counts(finding)})
+    today = sum(WEIGHT[finding.severity] for finding in group if finding.rule not in UNTOUCHED)
+    weight = sum(WEIGHT[finding.severity] for finding in group)
     return Hotspot(
         path=path,
-        weight=sum(WEIGHT[finding.severity] for finding in group),
-        skills=tuple(sorted({finding.skill for finding in group if _counts(finding)})),
+        weight=weight,
+        urgency=(weight + today) * max(1, len(skills)),
+        skills=tuple(skills),
         reasons=tuple(finding.message for finding in told),
         findings=tuple(finding.fingerprint for finding in told),
     )

@@ -69,7 +69,7 @@ def sections(draft: Draft) -> dict[str, str]:
     asked = draft.inventory.since == "last"
     changed = {"since": since.section(draft.since, draft.no_baseline)} if asked else {}
     return {
-        "verdict": f"# Audit\n\n**{verdict(draft)}**\n",
+        "verdict": f"# Audit\n\n**{verdict(draft)}**\n\n{_about(draft)}\n",
         "fix-first": _fix_first(draft.hotspots, draft.actions, draft.fresh),
         **changed,
         "conflicts": _conflicts(draft),
@@ -80,6 +80,14 @@ def sections(draft: Draft) -> dict[str, str]:
         "not-checked": _not_checked(draft.skipped),
         "findings": _findings(draft.kept),
     }
+
+
+def _about(draft: Draft) -> str:
+    """Say what was audited, and what the score means."""
+    head = draft.inventory.head
+    dirty = " with changes that are not committed" if head.is_dirty else ""
+    what = f"Of commit {head.commit[:12]}, {head.committed_at[:10]}{dirty}. " if head.commit else ""
+    return what + wording.meaning(draft.kept, draft.critique.lines)
 
 
 def verdict(draft: Draft) -> str:

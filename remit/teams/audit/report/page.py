@@ -4,7 +4,7 @@ import base64
 import hashlib
 from collections.abc import Iterator
 
-from remit.teams.audit.report import page_first, page_lists
+from remit.teams.audit.report import page_first, page_lists, page_since
 from remit.teams.audit.report.markdown import Draft
 from remit.teams.audit.report.page_findings import findings, shown
 from remit.teams.audit.report.page_hotspots import hotspots
@@ -74,9 +74,12 @@ def _body(draft: Draft, trend: tuple[TrendPoint, ...]) -> Markup:
 
 def _sections(draft: Draft, trend: tuple[TrendPoint, ...]) -> Iterator[tuple[str, str, str, Markup]]:
     """Give name, short name, heading and content of every section, in their order."""
-    kept, cited = draft.kept, [name for spot in draft.hotspots for name in spot.findings]
+    kept = draft.kept
+    cited = [*(name for spot in draft.hotspots for name in spot.findings), *page_since.cited(draft.since)]
     setback = draft.verification.setback
     yield "fix-first", "Fix first", page_first.heading(draft.hotspots), page_first.fix_first(draft)
+    if draft.inventory.since == "last":
+        yield "since", "Since then", "Since the last audit", page_since.section(draft.since, draft.no_baseline)
     yield "hotspots", "Hotspots", "Where trouble gathers", hotspots(draft)
     yield "conflicts", "Conflicts", "Conflicts by rule", page_lists.conflicts(draft)
     yield "thrown-out", "Thrown out", "What the critic threw out, and why", page_lists.thrown(draft)

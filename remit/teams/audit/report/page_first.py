@@ -3,14 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from remit.teams.audit.finding import WEIGHT, Finding
+from remit.teams.audit.finding import Finding
 from remit.teams.audit.report import wording
 from remit.teams.audit.report.hotspot import FIRST, Hotspot
 from remit.teams.audit.report.markdown import Draft, verdict
 from remit.teams.audit.report.page_findings import link, severity
 from remit.teams.audit.report.page_markup import Markup, code, element, join, prose
-from remit.teams.audit.report.page_trend import change, sparkline
-from remit.teams.audit.report.score import HALVED_AT, density
+from remit.teams.audit.report.page_trend import change, is_trend, sparkline
 from remit.teams.audit.report.trend import TrendPoint
 
 _NUMBERS = ("", "one", "two", "three", "four", "five")
@@ -35,11 +34,18 @@ def head(draft: Draft, points: Sequence[TrendPoint]) -> Markup:
             "div",
             element("h2", "Trend"),
             sparkline(points, draft.score),
-            element("p", change(points, draft.score), class_="aside"),
+            element("p", _change(draft, points), class_="aside"),
             class_="trend",
         ),
         class_="top",
     )
+
+
+def _change(draft: Draft, points: Sequence[TrendPoint]) -> Markup:
+    """Say how the score went; an audit of the same commit with other changes is no point of the trend."""
+    if draft.since is not None and not is_trend(points):
+        return join(f"{draft.since.last.score} at the last audit, of the same commit.")
+    return change(points, draft.score)
 
 
 def _commit(points: Sequence[TrendPoint]) -> Markup:
@@ -95,14 +101,7 @@ def _evidence(finding: Finding) -> Markup:
 
 
 def _meaning(draft: Draft) -> Markup:
-    weight = density(draft.kept, draft.critique.lines)
-    high, medium, low = (WEIGHT[level] for level in ("high", "medium", "low"))
-    return element(
-        "p",
-        f"100 means that nothing was kept; 50, that a thousand lines carry findings of weight {HALVED_AT}."
-        f" Here they carry {weight:.1f}: a high one weighs {high}, a medium one {medium}, a low one {low}.",
-        class_="aside",
-    )
+    return element("p", wording.meaning(draft.kept, draft.critique.lines), class_="aside")
 
 
 def _ring(score: int) -> Markup:

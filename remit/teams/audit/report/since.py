@@ -135,7 +135,8 @@ def section(found: Comparison | None, problem: str) -> str:
     lines = ["## Since the last audit", ""]
     if found is None:
         return "\n".join([*lines, f"Nothing to compare with: {problem}.", ""])
-    lines += [f"{said(found)}. The last audit was of {_state(found.last)}.", *_unsure(found)]
+    lines += [f"{said(found)}. The last audit was of {state(found.last)}."]
+    lines += ["", *(f"- {line}" for line in unsure(found))] if unsure(found) else []
     if found.new:
         lines += ["", "New:", "", *map(_new, found.new[:SHOWN]), *_more(len(found.new), "new")]
     if found.mended:
@@ -143,17 +144,18 @@ def section(found: Comparison | None, problem: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def _unsure(found: Comparison) -> list[str]:
+def unsure(found: Comparison) -> list[str]:
     """Say what is neither: a finding that the critic dropped is not mended, nor is one that nobody looked for."""
     lines = []
     if found.dropped:
-        lines.append(f"- {len(found.dropped)} kept then are found again, and thrown out now.")
+        lines.append(f"{len(found.dropped)} kept then are found again, and thrown out now.")
     if found.unseen:
-        lines.append(f"- {len(found.unseen)} kept then were not looked for now: their file or their rule was left out.")
-    return ["", *lines] if lines else []
+        lines.append(f"{len(found.unseen)} kept then were not looked for now: their file or their rule was left out.")
+    return lines
 
 
-def _state(last: Snapshot) -> str:
+def state(last: Snapshot) -> str:
+    """Name the state that the last audit was of."""
     dirty = " with changes that were not committed" if last.is_dirty else ""
     return f"commit {last.commit[:12]} of {last.committed_at[:10]}{dirty}" if last.commit else "files without a commit"
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
-from remit.teams.audit.finding import SEVERITIES, Finding
+from remit.teams.audit.finding import SEVERITIES, WEIGHT, Finding
 from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.memory import FINDINGS, PATCHED
 from remit.teams.audit.message import Critique, Inventory
 from remit.teams.audit.report.conflict import Card, by_rule
 from remit.teams.audit.report.ruling import in_words
+from remit.teams.audit.report.score import HALVED_AT, density
 from remit.teams.audit.report.selection import CONFLICTS_FILE, agreed, by_severity, contested
 
 NO_CONFLICT = "No two analysts wrote on one thing from the same base."
@@ -41,6 +42,15 @@ def counts(inventory: Inventory, critique: Critique, kept: Iterable[Finding]) ->
         f"{critique.raised} findings raised, {critique.demoted} demoted, {critique.rejected} rejected.",
         f"{critique.kept} findings kept: {by_level}.",
         f"{plural(critique.looked_again, 'finding')} looked at again in {plural(critique.rounds, 'round')}.",
+    )
+
+
+def meaning(kept: Iterable[Finding], lines: int) -> str:
+    """Say what the score means, and what it is made of."""
+    high, medium, low = (WEIGHT[level] for level in ("high", "medium", "low"))
+    return (
+        f"100 means that nothing was kept; 50, that a thousand lines carry findings of weight {HALVED_AT}."
+        f" Here they carry {density(kept, lines):.1f}; a high one weighs {high}, a medium one {medium}, a low {low}."
     )
 
 

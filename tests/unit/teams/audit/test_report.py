@@ -168,7 +168,7 @@ def test_conflicts_are_counted_by_rule_once_for_each_side_after_the_first() -> N
 def test_a_file_on_which_analysts_meet_comes_before_a_heavier_one() -> None:
     kept = [
         finding("heavy.py", "complex-function", "high"),
-        finding("heavy.py", "syntax-error", "high"),
+        finding("heavy.py", "long-function", "high"),
         finding("joined.py", "complex-function"),
         finding("joined.py", "untested-module", skill="structure"),
         finding("joined.py", "missing-timeout", "low", skill="security"),
@@ -190,9 +190,16 @@ def test_a_heavy_file_goes_before_a_light_one_on_which_analysts_meet() -> None:
     assert [spot.path for spot in hotspots([*light, *heavy])] == ["heavy.py", "light.py"]
 
 
+def test_what_is_wrong_today_goes_before_what_makes_the_next_change_hard() -> None:
+    tangled = finding("tangled.py", "complex-function", "high")
+    unsafe = finding("unsafe.py", "unsafe-deserialisation", "high", skill="security")
+
+    assert [spot.path for spot in hotspots([tangled, unsafe])] == ["unsafe.py", "tangled.py"]
+
+
 def test_a_function_is_named_once_in_a_sentence() -> None:
     reasons = ("`f` has complexity 27", "`f` is 117 lines long", "`g` is 90 lines long", "line 3 says `f` is it")
-    spot = Hotspot(path="a.py", weight=9, skills=("code",), reasons=reasons, findings=("1", "2", "3", "4"))
+    spot = Hotspot(path="a.py", weight=9, urgency=9, skills=("code",), reasons=reasons, findings=("1", "2", "3", "4"))
 
     assert spot.joined(frozenset({"2"})) == (
         "`f` has complexity 27, it is 117 lines long (new), `g` is 90 lines long, and line 3 says `f` is it"

@@ -25,6 +25,7 @@ from remit.teams.audit.tools.last_audit import LastAudit, fs_baseline
 from remit.teams.audit.tools.scratch import Stored
 from remit.testing import Bench
 from tests.unit.teams.audit.conftest import TANGLE
+from tests.unit.teams.audit.test_page import Parsed, links_of
 
 Write = Callable[[Mapping[str, str | bytes]], Path]
 Audit = Callable[..., Awaitable[tuple[Bench, Published]]]
@@ -112,6 +113,9 @@ async def test_the_report_says_what_is_new_what_is_mended_and_what_is_open_since
     report = (shop / ".remit" / "report.md").read_text()
     first = report[report.index("## Fix these first") : report.index("## Since the last audit")]
     assert first.count("(new)") == 1
+    page = Parsed((shop / ".remit/report.html").read_text())
+    assert f"1 new, 1 mended, 1 still open; score {before.score} -> {reply.score}. The last audit was of" in page.said()
+    assert [target for target, is_there in links_of(page) if not is_there] == []
     assert f"1 new, 1 mended, 1 still open; score {before.score} -> {reply.score}" in summary(encode(reply))[1]
     assert states(shop) == {
         "dynamic-code": "new",
