@@ -1,9 +1,11 @@
 """The tools themselves: inside the root only, bounded answers, nothing written but what was agreed."""
 
+import hashlib
 import os
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -114,6 +116,73 @@ def test_a_repository_cannot_start_a_program_by_its_git_settings(root: Path, sco
     fs_list(scope=scope)
 
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_repository_cannot_have_a_missing_list_of_ignored_files_fetched(
+    root: Path, scope: ToolScope, tmp_path: Path
+) -> None:
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(root), *words], check=True, timeout=20, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    git("init", "--quiet")
+    (root / ".gitignore").write_text("nothing\n")
+    git("add", ".gitignore")
+    name = git("rev-parse", ":.gitignore")
+    git("update-index", "--skip-worktree", ".gitignore")
+    (root / ".gitignore").unlink()
+    (root / ".git" / "objects" / name[:2] / name[2:]).unlink()
+    with (root / ".git" / "config").open("a") as config:
+        config.write(
+            "[core]\n\trepositoryFormatVersion = 1\n[extensions]\n\tpartialClone = origin\n"
+            f'[remote "origin"]\n\tpromisor = true\n\turl = {root}\n\tuploadpack = touch {tmp_path}/ran; false\n'
+        )
+
+    assert [item.path for item in listed(scope).files] == ["p/a.py"]
+    assert not (tmp_path / "ran").exists()
+
+    careless = ["git", "-C", str(root), "ls-files", "--others", "--exclude-standard"]
+    subprocess.run(careless, check=False, timeout=20, capture_output=True)
+    assert (tmp_path / "ran").exists(), "the trap catches nobody"
+
+
+def test_a_name_in_the_index_that_leads_out_is_none(root: Path, scope: ToolScope) -> None:
+    (root / "xx").mkdir()
+    (root / "xx" / "outside.py").write_text("")
+    subprocess.run(["git", "init", "--quiet", str(root)], check=True, timeout=20)
+    subprocess.run(["git", "-C", str(root), "add", "."], check=True, timeout=20)
+    index = root / ".git" / "index"
+    body = index.read_bytes()[:-20].replace(b"xx/outside.py", b"../outside.py")
+    index.write_bytes(body + hashlib.sha1(body, usedforsecurity=False).digest())
+
+    assert [item.path for item in listed(scope).files] == ["p/a.py", "xx/outside.py"]
+
+
+def test_a_name_that_no_file_system_takes_is_left_out(root: Path, scope: ToolScope) -> None:
+    (root / "p" / "a.py").rename(root / "a.py")
+    for words in (["init", "--quiet"], ["add", "."]):
+        subprocess.run(["git", "-C", str(root), *words], check=True, timeout=20)
+    blob = subprocess.run(["git", "-C", str(root), "rev-parse", ":a.py"], check=True, timeout=20, capture_output=True)
+    named = f"100644,{blob.stdout.decode().strip()},{'x' * 300}.py"
+    subprocess.run(["git", "-C", str(root), "update-index", "--add", "--cacheinfo", named], check=True, timeout=20)
+
+    listing = listed(scope)
+
+    assert [item.path for item in listing.files] == ["a.py"]
+    assert [item.cause for item in listing.skipped] == ["it cannot be looked at: File name too long"]
+
+
+def test_a_page_of_long_names_fits_a_message(root: Path, scope: ToolScope) -> None:
+    folder = root / "/".join(["n" * 200] * 10)
+    folder.mkdir(parents=True)
+    for number in range(300):
+        (folder / f"{number:03}.py").write_text("")
+
+    first = listed(scope)
+
+    assert len(msgspec.json.encode(first)) < 512 * 1024
+    assert first.files[-1].path == first.more
+    assert listed(scope, after=first.more).files
 
 
 def test_a_file_whose_name_is_no_text_is_named_as_left_out(root: Path, scope: ToolScope) -> None:
