@@ -124,6 +124,44 @@ def test_a_name_without_an_end_is_cut(write: Write) -> None:
     assert all(len(item.symbol) <= LONGEST and len(item.detail) <= LONGEST for item in found.sightings)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("m.md", "```pycon\n" + ">>> (\n1)\n" * 15_000 + "```\n"),
+        ("m.rst", ">>> (\n1)\n" * 15_000),
+        ("m.py", '"""\n' + ">>> (\n1)\n" * 15_000 + '"""\n'),
+        ("m.md", f"```python title{'=' * 19_000}\nx\n```\n" * 10),
+    ],
+    ids=["console", "doctest", "docstring", "title"],
+)
+def test_a_document_takes_no_longer_than_its_length(write: Write, name: str, text: str) -> None:
+    with in_time():
+        scan(write, "docs", {"p.py": "", name: text})
+
+
+def test_a_manifest_of_wide_keys_takes_no_longer_than_its_length(write: Write) -> None:
+    with in_time():
+        scan(write, "supply", {"m.py": "", "setup.cfg": "[options]\n" + f"a{' ' * 1990}\n" * 1000})
+
+
+def test_names_behind_very_many_classes_or_imports_are_not_followed_for_ever(write: Write) -> None:
+    pairs = "".join(f"class A{n}(A{n - 1}, B{n - 1}): ...\nclass B{n}(A{n - 1}, B{n - 1}): ...\n" for n in range(1, 40))
+    chain = "".join(f"class C{n}(C{n - 1}): ...\n" for n in range(1, 400))
+    stars = {
+        f"pkg/{name}{n}.py": f"from pkg.s{n + 1} import *\nfrom pkg.t{n + 1} import *\n"
+        for n in range(40)
+        for name in "st"
+    }
+    line = {f"pkg/u{n}.py": f"from pkg.u{n + 1} import *\n" for n in range(400)}
+    said = "`pkg.m.A39.no()`\n\n`pkg.m.C399.no()`\n\n`pkg.s0.no()`\n\n`pkg.u0.no()`\n\n`pkg.m.C3.no()`\n"
+    code = f"class A0: ...\nclass B0: ...\nclass C0: ...\n{pairs}{chain}"
+
+    with in_time():
+        found = scan(write, "docs", {"m.md": said, "pkg/__init__.py": "", "pkg/m.py": code, **stars, **line})
+
+    assert [item.detail for item in found.sightings] == ["pkg.m.C3.no"]
+
+
 # --- encodings ---
 
 
