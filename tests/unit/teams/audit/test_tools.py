@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from remit import Context, Message, RefusedError, Role, ToolScope
+from remit import Context, Message, RefusedError, Role, ToolNotDoneError, ToolScope
 from remit.teams.audit.sighting import HITS_PER_RULE, Scan, Sighting, clipped
 from remit.teams.audit.tools.files import PASSAGES, Excerpt, Listing, Passage, fs_list, fs_read
 from remit.teams.audit.tools.publication import Publication, fs_publish, tree_digest
@@ -343,6 +343,41 @@ def test_patches_of_an_earlier_audit_are_gone_and_nothing_else_is(root: Path, sc
     assert done.removed == 1
     assert sorted(path.name for path in (root / ".remit/patches").iterdir()) == ["001-F541-b.py.patch", "mine.patch"]
     assert (root / ".remit/a.md").read_text() == "a"
+
+
+def test_an_output_folder_that_is_another_folder_of_the_repository_is_none(root: Path, scope: ToolScope) -> None:
+    (root / ".remit").symlink_to(".")
+
+    with pytest.raises(RefusedError, match="is a symlink"):
+        publish(scope, (kept(scope, "report/a.md", "a"),))
+
+    assert not (root / "a.md").exists()
+
+
+@pytest.mark.parametrize(("there", "is_folder"), [("b.md", True), ("evidence", False)])
+def test_where_one_file_cannot_be_written_none_is(root: Path, scope: ToolScope, there: str, *, is_folder: bool) -> None:
+    (root / ".remit").mkdir()
+    if is_folder:
+        (root / ".remit" / there).mkdir()
+    else:
+        (root / ".remit" / there).touch()
+    names = ("report/a.md", "report/b.md", "report/evidence/c.json")
+
+    with pytest.raises(ToolNotDoneError, match="folder"):
+        publish(scope, tuple(kept(scope, name, "x") for name in names))
+
+    assert [path.name for path in (root / ".remit").iterdir()] == [there]
+
+
+def test_a_file_of_another_size_is_replaced_unread(root: Path, scope: ToolScope) -> None:
+    (root / ".remit").mkdir()
+    with (root / ".remit" / "a.md").open("wb") as file:
+        file.truncate(1 << 40)
+
+    done = publish(scope, (kept(scope, "report/a.md", "a"),))
+
+    assert done.written == 1
+    assert (root / ".remit" / "a.md").read_text() == "a"
 
 
 def test_a_link_in_the_repository_leads_no_file_out_of_it(root: Path, scope: ToolScope, tmp_path: Path) -> None:
