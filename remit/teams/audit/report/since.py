@@ -14,6 +14,7 @@ from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.judge.rules import rule_named
 from remit.teams.audit.message import Inventory
 from remit.teams.audit.report.baseline import Known, Snapshot, heirs
+from remit.teams.audit.report.markdown_text import code
 from remit.teams.audit.sighting import Skipped, clipped_rule
 from remit.teams.audit.supply import rules as rules_supply
 
@@ -145,16 +146,12 @@ def _state(last: Snapshot) -> str:
 
 
 def _new(finding: Finding) -> str:
-    place = f"`{_line(finding.path)}:{finding.line}`"
+    place = code(f"{finding.path}:{finding.line}")
     return f"- {finding.severity}: {place} {rule_named(finding.rule).title} ({finding.fingerprint})"
 
 
 def _mended(known: Known) -> str:
-    return f"- {known.severity}: `{_line(known.path)}` {rule_named(known.rule).title} ({known.fingerprint})"
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
+    return f"- {known.severity}: {code(known.path)} {rule_named(known.rule).title} ({known.fingerprint})"
 
 
 def _more(count: int, state: str) -> list[str]:
