@@ -17,11 +17,14 @@ from remit.teams.audit.report.baseline import Known, Snapshot, heirs
 from remit.teams.audit.report.markdown_text import code
 from remit.teams.audit.sighting import Skipped, clipped_rule
 from remit.teams.audit.supply import rules as rules_supply
+from remit.teams.audit.tools import scanner
 
 SHOWN = 20
 
 
+_STRUCTURE = frozenset({"duplicate-code", "import-cycle", "untested-module"})
 _LEFT_OUT: tuple[tuple[str, frozenset[str]], ...] = (
+    (scanner.STRUCTURE, _STRUCTURE),
     (commit_log.HISTORY, frozenset(rule.name for rule in rules_history.RULES)),
     (blame_scan.WHAT, frozenset({"stale-todo"})),
     (history_scan.OWNERS, frozenset({"absent-owner"})),
@@ -74,6 +77,9 @@ def looked(inventory: Inventory, paths: Sequence[str], skipped: Sequence[Skipped
     unseen = {rule.name for works, rules in beside if not works for rule in rules}
     unseen |= {name for item in skipped if (name := clipped_rule(item))}
     unseen |= set() if inventory.tests else {"untested-module"}
+    lost = {item.what for item in skipped if item.cause == scanner.EARLY}
+    unseen |= {rule.name for rule in rules_supply.RULES if scanner.SUPPLY in lost}
+    unseen |= {rule.name for rule in rules_docs.RULES if scanner.DOCS in lost}
     unseen |= {name for item in skipped for what, rules in _LEFT_OUT if item.what.startswith(what) for name in rules}
     left = {item.what for item in skipped}
     return Looked(paths=frozenset(paths) - left, unseen=frozenset(unseen))

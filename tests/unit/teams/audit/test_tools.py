@@ -1,8 +1,11 @@
 """The tools themselves: inside the root only, bounded answers, nothing written but what was agreed."""
 
 import hashlib
+import json
 import os
 import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,12 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from remit import Context, Message, RefusedError, Role, ToolNotDoneError, ToolScope
-from remit.teams.audit.sighting import HITS_PER_RULE, Scan, Sighting, clipped
+from remit import Context, Message, RefusedError, Role, ToolFailedError, ToolNotDoneError, ToolScope
+from remit.teams.audit.sighting import HITS_PER_RULE, Doubt, Scan, Sighting, clipped
 from remit.teams.audit.tools.files import PASSAGES, Excerpt, Listing, Passage, fs_list, fs_read
+from remit.teams.audit.tools.parts import in_parts
 from remit.teams.audit.tools.publication import Publication, fs_publish, tree_digest
 from remit.teams.audit.tools.ruff import DEFECTS, SECOND_OPINIONS, binary, proc_ruff
-from remit.teams.audit.tools.scanner import py_ast
+from remit.teams.audit.tools.scanner import EARLY, STRUCTURE, py_ast, py_look_again
 from remit.teams.audit.tools.scratch import (
     PIECE_BYTES,
     Stored,
@@ -221,6 +225,40 @@ def test_a_scan_never_imports_a_file_of_the_repository(root: Path, scope: ToolSc
     assert [item.what for item in scan.skipped] == ["../outside.py"]
 
 
+def test_what_a_scan_in_a_process_of_its_own_cannot_say_is_left_out(
+    root: Path, scope: ToolScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("bad.py", "good.py"):
+        (root / name).write_text("eval(x)\n")
+    files = kept(scope, "files.json", json.dumps(["bad.py", "good.py"]))
+    monkeypatch.setattr("remit.teams.audit.tools.scanner.COMMAND", (sys.executable, "-I", "-c", FRAGILE))
+
+    one = scanned(py_ast("security", files, scope=scope))
+    all_ = scanned(py_ast("structure", files, scope=scope))
+    doubts = tuple(
+        Doubt(fingerprint=path, rule="dynamic-code", path=path, line=1, symbol="", snippet="eval(x)", message="")
+        for path in ("bad.py", "good.py")
+    )
+
+    assert (one.files, [item.path for item in one.sightings]) == (2, ["good.py"])
+    assert [(item.what, item.cause) for item in one.skipped] == [("bad.py", EARLY)]
+    assert [(item.what, item.cause) for item in all_.skipped] == [(STRUCTURE, EARLY)]
+    looks = py_look_again(doubts, files, scope=scope)
+    assert isinstance(looks, tuple)
+    assert [item.fingerprint for item in looks] == ["good.py"]
+
+
+FRAGILE = """
+import sys, io
+said = sys.stdin.buffer.read()
+if b'"structure"' in said or b'"path":"bad.py"' in said or (b'"doubts":[]' in said and b'"bad.py"' in said):
+    sys.exit(3)
+sys.stdin = io.TextIOWrapper(io.BytesIO(said))
+from remit.teams.audit.tools.scan import main; main()
+"""
+"""The scanner, but it crashes at one file."""
+
+
 def test_every_rule_that_ruff_is_asked_for_is_one_that_it_knows() -> None:
     known = subprocess.run(
         [binary(), "rule", "--all", "--output-format", "json"], check=True, capture_output=True, timeout=30
@@ -239,6 +277,39 @@ def test_ruff_does_not_heed_the_repository_and_writes_nothing(root: Path, scope:
 
     assert [(item.rule, item.symbol) for item in scan.sightings] == [("unsafe-deserialisation", "f")]
     assert sorted(root.iterdir()) == before
+
+
+def test_a_file_of_which_ruff_says_too_much_hides_no_other(root: Path, scope: ToolScope) -> None:
+    (root / "bad.py").write_text("@a\n" * 180_000 + "def f(): ...\n")
+    names = [f"p/m{number}.py" for number in range(30)]
+    for name in names:
+        (root / name).write_text('print(f"x")\n')
+
+    found = scanned(proc_ruff(kept(scope, "files.json", json.dumps(["bad.py", *names])), scope=scope))
+
+    assert found.files == 31
+    assert sorted({item.path for item in found.sightings}) == sorted(names)
+    assert [(item.what, item.cause) for item in found.skipped] == [("bad.py", "ruff gave up on it")]
+
+
+def test_what_a_program_fails_over_is_named_and_the_rest_is_heard() -> None:
+    def run(part: Sequence[int], _seconds: float) -> list[int]:
+        if {7, 90} & {*part}:
+            raise ToolFailedError("it crashed")
+        return [*part]
+
+    answers, left = in_parts(range(150), run)
+
+    assert left == [7, 90]
+    assert [item for part in answers for item in part] == [item for item in range(150) if item not in {7, 90}]
+
+
+def test_a_refusal_of_a_program_is_no_failure() -> None:
+    def run(_part: Sequence[int], _seconds: float) -> None:
+        raise RefusedError("no")
+
+    with pytest.raises(RefusedError):
+        in_parts([1, 2], run)
 
 
 def test_of_very_many_hits_of_one_rule_the_largest_are_kept_and_the_rest_counted() -> None:
