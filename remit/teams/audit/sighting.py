@@ -79,6 +79,8 @@ HITS_PER_RULE = 100
 """Of one rule in one pass; a shard with more is summed up, not listed."""
 
 
+LONGEST = 400
+"""Characters of a name or a detail."""
 _MORE = "more hits of"
 
 
@@ -89,13 +91,27 @@ def clipped(sightings: list[Sighting]) -> tuple[tuple[Sighting, ...], tuple[Skip
     for sighting in sorted(sightings, key=lambda item: (-item.measure, item.path, item.line, item.rule)):
         counts[sighting.rule] = counts.get(sighting.rule, 0) + 1
         if counts[sighting.rule] <= HITS_PER_RULE:
-            kept.append(sighting)
+            kept.append(_fit(sighting))
     left = {rule: count - HITS_PER_RULE for rule, count in counts.items() if count > HITS_PER_RULE}
     skipped = tuple(
         Skipped(what=f"{count} {_MORE} {rule}", cause=f"only the {HITS_PER_RULE} largest of a shard are judged")
         for rule, count in sorted(left.items())
     )
     return tuple(sorted(kept, key=lambda item: (item.path, item.line, item.rule))), skipped
+
+
+def _fit(item: Sighting) -> Sighting:
+    """Give a sighting that fits a message whatever the file holds: a name has no end, and a literal may be no text."""
+    symbol, text, detail = (told(value) for value in (item.symbol, item.text, item.detail))
+    if (symbol, text, detail) == (item.symbol, item.text, item.detail):
+        return item
+    return msgspec.structs.replace(item, symbol=symbol, text=text, detail=detail)
+
+
+def told(value: str, limit: int = LONGEST) -> str:
+    """Give a text that can be passed on: cut, and with halves of characters written as Python would."""
+    cut = value if len(value) <= limit else f"{value[: limit - 1]}…"
+    return cut.encode(errors="backslashreplace").decode()
 
 
 def clipped_rule(item: Skipped) -> str:

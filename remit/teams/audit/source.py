@@ -6,6 +6,7 @@ import io
 import re
 import tokenize
 import warnings
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -73,7 +74,11 @@ class Source:
 
     def line(self, number: int) -> str:
         """Give one line, stripped and cut; empty if there is none."""
-        return self.lines[number - 1].strip()[:TEXT_LIMIT] if 0 < number <= len(self.lines) else ""
+        return self._cut[number - 1] if 0 < number <= len(self.lines) else ""
+
+    @cached_property
+    def _cut(self) -> list[str]:
+        return [line.strip()[:TEXT_LIMIT] for line in self.lines]
 
     def symbol(self, number: int) -> str:
         """Name the function or class around a line, outermost first.
@@ -81,20 +86,44 @@ class Source:
         By indentation, not by syntax tree, so that it also works where a file does not parse, and a linter's
         line gets the same name as our own.
         """
-        if not 0 < number <= len(self.lines):
-            return ""
         names: list[str] = []
-        limit = _indent(self.lines[number - 1])
-        for at in range(number - 1, -1, -1):
-            line = self.lines[at]
-            opens = _OPENS.match(line)
-            if opens and (at == number - 1 or _indent(line) < limit):
-                names.append(opens["name"])
-            if line.strip() and not line.lstrip().startswith(("#", ")")):
-                limit = min(limit, _indent(line))
-            if limit == 0:
-                break
+        at = self._openers[number - 1] if 0 < number <= len(self.lines) else -1
+        while at >= 0:
+            names.append(self._names[at][0])
+            at = self._names[at][1]
         return ".".join(reversed(names))
+
+    @property
+    def _openers(self) -> list[int]:
+        """For every line, the index in `_names` of the innermost function or class around it; -1 for none."""
+        return self._outline[0]
+
+    @property
+    def _names(self) -> list[tuple[str, int]]:
+        """Every function and class, with the index of the one around it."""
+        return self._outline[1]
+
+    @cached_property
+    def _outline(self) -> tuple[list[int], list[tuple[str, int]]]:
+        """Read the indentation of all lines once, so that a file with very many findings costs no more than its size.
+
+        `columns` are those of the lines above that stand further left than all between them and here, each with the
+        innermost function or class as seen from below it.
+        """
+        openers, names = list[int](), list[tuple[str, int]]()
+        columns, inner = list[int](), list[int]()
+        for line in self.lines:
+            bare = line.lstrip()
+            indent = len(line[: len(line) - len(bare)].expandtabs())
+            left = bisect_left(columns, indent)
+            around = inner[left - 1] if left else -1
+            if opens := _OPENS.match(line):
+                names.append((opens["name"][:TEXT_LIMIT], around))
+                around = len(names) - 1
+            openers.append(around)
+            if bare and not bare.startswith(("#", ")")):
+                columns[left:], inner[left:] = [indent], [around]
+        return openers, names
 
 
 def children(node: ast.AST) -> list[ast.AST]:
@@ -122,6 +151,14 @@ def statements(tree: ast.Module) -> list[ast.stmt]:
     return found
 
 
+def unparsed(node: ast.AST) -> str:
+    """Give a part of a tree as source; nothing of one that nests deeper than Python writes down again."""
+    try:
+        return ast.unparse(node)
+    except RecursionError:
+        return ""
+
+
 def parsed(text: str) -> ast.Module:
     """Give the syntax tree of a text.
 
@@ -136,11 +173,6 @@ def parsed(text: str) -> ast.Module:
         raise UnreadableError("syntax-error", error.msg or "invalid syntax", error.lineno or 1) from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise UnreadableError("syntax-error", f"the parser gave up: {type(error).__name__}") from error
-
-
-def _indent(line: str) -> int:
-    bare = line.expandtabs()
-    return len(bare) - len(bare.lstrip())
 
 
 def inside(root: Path, path: str) -> Path:
@@ -187,7 +219,8 @@ def load(root: Path, path: str) -> Source:
     try:
         encoding, _lines = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = data.decode(encoding)
-    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+        text.encode()  # some encodings give halves of characters, which are no text to anybody else
+    except (SyntaxError, UnicodeError, LookupError) as error:
         line = data[: error.start].count(b"\n") + 1 if isinstance(error, UnicodeDecodeError) else 1
         raise UnreadableError(
             "undecodable-file", f"its bytes are not {_encoding(error)}", line, digest=blob_digest(data)

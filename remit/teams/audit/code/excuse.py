@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
-from remit.teams.audit.source import Function, Source
+from remit.teams.audit.source import Function, Source, unparsed
 from remit.teams.audit.supply.supply import Supply
 
 CLEANUP = frozenset(
@@ -121,7 +121,7 @@ def other_timeout(spot: Spot) -> str:
     if "setdefaulttimeout" in spot.source.text:
         return "the file sets a default timeout for its sockets"
     limits = r"wait_for\(|asyncio\.timeout|fail_after|move_on_after"
-    if spot.function is not None and re.search(limits, ast.unparse(spot.function)):
+    if spot.function is not None and re.search(limits, unparsed(spot.function)):
         return "a timeout stands around it"
     return ""
 
@@ -173,7 +173,7 @@ def unseen_names(spot: Spot) -> str:
     stars = any(node.names[0].name == "*" for node in spot.source.nodes(ast.ImportFrom))
     if stars or "globals()" in spot.source.text or "exec(" in spot.source.text:
         return "names are put into this module in ways that no linter sees"
-    if _is_tried(spot) or (spot.function is not None and "NameError" in ast.unparse(spot.function)):
+    if _is_tried(spot) or (spot.function is not None and "NameError" in unparsed(spot.function)):
         return "whether the name is there is tried first"
     return ""
 

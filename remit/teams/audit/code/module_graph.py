@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from remit.teams.audit.code.complexity import seen
 from remit.teams.audit.sighting import Sighting
-from remit.teams.audit.source import Source, children, parsed, statements
+from remit.teams.audit.source import Source, children, parsed, statements, unparsed
 
 _BLOCKS = (ast.Module, ast.ClassDef, ast.If, ast.Try, ast.With, ast.ExceptHandler, ast.For, ast.While)
 """What runs at import time and may hold an import."""
@@ -120,9 +120,7 @@ def at_start(tree: ast.Module) -> Iterator[Import]:
         node = waiting.pop()
         if isinstance(node, Import):
             yield node
-        elif isinstance(node, _BLOCKS) and not (
-            isinstance(node, ast.If) and _NEVER_RUNS.search(ast.unparse(node.test))
-        ):
+        elif isinstance(node, _BLOCKS) and not (isinstance(node, ast.If) and _NEVER_RUNS.search(unparsed(node.test))):
             waiting.extend(reversed(children(node)))
 
 

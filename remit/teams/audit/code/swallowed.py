@@ -61,11 +61,20 @@ def _validations(function: Function) -> Iterator[ast.Assert]:
 
 
 def _compares(test: ast.expr, parameters: set[str]) -> bool:
-    if isinstance(test, ast.BoolOp):
-        return any(_compares(value, parameters) for value in test.values)
-    if isinstance(test, ast.UnaryOp):
-        return _compares(test.operand, parameters)
-    if not isinstance(test, ast.Compare) or isinstance(test.ops[0], ast.Is | ast.IsNot):
+    waiting = [test]
+    while waiting:
+        match waiting.pop():
+            case ast.BoolOp(values=values):
+                waiting.extend(values)
+            case ast.UnaryOp(operand=operand):
+                waiting.append(operand)
+            case ast.Compare() as comparison if _speaks_of(comparison, parameters):
+                return True
+    return False
+
+
+def _speaks_of(comparison: ast.Compare, parameters: set[str]) -> bool:
+    if isinstance(comparison.ops[0], ast.Is | ast.IsNot):
         return False
-    named = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)}
+    named = {node.id for node in ast.walk(comparison) if isinstance(node, ast.Name)}
     return bool(named & parameters) and not named & {"type", "isinstance", "callable"}

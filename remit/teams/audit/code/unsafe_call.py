@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from remit.teams.audit.code.callee import Names, is_constant, keyword, names_of
 from remit.teams.audit.code.complexity import seen
 from remit.teams.audit.sighting import Sighting
-from remit.teams.audit.source import Source
+from remit.teams.audit.source import Source, unparsed
 
 SHELLS = frozenset({"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"})
 READERS = frozenset(
@@ -43,7 +43,7 @@ def _judge(call: ast.Call, callee: str, names: Names) -> Iterator[tuple[str, str
     if _skips_certificates(call, callee):
         yield "tls-check-off", callee
     if callee in WEAK_HASHES and not is_constant(keyword(call, "usedforsecurity"), value=False):
-        subject = " ".join(ast.unparse(argument) for argument in call.args)
+        subject = " ".join(unparsed(argument) for argument in call.args)
         if _PASSWORD.search(subject):
             yield "weak-password-hash", callee
 
@@ -65,7 +65,7 @@ def _is_unsafe_yaml(call: ast.Call, callee: str, names: Names) -> bool:
     if callee not in {"yaml.load", "yaml.load_all"}:
         return False
     loader = keyword(call, "Loader") or (call.args[1] if len(call.args) > 1 else None)
-    said = ast.unparse(loader) if loader is not None else ""
+    said = unparsed(loader) if loader is not None else ""
     known = names.known.get(said, said)
     return "Safe" not in known and "Base" not in known
 

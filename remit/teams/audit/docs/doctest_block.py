@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from remit.teams.audit.code.complexity import seen
 from remit.teams.audit.docs.document import Snippet, snippet
-from remit.teams.audit.docs.snippet import is_whole, parse
+from remit.teams.audit.docs.snippet import Console, parse
 from remit.teams.audit.docs.snippet_reading import as_it_stands
 from remit.teams.audit.place import HEAD_LINES, place_of
 from remit.teams.audit.sighting import Sighting
@@ -51,9 +51,10 @@ def _faults(lines: list[str], first: int) -> Iterator[tuple[int, str]]:
 
 def _fault(block: Snippet) -> tuple[int, str] | None:
     """Give the first fault of an example, if it does not parse as one text either."""
+    console = Console(block)
     for part in as_it_stands(block):
         tree, fault = parse(part.text)
-        if tree is None and fault is not None and not is_whole(block, part):
+        if tree is None and fault is not None and not console.makes_whole(part):
             return part.first + fault.line - 1, fault.text
     return None
 

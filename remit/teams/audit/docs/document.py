@@ -9,6 +9,8 @@ from remit.teams.audit.source import Source
 SUFFIXES = (".md", ".rst", ".markdown")
 LINE_LIMIT = 20_000
 """A longer line was written by a machine; nothing in it is looked at."""
+_INFO_LIMIT = 200
+"""Characters of what a block says of itself that are read."""
 _PYTHON = frozenset({"python", "py", "python3", "py3", "ipython", "ipython3"})
 _CONSOLE = frozenset({"pycon", "pycon3", "python-repl", "python-console", "doctest"})
 _OTHER_FILE = re.compile(r"(?:title|caption|filename|name)[=:]+[ ]*[\"'`]*+(?!\S*\.pyi?\b)\S*(?:\.\w|/)", re.IGNORECASE)
@@ -58,6 +60,7 @@ def is_document(path: str) -> bool:
 
 def language_of(info: str) -> Literal["python", "console"] | None:
     """Read what a block says of its language; None if it is not Python, or not meant to run."""
+    info = info[:_INFO_LIMIT]
     words = _WORD.findall(info.lower())
     if words[:1] in (["code-block"], ["code"], ["sourcecode"], ["code-cell"]):
         words = words[1:]

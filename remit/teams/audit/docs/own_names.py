@@ -31,6 +31,8 @@ _COMMON = frozenset(
 _PLAIN_BASES = frozenset({"object", "ABC", "Protocol", "Generic", "abc.ABC", "typing.Protocol", "typing.Generic"})
 _FAR = 30
 """Steps from import to import after which nobody follows."""
+_DEEPEST, _STEPS = 60, 1000
+"""Modules and classes behind one another, and of all ways together, that are asked for one name."""
 
 
 class OwnNames:
@@ -41,6 +43,7 @@ class OwnNames:
         self._site = site
         self._paths: dict[str, list[str]] = {}
         self._facts: dict[str, Facts | None] = {}
+        self._left = 0
         packages = {posixpath.dirname(path) for path in files if posixpath.basename(path) == "__init__.py"}
         for path in files:
             if path.endswith(".py") and place_of(path) in {"shipped", "generated"}:
@@ -50,6 +53,7 @@ class OwnNames:
 
     def find(self, parts: Sequence[str]) -> Answer:
         """Say whether a dotted name is there; its first part is one of the packages."""
+        self._left = _STEPS
         at = 1
         while at < len(parts) and self.is_module(parts[: at + 1]):
             at += 1
@@ -79,6 +83,8 @@ class OwnNames:
     def _in_module(self, module: str, rest: Sequence[str], seen: Seen) -> Answer:
         if module in seen:
             return "absent"
+        if self._is_too_far(seen):
+            return "unsure"
         if rest[0].startswith("__") or self._is_compiled(module, rest[0]):
             return "unsure"
         answers = [self._in_facts(facts, rest, seen | {module}) for facts in self._all(module)]
@@ -114,7 +120,7 @@ class OwnNames:
 
     def _in_class(self, where: tuple[Facts, ClassFacts | None], rest: Sequence[str], seen: Seen) -> Answer:
         facts, found = where
-        if found is None or not found.is_plain:
+        if found is None or self._is_too_far(seen) or not found.is_plain:
             return "unsure"
         if rest[0] in found.names or f".{rest[0]} = " in facts.source.text:
             return "there" if len(rest) == 1 else "unsure"
@@ -135,6 +141,11 @@ class OwnNames:
         if isinstance(kind, type) and issubclass(kind, BaseException):
             return "there" if hasattr(kind, rest[0]) else "absent"
         return "unsure"
+
+    def _is_too_far(self, seen: Seen) -> bool:
+        """Say whether nobody follows any further; two ways to each of many modules are very many ways."""
+        self._left -= 1
+        return self._left < 0 or len(seen) > _DEEPEST
 
     def _is_compiled(self, module: str, name: str) -> bool:
         """Say whether something beside the source has the name: an extension, a stub, a folder of data."""

@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from remit.teams.audit.docs.document import Document, Snippet
 from remit.teams.audit.docs.snippet_reading import (
@@ -63,18 +64,19 @@ class Snippets:
         found: list[Sighting] = []
         code: list[Code] = []
         for snippet in document.snippets:
+            console = Console(snippet) if is_console(snippet) else None
             for part in as_it_stands(snippet):
                 tree, fault = parse(part.text)
                 if tree is not None:
                     code.append(Code(first=part.first, tree=tree))
-                elif fault is not None and not self._is_fine(snippet, part):
+                elif fault is not None and not self._is_fine(console, part):
                     line = _cited(document, snippet, part.first + fault.line - 1)
                     found.append(_sighting(document, line, fault.text, lines=len(snippet.lines)))
                     break
         return found, code
 
-    def _is_fine(self, snippet: Snippet, part: Part) -> bool:
-        return (is_console(snippet) and is_whole(snippet, part)) or self.is_understood(part.text)
+    def _is_fine(self, console: "Console | None", part: Part) -> bool:
+        return (console is not None and console.makes_whole(part)) or self.is_understood(part.text)
 
     def skipped(self) -> list[Skipped]:
         """Say what was left out because the effort of the pass was spent."""
@@ -93,9 +95,20 @@ class Snippets:
         return False
 
 
-def is_whole(console: Snippet, part: Part) -> bool:
-    """Say whether code of a console parses with the lines below it, or with what is behind the other prompts."""
-    return any(parse(text)[0] is not None for text in (part.below, joined(console)) if text)
+class Console:
+    """What stands behind the prompts of a snippet, as one text, which is read once for all of its parts."""
+
+    def __init__(self, snippet: Snippet) -> None:
+        self._snippet = snippet
+
+    def makes_whole(self, part: Part) -> bool:
+        """Say whether code parses with the lines below it, or with what is behind the other prompts."""
+        return (bool(part.below) and parse(part.below)[0] is not None) or self._parses
+
+    @cached_property
+    def _parses(self) -> bool:
+        text = joined(self._snippet)
+        return bool(text) and parse(text)[0] is not None
 
 
 def parse(text: str) -> tuple[ast.Module | None, Fault | None]:

@@ -14,7 +14,7 @@ from remit.teams.audit.history.todo import Todo
 from remit.teams.audit.place import place_of
 from remit.teams.audit.sighting import Scan, Sighting, Skipped
 from remit.teams.audit.source import TEXT_LIMIT, Source, UnreadableError, load
-from remit.teams.audit.tools.git_reader import HistoryError, head_time, said
+from remit.teams.audit.tools.git_reader import HistoryError, head_time, said, seconds_of
 from remit.teams.audit.tools.tally import summed
 
 WHAT = "how long TODO comments have waited"
@@ -110,6 +110,6 @@ def _dated(answer: bytes) -> list[tuple[int, int, str]]:
             found.append((line, at, row.decode(errors="replace").strip()))
         elif head := _LINE.match(row):
             line, at = int(head["line"]), 0
-        elif row.startswith(_TIME) and row.removeprefix(_TIME).isdigit():
-            at = int(row.removeprefix(_TIME))
+        elif row.startswith(_TIME):
+            at = seconds_of(row.removeprefix(_TIME))
     return found

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from remit.teams.audit.history.people import People, is_bot
-from remit.teams.audit.tools.git_reader import HistoryError, head_time, pieces
+from remit.teams.audit.tools.git_reader import HistoryError, head_time, pieces, seconds_of
 
 HISTORY = "history: churn, owners, files that change together"
 """What a repository without it is not asked."""
@@ -126,4 +126,4 @@ class Log:
 def _fields(head: bytes) -> tuple[int, bytes, bytes]:
     at, _mark, rest = head.removeprefix(_HEAD).partition(_FIELD)
     address, _mark, name = rest.partition(_FIELD)
-    return (int(at) if at.isdigit() else 0, address, name)
+    return (seconds_of(at), address, name)

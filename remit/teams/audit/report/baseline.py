@@ -85,7 +85,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Format(msgspec.Struct):
-    format: int
+    format: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 
 def read(data: bytes) -> Baseline | str:
@@ -93,7 +93,7 @@ def read(data: bytes) -> Baseline | str:
     try:
         found = msgspec.json.decode(data, type=_Format).format
         if found != FORMAT:
-            return f"{BASELINE} has format {found:.9g}, and this version of Remit reads format {FORMAT}"
+            return f"{BASELINE} has format {found}, and this version of Remit reads format {FORMAT}"
         return msgspec.json.decode(data, type=Baseline)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return f"{BASELINE} is not what an audit writes"

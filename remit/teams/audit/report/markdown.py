@@ -13,6 +13,7 @@ from remit.teams.audit.message import Critique, Inventory
 from remit.teams.audit.report import patch_section, since, wording
 from remit.teams.audit.report.conflict import Card, by_rule
 from remit.teams.audit.report.hotspot import Hotspot
+from remit.teams.audit.report.markdown_text import code, prose
 from remit.teams.audit.report.ruling import in_words
 from remit.teams.audit.report.selection import (
     CONFLICTS_FILE,
@@ -108,7 +109,7 @@ def verdict(draft: Draft) -> str:
 def _fix_first(spots: Sequence[Hotspot], actions: Mapping[str, Action], new: frozenset[str]) -> str:
     lines = ["## Fix these first", ""]
     for number, spot in enumerate(spots, 1):
-        lines.append(f"{number}. `{spot.path}`: {spot.joined(new)}")
+        lines.append(f"{number}. {code(spot.path)}: {prose(spot.joined(new))}")
         action = f" To do: {actions[spot.path]}." if spot.path in actions else ""
         lines.append(f"   Seen by: {', '.join(spot.skills)}.{action} Evidence: {', '.join(spot.findings)}.")
     if not spots:
@@ -131,13 +132,17 @@ def _conflicts(draft: Draft) -> str:
 
 def _title(key: str, opinions: Iterable[Opinion]) -> str:
     about = wording.disputed(key, opinions)
-    return f"`{key}`" + (f": {about.rule} at `{about.path}:{about.line}`" if about is not None else "")
+    return code(key) + (f": {about.rule} at {code(f'{about.path}:{about.line}')}" if about is not None else "")
 
 
 def _row(card: Card) -> str:
     sides = "; ".join(f"{by}: {value}" for by, value in wording.sides(card))
     result = "; ".join(filter(None, (in_words(card.result), wording.overruled(card))))
-    return f"| {' | '.join(map(_cell, (card.field, in_words(card.base), sides, wording.rule(card), result)))} |"
+    return f"| {' | '.join(map(_told, (card.field, in_words(card.base), sides, wording.rule(card), result)))} |"
+
+
+def _told(text: str) -> str:
+    return _cell(prose(text))
 
 
 def _counts(draft: Draft) -> str:
@@ -155,21 +160,21 @@ def _thrown_out(opinions: Sequence[Opinion]) -> str:
     lines, groups = ["## What the critic threw out, and why", ""], thrown_out(opinions)
     for group in groups[:THROWN_SHOWN]:
         first = group.findings[0]
-        example = f"`{first.path}:{first.line}` {first.rule}"
-        lines.append(f"- {len(group.findings)} {group.word}: {group.reason} (for example {example})")
+        example = f"{code(f'{first.path}:{first.line}')} {first.rule}"
+        lines.append(f"- {len(group.findings)} {group.word}: {prose(group.reason)} (for example {example})")
     return _text([*lines, *_more(len(groups), THROWN_SHOWN, FINDINGS_FILE), *([] if groups else ["Nothing."])])
 
 
 def _not_checked(skipped: Sequence[Skipped]) -> str:
     lines = ["## What was not checked", ""]
-    return _text([*lines, *(f"- {item.what}: {item.cause}." for item in skipped)])
+    return _text([*lines, *(f"- {prose(item.what)}: {prose(item.cause)}." for item in skipped)])
 
 
 def _findings(kept: Sequence[Finding]) -> str:
     lines = ["## All kept findings", "", "| severity | place | finding | seen with |", "|---|---|---|---|"]
     lines += [
-        f"| {item.severity} | `{_cell(item.path)}:{item.line}` | {_cell(rule_named(item.rule).title)}:"
-        f" {_cell(item.message)} | {', '.join(item.tools)} |"
+        f"| {item.severity} | {_cell(code(f'{item.path}:{item.line}'))} | {_cell(rule_named(item.rule).title)}:"
+        f" {_cell(prose(item.message))} | {', '.join(item.tools)} |"
         for item in kept[:FINDINGS_SHOWN]
     ]
     return _text([*lines, *_more(len(kept), FINDINGS_SHOWN, FINDINGS_FILE)])
@@ -181,7 +186,7 @@ def _more(count: int, shown: int, where: str) -> list[str]:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return text.replace("|", "\\|")
 
 
 def _text(lines: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from remit.teams.audit.mending import Dropped, Setback, Verification
+from remit.teams.audit.report.markdown_text import code, prose
 
 SHOWN = 20
 NOTHING_TO_MEND = "Nothing that was kept can be mended mechanically."
@@ -32,8 +33,8 @@ def patches(found: Verification) -> str:
         lines += [own_tests(found), ""] if found.tests else []
         lines += ["| patch | rules | file | findings mended |", "|---|---|---|---|"]
     for item in found.patches:
-        path = item.path.replace("|", "\\|")
-        lines.append(f"| {item.name} | {', '.join(item.rules)} | `{path}` | {', '.join(item.findings)} |")
+        path = code(item.path).replace("|", "\\|")
+        lines.append(f"| {item.name} | {', '.join(item.rules)} | {path} | {', '.join(item.findings)} |")
     if found.dropped:
         lines += ["", "Dropped:", "", *_dropped(found.dropped)]
     if found.more:
@@ -68,13 +69,13 @@ def restored(setback: Setback) -> list[tuple[str, str]]:
 def setback_section(setback: Setback) -> str:
     """Give the section that says what was rolled back, to where, why, and what was restored."""
     paths = set(setback.paths)
-    back = [f"- {f'`{name}`' if name in paths else name}: {done}" for name, done in restored(setback)]
+    back = [f"- {code(name) if name in paths else name}: {done}" for name, done in restored(setback)]
     head = ["## What went wrong on the way", "", went_wrong(setback), ""]
     return _text([*head, *_dropped(setback.failed), "", "Restored:", "", *back, "", MADE_ANEW])
 
 
 def _dropped(found: Sequence[Dropped]) -> list[str]:
-    return [f"- {item.name}: {item.reason}." for item in found]
+    return [f"- {item.name}: {prose(item.reason)}." for item in found]
 
 
 def _text(lines: Sequence[str]) -> str:

@@ -17,9 +17,11 @@ from remit.teams.audit.judge.rule import Rule
 from remit.teams.audit.judge.rules import rule_named
 from remit.teams.audit.message import Inventory
 from remit.teams.audit.report.baseline import Known, Snapshot, heirs
+from remit.teams.audit.report.markdown_text import code
 from remit.teams.audit.sighting import Skipped, clipped_rule
 from remit.teams.audit.supply import rules as rules_supply
 from remit.teams.audit.supply import supply, undeclared, unused
+from remit.teams.audit.tools import scanner
 
 SHOWN = 20
 
@@ -28,7 +30,9 @@ def _names(rules: Sequence[Rule]) -> frozenset[str]:
     return frozenset(rule.name for rule in rules)
 
 
+_STRUCTURE = frozenset({"duplicate-code", "import-cycle", "untested-module"})
 _LEFT_OUT: tuple[tuple[str, frozenset[str]], ...] = (
+    (scanner.STRUCTURE, _STRUCTURE),
     (commit_log.HISTORY, _names(rules_history.RULES)),
     (blame_scan.WHAT, frozenset({"stale-todo"})),
     (history_scan.OWNERS, frozenset({"absent-owner"})),
@@ -87,6 +91,9 @@ def looked(inventory: Inventory, paths: Sequence[str], skipped: Sequence[Skipped
     unseen = {rule.name for works, rules in beside if not works for rule in rules}
     unseen |= {name for item in skipped if (name := clipped_rule(item))}
     unseen |= set() if inventory.tests else {"untested-module"}
+    lost = {item.what for item in skipped if item.cause == scanner.EARLY}
+    unseen |= {rule.name for rule in rules_supply.RULES if scanner.SUPPLY in lost}
+    unseen |= {rule.name for rule in rules_docs.RULES if scanner.DOCS in lost}
     unseen |= {name for item in skipped for what, rules in _LEFT_OUT if what in item.what for name in rules}
     left = {item.what for item in skipped}
     return Looked(paths=frozenset(paths) - left, unseen=frozenset(unseen))
@@ -161,16 +168,12 @@ def state(last: Snapshot) -> str:
 
 
 def _new(finding: Finding) -> str:
-    place = f"`{_line(finding.path)}:{finding.line}`"
+    place = code(f"{finding.path}:{finding.line}")
     return f"- {finding.severity}: {place} {rule_named(finding.rule).title} ({finding.fingerprint})"
 
 
 def _mended(known: Known) -> str:
-    return f"- {known.severity}: `{_line(known.path)}` {rule_named(known.rule).title} ({known.fingerprint})"
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
+    return f"- {known.severity}: {code(known.path)} {rule_named(known.rule).title} ({known.fingerprint})"
 
 
 def _more(count: int, state: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from remit.teams.audit.source import Source, children
+from remit.teams.audit.source import Source, children, unparsed
 from remit.teams.audit.supply.paths import is_above, is_python
 
 _ONE = r"[\w.]+(?:[ \t]+as[ \t]+\w+)?"
@@ -74,7 +74,7 @@ def imports(source: Source) -> Iterator[Import]:
 
 def _inside(node: ast.AST, way: Way) -> Way:
     """Say how what stands in a block is imported."""
-    if isinstance(node, ast.Try) or (isinstance(node, ast.With) and "suppress" in ast.unparse(node.items[0])):
+    if isinstance(node, ast.Try) or (isinstance(node, ast.With) and "suppress" in unparsed(node.items[0])):
         return "tried"
     return way if isinstance(node, _FIRM) or way == "tried" else "other"
 

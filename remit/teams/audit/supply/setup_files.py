@@ -13,7 +13,7 @@ from remit.teams.audit.supply.pyproject import beside
 
 COMPUTED = "it computes its dependencies"
 _SECTION = re.compile(r"^\[(?P<name>[^\]]+)\]")
-_KEY = re.compile(r"^(?P<key>[^\s=:#;\[][^=:]*?)\s*[=:]\s*(?P<value>.*)$")
+_KEY = re.compile(r"^(?P<key>[^\s=:#;\[][^=:]*+)[=:]\s*(?P<value>.*)$")
 _FILE = re.compile(r"^file:\s*(?P<names>.+)$")
 _LISTS: tuple[tuple[str, Group], ...] = (
     ("install_requires", "runtime"),

@@ -23,6 +23,7 @@ class Again:
         self.root = root
         self.files = files
         self._sources: dict[str, Source] = {}
+        self._said: dict[str, dict[str, list[int]]] = {}
 
     def source(self, path: str) -> Source:
         """Give one parsed file.
@@ -36,6 +37,15 @@ class Again:
                 _ = source.tree
             self._sources[path] = source
         return self._sources[path]
+
+    def found(self, source: Source, text: str, near: int) -> int:
+        """Give the line of a file that says a text and is nearest to a line, or 0; the file is read once for all."""
+        if source.path not in self._said:
+            said = self._said[source.path] = {}
+            for number in range(1, len(source.lines) + 1):
+                for line in {source.line(number), masked(source.line(number))}:
+                    said.setdefault(line, []).append(number)
+        return min(self._said[source.path].get(text, ()), key=lambda number: abs(number - near), default=0)
 
     @cached_property
     def tested(self) -> set[str]:
@@ -68,7 +78,7 @@ def _look(repository: Again, doubt: Doubt) -> Look:
         source = repository.source(doubt.path)
     except UnreadableError as error:
         return said(doubt.line, holds=False, reason=error.cause)
-    line = _found_at(source, doubt)
+    line = repository.found(source, doubt.snippet, doubt.line)
     if not line:
         return said(doubt.line, holds=False, reason="the cited text is not there")
     seen = Spot(
@@ -78,15 +88,11 @@ def _look(repository: Again, doubt: Doubt) -> Look:
         tested=lambda: repository.tested,
         supply=lambda: repository.supply,
     )
-    way_out = WAYS_OUT.get(doubt.rule, nothing)(seen)
+    try:
+        way_out = WAYS_OUT.get(doubt.rule, nothing)(seen)
+    except RecursionError:
+        return said(line, holds=True, reason="what is around it nests too deeply for a second look")
     return said(line, holds=not way_out, reason=way_out or "nothing speaks against it")
-
-
-def _found_at(source: Source, doubt: Doubt) -> int:
-    """Give the line of the cited text that is nearest to the cited line, or 0."""
-    lines = range(1, len(source.lines) + 1)
-    said = [number for number in lines if doubt.snippet in {source.line(number), masked(source.line(number))}]
-    return min(said, key=lambda number: abs(number - doubt.line), default=0)
 
 
 def nothing(_spot: Spot) -> str:

@@ -132,5 +132,5 @@ def _point(git: _Git, branch: str, commit: str) -> None:
         return
     if not code:
         raise ToolNotDoneError("there is such a branch, and it stays as it is", where=branch, got=stands)
-    # Zeros for what stood there before: made only if there still is none.
-    git("update-ref", f"refs/heads/{branch}", commit, "0" * len(commit))
+    # Zeros for what stood there before: made only if there still is none, and no other one that its name leads to.
+    git("update-ref", "--no-deref", f"refs/heads/{branch}", commit, "0" * len(commit))

@@ -1,7 +1,7 @@
 """Tools over the audited repository: what is in it, and single passages of its files. Nothing outside is read."""
 
 import os
-import subprocess
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,7 @@ import msgspec
 from remit import RefusedError, ToolScope, tool
 from remit.teams.audit.sighting import Skipped
 from remit.teams.audit.source import UnreadableError, blob_digest, content
+from remit.teams.audit.tools.git_reader import HistoryError, said
 
 OUTPUT = ".remit"
 """Where reports go; an audit never reads it."""
@@ -18,7 +19,8 @@ PAGE = 2000
 PASSAGES = 200
 _LINE_LIMIT = 240
 _IGNORED = frozenset({"__pycache__", "node_modules", "build", "dist", "venv", "env", "htmlcov"})
-GIT_TIMEOUT_S = 20
+PAGE_BYTES = 256 * 1024
+"""Of the names on a page, so that it fits a message whatever they are."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,24 +68,39 @@ def fs_list(after: str = "", ignore: str = "", *, scope: ToolScope) -> Listing:
     root = Path(scope.source("repository"))
     if problem := _problem(root):
         return Listing(problem=problem)
-    paths = paths_of(root, ignore)
     entries: list[Entry] = []
     left: list[Skipped] = []
-    more = ""
-    for path in paths:
+    more, size = "", 0
+    for path in paths_of(root, ignore):
         if path <= after:
             continue
-        if len(entries) == PAGE:
-            more = entries[-1].path
+        size += len(path.encode(errors="backslashreplace"))
+        if (entries or left) and (len(entries) == PAGE or len(left) == PAGE or size > PAGE_BYTES):
             break
-        file = root / path
-        if (name := path.encode(errors="backslashreplace").decode()) != path:
-            left.append(Skipped(what=name, cause="its name is not UTF-8"))
-        elif file.is_symlink():
-            left.append(Skipped(what=path, cause="a symlink, which is not followed"))
-        elif file.is_file():
-            entries.append(Entry(path=path, size_bytes=file.stat().st_size))
+        found = _entry(root, path)
+        if isinstance(found, Entry):
+            entries.append(found)
+        elif found is not None:
+            left.append(found)
+        more = path
+    else:
+        more = ""
     return Listing(files=tuple(entries), more=more, is_git=(root / ".git").exists(), skipped=tuple(left))
+
+
+def _entry(root: Path, path: str) -> Entry | Skipped | None:
+    """Give a regular file, or why it is none that is looked at; nothing if git still knows it and it is gone."""
+    if (name := path.encode(errors="backslashreplace").decode()) != path:
+        return Skipped(what=name, cause="its name is not UTF-8")
+    try:
+        facts = (root / path).lstat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return Skipped(what=path, cause=f"it cannot be looked at: {error.strerror}")
+    if stat.S_ISLNK(facts.st_mode):
+        return Skipped(what=path, cause="a symlink, which is not followed")
+    return Entry(path=path, size_bytes=facts.st_size) if stat.S_ISREG(facts.st_mode) else None
 
 
 @tool(name="fs.read", risk="low", effect="pure")
@@ -141,19 +158,19 @@ def paths_of(root: Path, ignore: str) -> list[str]:
 
 
 def _known_to_git(root: Path) -> list[str]:
-    """Ask git, which knows what is ignored; a foreign repository's own settings must not start anything."""
+    """Ask git, which knows what is ignored; nothing where it cannot say, so that the folder itself is read."""
     if not (root / ".git").exists():
         return []
-    quiet = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*")
-    command = ("git", *quiet, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "GIT_CONFIG_NOSYSTEM": "1", "HOME": "/nonexistent"}
     try:
-        done = subprocess.run(
-            command, cwd=root, env=environment, capture_output=True, timeout=GIT_TIMEOUT_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):  # no git here, or a slow disk: the folder itself is read
+        listing = said(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    except HistoryError:
         return []
-    return [] if done.returncode else sorted({os.fsdecode(name) for name in done.stdout.split(b"\0") if name})
+    return sorted({os.fsdecode(name) for name in listing.split(b"\0") if _is_inside(name)})
+
+
+def _is_inside(name: bytes) -> bool:
+    """Say whether a name from an index leads to a file of the work tree: whoever wrote the index chose its names."""
+    return bool(name) and not name.startswith(b"/") and not {b"..", b".git"} & {*name.split(b"/")}
 
 
 def _walked(root: Path) -> Iterator[str]:

@@ -3,11 +3,11 @@
 from remit import ToolScope, tool
 from remit.teams.audit.sighting import Scan
 from remit.teams.audit.tools.scan import Request
-from remit.teams.audit.tools.scanner import answered, paths
+from remit.teams.audit.tools.scanner import paths, whole
 from remit.teams.audit.tools.scratch import Stored
 
 
 @tool(name="git.blame", risk="low", effect="pure")
 def git_blame(files: Stored, *, scope: ToolScope) -> Scan:
     """Give the listed files in which a comment has waited for years, in a process of its own."""
-    return answered(Request(view="blame", root=scope.source("repository"), files=paths(scope, files)), Scan)
+    return whole(Request(view="blame", root=scope.source("repository"), files=paths(scope, files)))

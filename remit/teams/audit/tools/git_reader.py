@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 WITHIN_S = 20
+_LATEST, _DIGITS = 253_402_300_799, 12
+"""The last second of the year 9999, and how many digits it has."""
 OUTPUT_BYTES = 64 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
 _SETTINGS = {
@@ -128,4 +130,9 @@ def head_time(root: Path) -> int:
         found = said(root, "log", "-1", "--no-show-signature", "--format=%ct", "HEAD", "--")
     except HistoryError as error:
         raise HistoryError("there is no commit" if error.cause == "git cannot read it" else error.cause) from error
-    return int(found) if found.strip().isdigit() else 0
+    return seconds_of(found.strip())
+
+
+def seconds_of(text: bytes) -> int:
+    """Give the time that a commit claims; 0 if it is none that a calendar has: a commit may claim any number."""
+    return int(text) if text.isdigit() and len(text) <= _DIGITS and int(text) <= _LATEST else 0

@@ -11,12 +11,10 @@ import msgspec
 from remit import ToolScope, tool
 from remit.teams.audit.source import UnreadableError, blob_digest, content
 from remit.teams.audit.tools.files import is_own, paths_of
-from remit.teams.audit.tools.git_reader import HistoryError, said
+from remit.teams.audit.tools.git_reader import HistoryError, said, seconds_of
 
 _READ = frozenset({".py", ".pyw", ".md", ".rst", ".markdown", ".toml", ".cfg", ".txt", ".in", ".lock"})
 """Suffixes of what analysts read; any other file counts by its name, as a picture to which one links."""
-_LATEST = 253_402_300_799
-"""The last second of the year 9999; a commit may claim any."""
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +84,7 @@ def _commit(root: Path) -> tuple[str, str]:
     head, _gap, _message = _git(root, "cat-file", "commit", name).partition(b"\n\n")
     by = [line for line in head.split(b"\n") if line.startswith(b"committer ")]
     words = by[0].split()[-2:] if by else []
-    seconds = int(words[0]) if words and words[0].isdigit() and int(words[0]) <= _LATEST else 0
+    seconds = seconds_of(words[0]) if words else 0
     return name, datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from remit import RefusedError, ToolScope, run_program, tool
 from remit.teams.audit.mending import Patch
+from remit.teams.audit.source import UnreadableError, inside
 from remit.teams.audit.tools.files import paths_of
 from remit.teams.audit.tools.git_apply_check import applied
 from remit.teams.audit.tools.scratch import fetched
@@ -66,14 +67,20 @@ def _copied(root: Path, copy: Path) -> str:
     """Copy what an audit looks at, and the data beside it; say why that cannot be done."""
     left = COPY_BYTES
     for path in paths_of(root, ""):
-        source = root / path
-        if source.is_symlink() or not source.is_file():
+        try:
+            source = inside(root, path)
+        except UnreadableError:
+            continue
+        if (root / path).is_symlink():
             continue
         left -= source.stat().st_size
         if left < 0:
             return f"the repository is larger than {COPY_BYTES} bytes"
         (copy / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, copy / path)
+        try:
+            shutil.copy2(source, copy / path)
+        except OSError as error:
+            return f"{path} cannot be copied: {error.strerror}"
     return ""
 
 

@@ -50,7 +50,11 @@ def fs_publish(
         raise RefusedError(
             "the output folder leads out of the repository", where=OUTPUT, got="a symlink", fix="remit audit PATH --out"
         )
+    if not out and folder.is_symlink():
+        raise RefusedError("the output folder is a symlink", where=OUTPUT, fix="remit audit PATH --out")
     contents = {item.name: fetched(scope.scratch, item) for item in tree}
+    for item in tree:
+        _check(folder, item.name.removeprefix(base))
     written = sum(_place(folder, item.name.removeprefix(base), contents[item.name]) for item in tree)
     removed = _swept(folder, {item.name.removeprefix(base) for item in tree})
     return Publication(folder=str(folder), written=written, already_there=len(tree) - written, removed=removed)
@@ -80,12 +84,27 @@ def tree_digest(tree: tuple[Stored, ...]) -> str:
     return blob_digest("\n".join(sorted(f"{item.digest} {item.name}" for item in tree)).encode())
 
 
-def _place(folder: Path, name: str, data: bytes) -> bool:
-    """Put one file there atomically; say whether it had to be written."""
+def _check(folder: Path, name: str) -> None:
+    """A file can be put there; asked of all files before the first is written."""
     target = folder / name
     if not target.resolve().is_relative_to(folder.resolve()):
         raise ToolNotDoneError("a file of the tree leaves the output folder", where=name)
-    if target.is_file() and blob_digest(target.read_bytes()) == blob_digest(data):
+    if target.is_dir():
+        raise ToolNotDoneError("there is a folder of this name", where=str(target), fix="remit audit PATH --out")
+    above = next(parent for parent in target.parents if os.path.lexists(parent))
+    if not above.is_dir():
+        raise ToolNotDoneError("this is no folder", where=str(above), fix="remit audit PATH --out")
+
+
+def _holds(target: Path, data: bytes) -> bool:
+    """Say whether a file holds this already; one of another size, however large, is not opened."""
+    return target.is_file() and target.stat().st_size == len(data) and target.read_bytes() == data
+
+
+def _place(folder: Path, name: str, data: bytes) -> bool:
+    """Put one file there atomically; say whether it had to be written."""
+    target = folder / name
+    if _holds(target, data):
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".remit-")

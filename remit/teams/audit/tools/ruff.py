@@ -4,17 +4,20 @@ import os
 import re
 import shutil
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from remit import ToolFailedError, ToolScope, run_program, tool
 from remit.teams.audit.code.complexity import seen
-from remit.teams.audit.sighting import Blob, Scan, Sighting, clipped
+from remit.teams.audit.sighting import Blob, Scan, Sighting, Skipped, clipped
 from remit.teams.audit.source import Source, UnreadableError, load
+from remit.teams.audit.tools.parts import in_parts
 from remit.teams.audit.tools.scratch import Stored, fetched
 
 TIMEOUT_S = 60
+"""Of one file that is mended."""
 _CODE = re.compile(r"[A-Z]+[0-9]+$")
 _CALLED = re.compile(r"(?P<name>[\w.]+)\(")
 SECOND_OPINIONS = {
@@ -67,12 +70,15 @@ def proc_ruff(files: Stored, *, scope: ToolScope) -> Scan:
     paths = msgspec.json.decode(fetched(scope.scratch, files), type=list[str])
     if not paths:
         return Scan()
-    found, blobs = _sightings(root, _run(root, paths))
+    safe = [path for path in paths if (root / path).resolve().is_relative_to(root.resolve())]
+    said, left = in_parts(safe, lambda part, seconds: _run(root, part, seconds))
+    found, blobs = _sightings(root, [item for part in said for item in part])
     kept, more = clipped(found)
-    return Scan(files=len(paths), sightings=kept, blobs=blobs, skipped=more)
+    skipped = [Skipped(what=path, cause="ruff gave up on it") for path in sorted(left)]
+    return Scan(files=len(paths), sightings=kept, blobs=blobs, skipped=(*skipped, *more))
 
 
-def command(paths: list[str]) -> list[str]:
+def command(paths: Sequence[str]) -> list[str]:
     """Give the whole command: no settings of the repository, no cache, no network, no writing."""
     rules = ",".join([*DEFECTS, *SECOND_OPINIONS])
     options = ["--isolated", "--no-cache", "--quiet", "--exit-zero", "--ignore-noqa", "--output-format", "json"]
@@ -91,23 +97,23 @@ def binary() -> str:
     return found
 
 
-def _run(root: Path, paths: list[str]) -> list[Diagnostic]:
-    safe = [path for path in paths if (root / path).resolve().is_relative_to(root.resolve())]
-    done = run_program(command(safe), folder=root, environment={"NO_COLOR": "1"}, within_s=TIMEOUT_S)
+def _run(root: Path, paths: Sequence[str], within_s: float) -> list[Diagnostic]:
+    done = run_program(command(paths), folder=root, environment={"NO_COLOR": "1"}, within_s=within_s)
     if done.code:
         raise ToolFailedError("ruff ended early", got=done.errors.decode(errors="replace")[-300:])
     return msgspec.json.decode(done.output or b"[]", type=list[Diagnostic])
 
 
 def _sightings(root: Path, said: list[Diagnostic]) -> tuple[list[Sighting], tuple[Blob, ...]]:
-    sources: dict[str, Source] = {}
+    sources: dict[str, Source | None] = {}
     found: list[Sighting] = []
     for item in said:
         path = os.path.relpath(item.filename, root.resolve())
         if not _CODE.match(item.code or "") or (source := _source(root, path, sources)) is None:
             continue  # what does not parse or decode is the code view's to say
         found.append(_sighting(source, item))
-    return found, tuple(Blob(path=path, digest=source.digest) for path, source in sorted(sources.items()))
+    read = sorted((path, source.digest) for path, source in sources.items() if source is not None)
+    return found, tuple(Blob(path=path, digest=digest) for path, digest in read)
 
 
 def _sighting(source: Source, item: Diagnostic) -> Sighting:
@@ -119,10 +125,10 @@ def _sighting(source: Source, item: Diagnostic) -> Sighting:
     return msgspec.structs.replace(seen(source, SECOND_OPINIONS[code], row, detail=detail), tool="ruff")
 
 
-def _source(root: Path, path: str, sources: dict[str, Source]) -> Source | None:
+def _source(root: Path, path: str, sources: dict[str, Source | None]) -> Source | None:
     if path not in sources:
         try:
             sources[path] = load(root, path)
         except UnreadableError:
-            return None
+            sources[path] = None
     return sources[path]

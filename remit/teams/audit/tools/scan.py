@@ -33,6 +33,9 @@ DETECTORS: dict[Skill, tuple[Detector, ...]] = {
 }
 
 
+TOO_DEEP = "what is in it nests too deeply"
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What to look at, and how."""
 
@@ -83,6 +86,8 @@ def scan_files(root: Path, files: tuple[str, ...], skill: Skill) -> Scan:
             elif skill == "code":
                 blobs.setdefault(path, error.digest)
                 found.append(_unreadable(root, path, error))
+        except RecursionError:
+            skipped.append(Skipped(what=path, cause=TOO_DEEP))
     return summed(found, blobs, skipped, files=len(files), lines=lines, measures=measures)
 
 

@@ -120,6 +120,14 @@ def test_a_patch_that_does_not_fit_the_commit_makes_no_branch(root: Path, scope:
     assert git(root, "for-each-ref", "--format=%(refname:short)") == "main"
 
 
+def test_a_branch_that_leads_to_another_one_makes_neither_of_that_name(root: Path, scope: ToolScope) -> None:
+    git(root, "symbolic-ref", "refs/heads/audit/mended", "refs/heads/other")
+
+    committed(scope, patch(scope, "shop.py"))
+
+    assert git(root, "for-each-ref", "--format=%(refname:short) %(symref)") == "audit/mended \nmain"
+
+
 def test_nothing_that_the_repository_sets_up_runs(root: Path, scope: ToolScope, tmp_path: Path) -> None:
     marker, program = tmp_path / "ran", tmp_path / "program"
     program.write_text(f"#!/bin/sh\ntouch {marker}\ncat\n")

@@ -1,6 +1,7 @@
 """What the history analyst says of real repositories with known dates, and that none of them makes git run anything."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -26,6 +27,7 @@ from remit.teams.audit.sighting import Doubt, Look, Scan, Sighting
 from remit.teams.audit.source import Source
 from remit.teams.audit.tools.git_blame import git_blame
 from remit.teams.audit.tools.git_log import git_log
+from remit.teams.audit.tools.head import Head, git_head
 from remit.teams.audit.tools.scan import Request, answer
 from remit.teams.audit.tools.scratch import Stored, stored
 from remit.testing import Bench
@@ -483,6 +485,25 @@ def test_a_commit_of_another_age_changes_no_clock(past: Past) -> None:
 # --- the same for everybody ---
 
 
+@pytest.mark.parametrize("claimed", ["9" * 5000, "9" * 17, "-5"])
+def test_a_commit_that_claims_a_time_of_no_calendar_ends_nothing(past: Past, tmp_path: Path, claimed: str) -> None:
+    past.commit(4 * YEAR, {"a.py": TODO})
+    root = filled(past).written()
+    body = git(root, "cat-file", "commit", "HEAD").decode()
+    told = re.sub(r"(?m)^(author|committer) (.*>) \d+", rf"\1 \2 {claimed}", body)
+    (root / "commit").write_text(told)
+    name = git(root, "hash-object", "-t", "commit", "-w", "--literally", "commit").decode().strip()
+    git(root, "update-ref", "HEAD", name)
+    scope = ToolScope(run_id="r", step="s", role="r", intent="i", scratch=tmp_path, data={"repository": str(root)})
+
+    head = git_head(scope=scope)
+
+    assert isinstance(head, Head)
+    assert (head.commit, head.committed_at) == (name, "1970-01-01T00:00:00Z")
+    assert isinstance(scan(root, "history", ["a.py"]), Scan)
+    assert isinstance(scan(root, "blame", ["a.py"]), Scan)
+
+
 def test_the_same_commit_gives_the_same_bytes_wherever_and_whenever(
     past: Past, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -707,7 +728,7 @@ texts = st.binary(max_size=12).filter(lambda text: b"\0" not in text and b"\x1f"
 changes = st.tuples(st.sampled_from([b"M", b"A", b"D", b"T"]), names)
 
 
-@given(st.lists(st.tuples(st.integers(0, 1 << 40), texts, texts, st.lists(changes, max_size=5)), max_size=6))
+@given(st.lists(st.tuples(st.integers(0, 1 << 37), texts, texts, st.lists(changes, max_size=5)), max_size=6))
 def test_the_answer_of_git_is_read_by_position_whatever_files_are_called(
     said: list[tuple[int, bytes, bytes, list[tuple[bytes, bytes]]]],
 ) -> None:

@@ -303,6 +303,8 @@ def test_a_baseline_that_says_no_more_than_numbers_and_names_is_believed() -> No
         b'{"format": 1}',
         b'{"format": 1, "last": null}',
         b'{"format": 1e999}',
+        b'{"format": 1' + b"0" * 400 + b"}",
+        b'{"format": -1' + b"0" * 400 + b"}",
         b'{"format": ' + b"9" * 5000 + b"}",
         forged({"score": 10**30}),
         forged({"score": 101}),

@@ -1,19 +1,25 @@
 """The tools themselves: inside the root only, bounded answers, nothing written but what was agreed."""
 
+import hashlib
+import json
 import os
 import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from remit import Context, Message, RefusedError, Role, ToolScope
-from remit.teams.audit.sighting import HITS_PER_RULE, Scan, Sighting, clipped
+from remit import Context, Message, RefusedError, Role, ToolFailedError, ToolNotDoneError, ToolScope
+from remit.teams.audit.sighting import HITS_PER_RULE, Doubt, Scan, Sighting, clipped
 from remit.teams.audit.tools.files import PASSAGES, Excerpt, Listing, Passage, fs_list, fs_read
+from remit.teams.audit.tools.parts import in_parts
 from remit.teams.audit.tools.publication import Publication, fs_publish, tree_digest
 from remit.teams.audit.tools.ruff import DEFECTS, SECOND_OPINIONS, binary, proc_ruff
-from remit.teams.audit.tools.scanner import py_ast
+from remit.teams.audit.tools.scanner import EARLY, STRUCTURE, py_ast, py_look_again
 from remit.teams.audit.tools.scratch import (
     PIECE_BYTES,
     Stored,
@@ -116,6 +122,73 @@ def test_a_repository_cannot_start_a_program_by_its_git_settings(root: Path, sco
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_repository_cannot_have_a_missing_list_of_ignored_files_fetched(
+    root: Path, scope: ToolScope, tmp_path: Path
+) -> None:
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(root), *words], check=True, timeout=20, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    git("init", "--quiet")
+    (root / ".gitignore").write_text("nothing\n")
+    git("add", ".gitignore")
+    name = git("rev-parse", ":.gitignore")
+    git("update-index", "--skip-worktree", ".gitignore")
+    (root / ".gitignore").unlink()
+    (root / ".git" / "objects" / name[:2] / name[2:]).unlink()
+    with (root / ".git" / "config").open("a") as config:
+        config.write(
+            "[core]\n\trepositoryFormatVersion = 1\n[extensions]\n\tpartialClone = origin\n"
+            f'[remote "origin"]\n\tpromisor = true\n\turl = {root}\n\tuploadpack = touch {tmp_path}/ran; false\n'
+        )
+
+    assert [item.path for item in listed(scope).files] == ["p/a.py"]
+    assert not (tmp_path / "ran").exists()
+
+    careless = ["git", "-C", str(root), "ls-files", "--others", "--exclude-standard"]
+    subprocess.run(careless, check=False, timeout=20, capture_output=True)
+    assert (tmp_path / "ran").exists(), "the trap catches nobody"
+
+
+def test_a_name_in_the_index_that_leads_out_is_none(root: Path, scope: ToolScope) -> None:
+    (root / "xx").mkdir()
+    (root / "xx" / "outside.py").write_text("")
+    subprocess.run(["git", "init", "--quiet", str(root)], check=True, timeout=20)
+    subprocess.run(["git", "-C", str(root), "add", "."], check=True, timeout=20)
+    index = root / ".git" / "index"
+    body = index.read_bytes()[:-20].replace(b"xx/outside.py", b"../outside.py")
+    index.write_bytes(body + hashlib.sha1(body, usedforsecurity=False).digest())
+
+    assert [item.path for item in listed(scope).files] == ["p/a.py", "xx/outside.py"]
+
+
+def test_a_name_that_no_file_system_takes_is_left_out(root: Path, scope: ToolScope) -> None:
+    (root / "p" / "a.py").rename(root / "a.py")
+    for words in (["init", "--quiet"], ["add", "."]):
+        subprocess.run(["git", "-C", str(root), *words], check=True, timeout=20)
+    blob = subprocess.run(["git", "-C", str(root), "rev-parse", ":a.py"], check=True, timeout=20, capture_output=True)
+    named = f"100644,{blob.stdout.decode().strip()},{'x' * 300}.py"
+    subprocess.run(["git", "-C", str(root), "update-index", "--add", "--cacheinfo", named], check=True, timeout=20)
+
+    listing = listed(scope)
+
+    assert [item.path for item in listing.files] == ["a.py"]
+    assert [item.cause for item in listing.skipped] == ["it cannot be looked at: File name too long"]
+
+
+def test_a_page_of_long_names_fits_a_message(root: Path, scope: ToolScope) -> None:
+    folder = root / "/".join(["n" * 200] * 10)
+    folder.mkdir(parents=True)
+    for number in range(300):
+        (folder / f"{number:03}.py").write_text("")
+
+    first = listed(scope)
+
+    assert len(msgspec.json.encode(first)) < 512 * 1024
+    assert first.files[-1].path == first.more
+    assert listed(scope, after=first.more).files
+
+
 def test_a_file_whose_name_is_no_text_is_named_as_left_out(root: Path, scope: ToolScope) -> None:
     (root / os.fsdecode(b"caf\xe9.py")).write_text("")
 
@@ -152,6 +225,40 @@ def test_a_scan_never_imports_a_file_of_the_repository(root: Path, scope: ToolSc
     assert [item.what for item in scan.skipped] == ["../outside.py"]
 
 
+def test_what_a_scan_in_a_process_of_its_own_cannot_say_is_left_out(
+    root: Path, scope: ToolScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("bad.py", "good.py"):
+        (root / name).write_text("eval(x)\n")
+    files = kept(scope, "files.json", json.dumps(["bad.py", "good.py"]))
+    monkeypatch.setattr("remit.teams.audit.tools.scanner.COMMAND", (sys.executable, "-I", "-c", FRAGILE))
+
+    one = scanned(py_ast("security", files, scope=scope))
+    all_ = scanned(py_ast("structure", files, scope=scope))
+    doubts = tuple(
+        Doubt(fingerprint=path, rule="dynamic-code", path=path, line=1, symbol="", snippet="eval(x)", message="")
+        for path in ("bad.py", "good.py")
+    )
+
+    assert (one.files, [item.path for item in one.sightings]) == (2, ["good.py"])
+    assert [(item.what, item.cause) for item in one.skipped] == [("bad.py", EARLY)]
+    assert [(item.what, item.cause) for item in all_.skipped] == [(STRUCTURE, EARLY)]
+    looks = py_look_again(doubts, files, scope=scope)
+    assert isinstance(looks, tuple)
+    assert [item.fingerprint for item in looks] == ["good.py"]
+
+
+FRAGILE = """
+import sys, io
+said = sys.stdin.buffer.read()
+if b'"structure"' in said or b'"path":"bad.py"' in said or (b'"doubts":[]' in said and b'"bad.py"' in said):
+    sys.exit(3)
+sys.stdin = io.TextIOWrapper(io.BytesIO(said))
+from remit.teams.audit.tools.scan import main; main()
+"""
+"""The scanner, but it crashes at one file."""
+
+
 def test_every_rule_that_ruff_is_asked_for_is_one_that_it_knows() -> None:
     known = subprocess.run(
         [binary(), "rule", "--all", "--output-format", "json"], check=True, capture_output=True, timeout=30
@@ -170,6 +277,39 @@ def test_ruff_does_not_heed_the_repository_and_writes_nothing(root: Path, scope:
 
     assert [(item.rule, item.symbol) for item in scan.sightings] == [("unsafe-deserialisation", "f")]
     assert sorted(root.iterdir()) == before
+
+
+def test_a_file_of_which_ruff_says_too_much_hides_no_other(root: Path, scope: ToolScope) -> None:
+    (root / "bad.py").write_text("@a\n" * 180_000 + "def f(): ...\n")
+    names = [f"p/m{number}.py" for number in range(30)]
+    for name in names:
+        (root / name).write_text('print(f"x")\n')
+
+    found = scanned(proc_ruff(kept(scope, "files.json", json.dumps(["bad.py", *names])), scope=scope))
+
+    assert found.files == 31
+    assert sorted({item.path for item in found.sightings}) == sorted(names)
+    assert [(item.what, item.cause) for item in found.skipped] == [("bad.py", "ruff gave up on it")]
+
+
+def test_what_a_program_fails_over_is_named_and_the_rest_is_heard() -> None:
+    def run(part: Sequence[int], _seconds: float) -> list[int]:
+        if {7, 90} & {*part}:
+            raise ToolFailedError("it crashed")
+        return [*part]
+
+    answers, left = in_parts(range(150), run)
+
+    assert left == [7, 90]
+    assert [item for part in answers for item in part] == [item for item in range(150) if item not in {7, 90}]
+
+
+def test_a_refusal_of_a_program_is_no_failure() -> None:
+    def run(_part: Sequence[int], _seconds: float) -> None:
+        raise RefusedError("no")
+
+    with pytest.raises(RefusedError):
+        in_parts([1, 2], run)
 
 
 def test_of_very_many_hits_of_one_rule_the_largest_are_kept_and_the_rest_counted() -> None:
@@ -274,6 +414,41 @@ def test_patches_of_an_earlier_audit_are_gone_and_nothing_else_is(root: Path, sc
     assert done.removed == 1
     assert sorted(path.name for path in (root / ".remit/patches").iterdir()) == ["001-F541-b.py.patch", "mine.patch"]
     assert (root / ".remit/a.md").read_text() == "a"
+
+
+def test_an_output_folder_that_is_another_folder_of_the_repository_is_none(root: Path, scope: ToolScope) -> None:
+    (root / ".remit").symlink_to(".")
+
+    with pytest.raises(RefusedError, match="is a symlink"):
+        publish(scope, (kept(scope, "report/a.md", "a"),))
+
+    assert not (root / "a.md").exists()
+
+
+@pytest.mark.parametrize(("there", "is_folder"), [("b.md", True), ("evidence", False)])
+def test_where_one_file_cannot_be_written_none_is(root: Path, scope: ToolScope, there: str, *, is_folder: bool) -> None:
+    (root / ".remit").mkdir()
+    if is_folder:
+        (root / ".remit" / there).mkdir()
+    else:
+        (root / ".remit" / there).touch()
+    names = ("report/a.md", "report/b.md", "report/evidence/c.json")
+
+    with pytest.raises(ToolNotDoneError, match="folder"):
+        publish(scope, tuple(kept(scope, name, "x") for name in names))
+
+    assert [path.name for path in (root / ".remit").iterdir()] == [there]
+
+
+def test_a_file_of_another_size_is_replaced_unread(root: Path, scope: ToolScope) -> None:
+    (root / ".remit").mkdir()
+    with (root / ".remit" / "a.md").open("wb") as file:
+        file.truncate(1 << 40)
+
+    done = publish(scope, (kept(scope, "report/a.md", "a"),))
+
+    assert done.written == 1
+    assert (root / ".remit" / "a.md").read_text() == "a"
 
 
 def test_a_link_in_the_repository_leads_no_file_out_of_it(root: Path, scope: ToolScope, tmp_path: Path) -> None:
