@@ -36,7 +36,7 @@ RULES = (
         severity="high",
         title="File does not parse",
         why="It fails when it is imported.",
-        phrase="it does not parse at line {line}",
+        phrase="it does not parse at line {line}: {detail}",
     ),
     Rule(
         name="undecodable-file",
