@@ -54,6 +54,8 @@ class Spot:
     """Every word in the tests."""
     supply: Callable[[], Supply]
     """What the repository depends on."""
+    shared: Callable[[], set[str]]
+    """The names that several modules give to something of their own, such as `logger`."""
 
     @property
     def function(self) -> Function | None:
@@ -90,7 +92,8 @@ def tested_by_name(spot: Spot) -> str:
     defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
     names = {node.name for node in spot.source.tree.body if isinstance(node, defined)}
     public = {name for name in names if not name.startswith("_")}
-    if public & spot.tested():
+    given = _assigned(spot.source.tree) & spot.tested()
+    if public & spot.tested() or (given and given - spot.shared()):
         return "tests use names that it defines"
     return "" if public else "it defines no function and no class for others"
 
@@ -244,6 +247,15 @@ def _branches(node: ast.Match | ast.If) -> Iterator[list[ast.stmt]]:
 
 def _nests(statement: ast.stmt) -> bool:
     return any(isinstance(node, ast.If | ast.For | ast.While | ast.Try | ast.With) for node in ast.walk(statement))
+
+
+def _assigned(tree: ast.Module) -> set[str]:
+    """Name what a module gives a public name to, beside its functions and classes."""
+    values = (node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign))
+    targets = [
+        target for node in values for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    ]
+    return {target.id for target in targets if isinstance(target, ast.Name) and not target.id.startswith("_")}
 
 
 def _length(message: str) -> int:

@@ -287,6 +287,50 @@ def test_a_module_that_no_test_imports_or_names_is_untested() -> None:
     assert [item.path for item in found] == ["p/lost.py"]
 
 
+@pytest.mark.parametrize(
+    ("used", "said", "found"),
+    [
+        ("from p._inner import made as offered", "offered", []),
+        ("from p._inner import made as offered", "unsaid", ["p/_inner.py"]),
+        ("from p import _inner", "offered", ["p/_inner.py"]),
+    ],
+)
+def test_a_package_that_a_test_imports_leads_on_to_what_the_test_takes_from_it(
+    used: str, said: str, found: list[str]
+) -> None:
+    files = {"p/__init__.py": used, "p/_inner.py": "def made(): ...\n", "tests/test_a.py": f"import p\np.{said}()\n"}
+
+    assert [item.path for item in untested(graph(files), frozenset(files))] == found
+
+
+@pytest.mark.parametrize(
+    ("used", "found"),
+    [
+        ("from p.base import Base\nclass Own(Base): ...", []),
+        ("from .base import make\nown = make", []),
+        ("from p.base import _make", ["p/base.py"]),
+        ("from p import base", ["p/base.py"]),
+        ("def late():\n    from p.base import Base", ["p/base.py"]),
+    ],
+)
+def test_a_module_whose_names_a_tested_one_uses_is_tested_with_it(used: str, found: list[str]) -> None:
+    files = {
+        "p/__init__.py": "",
+        "p/base.py": "class Base: ...\ndef make(): ...\n",
+        "p/own.py": used,
+        "tests/test_a.py": "from p.own import Own\n",
+    }
+
+    assert [item.path for item in untested(graph(files), frozenset(files))] == found
+
+
+def test_a_test_may_be_called_after_a_module_and_its_package() -> None:
+    files = {"p/upload/__init__.py": "", "p/upload/views.py": "x = 1\n", "p/__init__.py": "", "p/views.py": "x = 1\n"}
+    files["tests/test_upload_views.py"] = "x = 1\n"
+
+    assert [item.path for item in untested(graph(files), frozenset(files))] == ["p/views.py"]
+
+
 def test_without_any_test_nothing_is_said_about_single_modules() -> None:
     files = {"p/__init__.py": "", "p/lost.py": "x = 1\n" * 30}
 

@@ -40,6 +40,8 @@ def look(root: Path, text: str, rule: str, *, message: str = "") -> Look:
         ("B023", "for x in y:\n    z = sorted(w, key=lambda v: v[x])  # here", "before the loop goes on"),
         ("duplicate-code", "A = 1  # here\nB = 2\nC = 3\nD = 4\nE = 5", "not code that works"),
         ("untested-module", "class Cart:  # here\n    pass", "tests use names"),
+        ("untested-module", "class Basket:  # here\n    pass\nCart = Basket()", "tests use names"),
+        ("untested-module", "class Basket:  # here\n    pass\nCart: Basket = Basket()", "tests use names"),
     ],
 )
 def test_what_speaks_for_the_code_is_found(tmp_path: Path, rule: str, text: str, reason: str) -> None:
@@ -94,3 +96,19 @@ def test_what_is_not_there_does_not_hold(tmp_path: Path, path: str) -> None:
     (found,) = again.looks(tmp_path, [], [doubt])
 
     assert not found.holds
+
+
+def test_a_name_that_many_modules_have_does_not_tell_which_of_them_a_test_uses(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_a.py").write_text("from p.b import logger\n")
+    (tmp_path / "b.py").write_text("logger = 1\n")
+    (tmp_path / "a.py").write_text("class Cart: ...\nlogger = 2\n")
+    doubt = Doubt(
+        fingerprint="f", rule="untested-module", path="a.py", line=1, symbol="", snippet="class Cart: ...", message=""
+    )
+
+    (shared,) = again.looks(tmp_path, ["a.py", "b.py", "tests/test_a.py"], [doubt])
+    (own,) = again.looks(tmp_path, ["a.py", "tests/test_a.py"], [doubt])
+
+    assert shared.holds
+    assert not own.holds
