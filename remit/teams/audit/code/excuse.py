@@ -31,8 +31,8 @@ MUTATORS = frozenset(
 )
 CASES, STATEMENTS, OTHERS = 8, 2, 4
 """A dispatch: so many cases at least, so many statements in each and beside them at most."""
-WORKING = 4
-"""Statements that make a copy worth mending."""
+WORKING, MANY = 4, 4
+"""Statements that make a copy worth mending; places at which even a declaration that calls something is."""
 _LAST_ACTS = re.compile(r"(?:^|\.)(?:__del__|__exit__|__aexit__|_?(?:clean_?up|close|aclose|shutdown|stop|teardown))$")
 _COMMENT = re.compile(r"#\s*\S")
 _TRACKED = re.compile(r"#\d+|https?://|\b(?!UTF|ISO|SHA)[A-Z][A-Z0-9]+-\d+\b|\b(?i:issue|ticket|bug|gh)[- :#]*\d+")
@@ -41,6 +41,8 @@ _OTHER_FILE = re.compile(r"together with `(?P<path>[^`]+)`")
 _CALLED_BY = re.compile(r"_?(?:asyncio|async|aio|sync|blocking)_?")
 """Words that tell a module from its counterpart for other callers."""
 _LINTER = re.compile(r"#\s*(?:noqa|pragma|type:|pylint|nosec)", re.IGNORECASE)
+
+_COMPUTED = (ast.Name, ast.Call, ast.JoinedStr, ast.BinOp)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +83,12 @@ def flat_dispatch(spot: Spot) -> str:
 
 def declarations(spot: Spot) -> str:
     """The lines that stand twice declare; they do not work."""
-    end = spot.line + _length(spot.message)
+    block = range(spot.line, spot.line + _length(spot.message))
     inside = {node for function in spot.source.functions for node in ast.walk(function) if isinstance(node, ast.stmt)}
-    working = [node for node in inside if spot.line <= node.lineno < end and not _is_declaration(node)]
-    return "" if len(working) >= WORKING else "signatures, data or documentation, not code that works"
+    working = [node for node in inside if node.lineno in block and not _is_declaration(node)]
+    if len(working) >= WORKING or (_places(spot.message) >= MANY and _is_wired(spot.source.tree, block)):
+        return ""
+    return "signatures, data or documentation, not code that works"
 
 
 def tested_by_name(spot: Spot) -> str:
@@ -263,9 +267,25 @@ def _length(message: str) -> int:
     return int(found[1]) if found else 30
 
 
+def _places(message: str) -> int:
+    found = re.search(r"one of (\d+) places", message)
+    return int(found[1]) if found else 2
+
+
+def _is_wired(tree: ast.Module, block: range) -> bool:
+    """Say whether a class or a module in the block is given something that is made by a call."""
+    owners: list[ast.Module | ast.ClassDef] = [tree]
+    for owner in owners:
+        owners += [node for node in owner.body if isinstance(node, ast.ClassDef)]
+    given = (node for owner in owners for node in owner.body if isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr))
+    wired = (node for node in given if node.lineno in block and node.value is not None)
+    return any(isinstance(item, ast.Call) for node in wired for item in ast.walk(node.value or node))
+
+
 def _is_declaration(node: ast.stmt) -> bool:
+    """Say whether a statement in a function only declares: a literal is data, and what is computed is work."""
     if isinstance(node, ast.Assign | ast.AnnAssign):
-        return node.value is None or not any(isinstance(item, ast.Call) for item in ast.walk(node.value))
+        return node.value is None or not any(isinstance(item, _COMPUTED) for item in ast.walk(node.value))
     kinds = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Pass
     return isinstance(node, kinds) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 

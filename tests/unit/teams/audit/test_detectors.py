@@ -214,6 +214,13 @@ def test_code_that_stands_twice_is_seen_at_the_second_place() -> None:
     assert (found.path, found.line, found.measure, found.detail) == ("two.py", 4, 12, "one.py:2")
 
 
+def test_code_that_stands_at_many_places_says_at_how_many() -> None:
+    copies = [unit(source(f"def f(total):\n{BODY}", f"{name}.py")) for name in "abcd"]
+
+    assert [item.detail for item in duplicates(copies)] == ["a.py:1, one of 4 places"] * 3
+    assert [item.detail for item in duplicates(copies[:2])] == ["a.py:1"]
+
+
 def test_documentation_and_imports_that_stand_twice_are_left_alone() -> None:
     text = "\n".join(["from os import path"] * 12) + '\n"""' + "\n".join(f"line {n}" for n in range(20)) + '\n"""\n'
 
