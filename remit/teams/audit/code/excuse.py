@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
+from remit.teams.audit.code.binding import bound
 from remit.teams.audit.source import Function, Source
 from remit.teams.audit.supply.supply import Supply
 
@@ -217,7 +218,7 @@ def called_at_once(spot: Spot) -> str:
     if spot.function is None:
         return ""
     name = re.search(r"`(\w+)`", spot.message)
-    if name and name[1] in _bound(spot.function):
+    if name and name[1] in bound(spot.function):
         return "the name is the function's own"
     return "" if _escapes(spot.function.name, spot.source) else "the function is called at once and never kept"
 
@@ -335,15 +336,3 @@ def _may_change(node: ast.AST, names: set[str]) -> bool:
             return is_ours(value)
         case _:
             return False
-
-
-def _bound(function: Function) -> set[str]:
-    """Name what a function binds itself: arguments, assignments, inner functions."""
-    arguments = function.args
-    names = {item.arg for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
-    for node in ast.walk(function):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif isinstance(node, Function) and node is not function:
-            names.add(node.name)
-    return names

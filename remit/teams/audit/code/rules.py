@@ -60,6 +60,13 @@ RULES = (
         phrase="line {line}: an f-string without placeholders",
     ),
     Rule(
+        name="missing-f-prefix",
+        severity="low",
+        title="Message whose names are not filled in",
+        why="Whoever reads it when something fails sees the name in braces, and not what it stands for.",
+        phrase="line {line}: `{detail}` is shown as it stands, because the text is no f-string",
+    ),
+    Rule(
         name="W605",
         severity="low",
         title="Backslash that escapes nothing",

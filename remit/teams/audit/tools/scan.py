@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from remit.teams.audit.code import complexity, duplication, secret, swallowed, unsafe_call, untested, waiting
+from remit.teams.audit.code import complexity, duplication, missing_f, secret, swallowed, unsafe_call, untested, waiting
 from remit.teams.audit.code.complexity import seen
 from remit.teams.audit.code.module_graph import ModuleGraph, Unit, unit
 from remit.teams.audit.docs import scan as docs_scan
@@ -29,7 +29,7 @@ from remit.teams.audit.tools.tally import summed
 
 Detector = Callable[[Source], Iterator[Sighting]]
 DETECTORS: dict[Skill, tuple[Detector, ...]] = {
-    "code": (complexity.sightings,),
+    "code": (complexity.sightings, missing_f.sightings),
     "security": (unsafe_call.sightings, waiting.sightings, swallowed.sightings, secret.sightings),
 }
 

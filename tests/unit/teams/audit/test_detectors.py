@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.teams.audit.code import complexity, secret, swallowed, unsafe_call, waiting
+from remit.teams.audit.code import complexity, missing_f, secret, swallowed, unsafe_call, waiting
 from remit.teams.audit.code.complexity import functions
 from remit.teams.audit.code.duplication import sightings as duplicates
 from remit.teams.audit.code.module_graph import ModuleGraph, components, unit
@@ -153,6 +153,32 @@ def test_a_report_does_not_repeat_the_secret() -> None:
     (found,) = secret.sightings(source('API_TOKEN = "9fK2mQ7xLr4Tz8Vb1Nc6"'))
 
     assert found.text == 'API_TOKEN = "9fK…"'
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ('raise ValueError("no {name} here")', 2),
+        ('raise ValueError(\n        "no such"\n        " but {name.url!r}."\n    )', 4),
+        ('other = name\n    logger.error("{other:>5} is lost")', 3),
+        ('print("found {name[0]}")', 2),
+        ('self.log.warning("{name}")', 2),
+        ('raise ValueError(f"no {name} here")', 0),
+        ('raise ValueError("no {0} here".format(name))', 0),
+        ('raise ValueError("no {name} here".format(name=name))', 0),
+        ('raise Templated("no {name} here", name=name)', 0),
+        ('logger.info("{name}", name)', 0),
+        ('raise ValueError("no {nobody} here")', 0),
+        ('raise ValueError("{{name}}")', 0),
+        ('raise ValueError("no { name } here")', 0),
+        ('text = "no {name} here"', 0),
+        ('if "{name}" not in name:\n        raise ValueError("it must hold {name}")', 0),
+    ],
+)
+def test_a_message_with_a_name_of_its_function_in_braces_was_meant_to_be_filled_in(body: str, line: int) -> None:
+    found = [item.line for item in missing_f.sightings(source(f"def f(self, name):\n    {body}\n"))]
+
+    assert found == ([line] if line else [])
 
 
 def test_complexity_counts_every_path_and_leaves_nested_functions_their_own() -> None:
