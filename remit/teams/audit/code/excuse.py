@@ -139,6 +139,8 @@ def own_text(spot: Spot) -> str:
     around = "\n".join(spot.around(4, 1))
     if re.search(r"version|about", around) and re.search(r"read|open", around):
         return "it reads the project's own version file"
+    if spot.function is not None and "PYTHONSTARTUP" in ast.unparse(spot.function):
+        return "it runs the file that its user names in PYTHONSTARTUP, as Python itself does"
     return explained(spot)
 
 

@@ -98,6 +98,21 @@ def test_a_call_with_a_limit_is_left_alone(text: str) -> None:
     assert rules(waiting.sightings, text) == []
 
 
+def test_the_first_call_that_waits_for_a_program_stands_for_all_of_the_file() -> None:
+    text = """
+        import subprocess as sp, requests
+        def late():
+            sp.run(["c"])
+            requests.get(u)
+        sp.check_call(["a"], timeout=1)
+        sp.check_call(["b"])
+        """
+
+    found = sorted((item.line, item.detail) for item in waiting.sightings(source(text)))
+
+    assert found == [(4, "`subprocess.run`, the first of 2 calls that run a program,"), (5, "`requests.get`")]
+
+
 @pytest.mark.parametrize(
     ("text", "seen"),
     [

@@ -32,6 +32,7 @@ def look(root: Path, text: str, rule: str, *, message: str = "") -> Look:
         ("missing-timeout", "async def f():\n    async with asyncio.timeout(3):\n        get()  # here", "around it"),
         ("unsafe-deserialisation", "pickle.loads(pickle.dumps(x))  # here", "wrote itself"),
         ("dynamic-code", "with open('v') as f:\n    exec(f.read(), version)  # here", "version file"),
+        ("dynamic-code", "def f():\n    path = env['PYTHONSTARTUP']\n    exec(open(path).read())  # here", "as Python"),
         ("secret-in-source", "# a checksum\nkey = 'abc'  # here", "say that it is none"),
         ("F821", "from a import *\nb()  # here", "no linter sees"),
         ("F821", "try:\n    ipython()  # here\nexcept NameError:\n    pass", "tried first"),
