@@ -88,6 +88,12 @@ def test_the_place_of_a_file_is_read_from_its_path_and_its_head(path: str, head:
         (GUESS, "except Exception:  # because", False),
         ("complex-function", "def f():  # noqa: C901", True),
         ("B006", "def f(a=[]):  # noqa: B006", True),
+        ("missing-timeout", "urlopen(a)  # noqa", False),
+        ("missing-timeout", "urlopen(a)  # noqa: S113", True),
+        ("missing-timeout", "urlopen(a)  # nosec", True),
+        ("secret-in-source", "token = 'abc'  # noqa", False),
+        ("untested-module", "from a import *  # noqa", False),
+        ("long-file", "import a  # nosec", False),
     ],
 )
 def test_an_author_accepts_a_finding_by_naming_it(*, rule: str, line: str, said: bool) -> None:
@@ -97,6 +103,16 @@ def test_an_author_accepts_a_finding_by_naming_it(*, rule: str, line: str, said:
 @pytest.mark.parametrize("path", ["tests/a.py", "p/vendor/a.py", "p/a_pb2.py"])
 def test_a_finding_that_nobody_here_will_mend_is_rejected(path: str) -> None:
     assert opened(finding(path=path)).decision == "reject"
+
+
+def test_a_migration_is_no_generated_code() -> None:
+    harmful = msgspec.structs.replace(finding(CERTAIN, "p/migrations/a.py"), skill="security")
+
+    assert opened(harmful).decision == "demote"
+    assert "migration" in opened(harmful).reason
+    assert opened(finding(CERTAIN, "p/migrations/a.py")).decision == "reject"
+    assert "migration" in opened(finding(CERTAIN, "p/migrations/a.py")).reason
+    assert opened(msgspec.structs.replace(harmful, path="p/a_pb2.py")).decision == "reject"
 
 
 def test_a_finding_in_an_example_is_demoted() -> None:
