@@ -35,7 +35,7 @@ def place_of(path: str, head: str = "") -> Place:
         return "template"
     if any(map(_TEST_FOLDER.match, folders)) or _TEST_NAME.match(pure.name):
         return "test"
-    if _GENERATED_NAME.search(pure.name) or "migrations" in folders or _says_generated(head):
+    if _GENERATED_NAME.search(pure.name) or is_migration(path) or _says_generated(head):
         return "generated"
     if folders & _EXAMPLES or pure.name in _TOOLING:
         return "example"
@@ -46,6 +46,11 @@ def place_of_manifest(path: str, head: str = "") -> Place:
     """Say where a file stands among manifests: there `setup.py` is what ships, and no tool."""
     pure = PurePosixPath(path)
     return place_of(str(pure.with_name("setup.cfg")) if pure.name == "setup.py" else path, head)
+
+
+def is_migration(path: str) -> bool:
+    """Say whether a file is a step from one state of a database to the next."""
+    return "migrations" in {part.lower() for part in PurePosixPath(path).parts[:-1]}
 
 
 def is_templated(line: str) -> bool:

@@ -24,9 +24,11 @@ _OPENS = re.compile(r"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+(?P<name>\w+)")
 class UnreadableError(Exception):
     """A file that cannot be looked at; `rule` says which finding that is, or is empty if it is none."""
 
-    def __init__(self, rule: str, cause: str, line: int = 1, *, digest: str = "") -> None:
+    def __init__(self, rule: str, cause: str, line: int = 1, *, digest: str = "", is_given_up: bool = False) -> None:
         super().__init__(cause)
         self.digest = digest
+        self.is_given_up = is_given_up
+        """The parser could not go on, whatever the file says."""
         self.rule = rule
         self.cause = cause
         self.line = line
@@ -172,7 +174,9 @@ def parsed(text: str) -> ast.Module:
     except SyntaxError as error:
         raise UnreadableError("syntax-error", error.msg or "invalid syntax", error.lineno or 1) from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise UnreadableError("syntax-error", f"the parser gave up: {type(error).__name__}") from error
+        raise UnreadableError(
+            "syntax-error", f"the parser gave up: {type(error).__name__}", is_given_up=True
+        ) from error
 
 
 def inside(root: Path, path: str) -> Path:

@@ -1,5 +1,6 @@
 """Code that stands twice: equal runs of lines; blank lines, comments, documentation and imports left out."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from remit.teams.audit.source import Source
 
 WINDOW = 10
 """Lines of code that must be equal before anything is said."""
+PAIR = 2
+"""Places that a finding names anyway."""
 _TRIVIAL = ("#", "@")
 _MIN_CHARACTERS = 4
 
@@ -23,8 +26,26 @@ class _Code:
     numbers: list[int]
 
 
+@dataclass(frozen=True)
+class _Copy:
+    """A run of lines with the place that holds them already."""
+
+    code: _Code
+    at: int
+    length: int
+    original: str
+
+
 def sightings(units: Iterable[Unit]) -> Iterator[Sighting]:
     """Give every run of lines that an earlier place, in path order, already holds."""
+    copies = [*_copies(units)]
+    places = Counter(copy.original for copy in copies)
+    for copy in copies:
+        count = places[copy.original] + 1
+        yield _seen(copy, more=f", one of {count} places" if count > PAIR else "")
+
+
+def _copies(units: Iterable[Unit]) -> Iterator[_Copy]:
     first: dict[int, tuple[_Code, int]] = {}
     for item in units:
         code = _code(item)
@@ -34,7 +55,8 @@ def sightings(units: Iterable[Unit]) -> Iterator[Sighting]:
             earlier = first.setdefault(key, (code, at))
             length = _common(earlier, code, at)
             if length >= WINDOW:
-                yield _seen(code, at, earlier, length=length)
+                other, start = earlier
+                yield _Copy(code, at, length, f"{other.source.path}:{other.numbers[start]}")
             at += max(1, length)
 
 
@@ -65,8 +87,7 @@ def _common(earlier: tuple[_Code, int], code: _Code, at: int) -> int:
     return length
 
 
-def _seen(code: _Code, at: int, earlier: tuple[_Code, int], *, length: int) -> Sighting:
-    other, start = earlier
-    lines = code.numbers[at + length - 1] - code.numbers[at] + 1
-    detail = f"{other.source.path}:{other.numbers[start]}"
-    return seen(code.source, "duplicate-code", code.numbers[at], measure=lines, detail=detail)
+def _seen(copy: _Copy, *, more: str) -> Sighting:
+    numbers = copy.code.numbers[copy.at : copy.at + copy.length]
+    lines = numbers[-1] - numbers[0] + 1
+    return seen(copy.code.source, "duplicate-code", numbers[0], measure=lines, detail=f"{copy.original}{more}")

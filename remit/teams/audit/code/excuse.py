@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
+from remit.teams.audit.code.binding import bound
 from remit.teams.audit.source import Function, Source, unparsed
 from remit.teams.audit.supply.supply import Supply
 
@@ -31,8 +32,8 @@ MUTATORS = frozenset(
 )
 CASES, STATEMENTS, OTHERS = 8, 2, 4
 """A dispatch: so many cases at least, so many statements in each and beside them at most."""
-WORKING = 4
-"""Statements that make a copy worth mending."""
+WORKING, MANY = 4, 4
+"""Statements that make a copy worth mending; places at which even a declaration that calls something is."""
 _LAST_ACTS = re.compile(r"(?:^|\.)(?:__del__|__exit__|__aexit__|_?(?:clean_?up|close|aclose|shutdown|stop|teardown))$")
 _COMMENT = re.compile(r"#\s*\S")
 _TRACKED = re.compile(r"#\d+|https?://|\b(?!UTF|ISO|SHA)[A-Z][A-Z0-9]+-\d+\b|\b(?i:issue|ticket|bug|gh)[- :#]*\d+")
@@ -41,6 +42,8 @@ _OTHER_FILE = re.compile(r"together with `(?P<path>[^`]+)`")
 _CALLED_BY = re.compile(r"_?(?:asyncio|async|aio|sync|blocking)_?")
 """Words that tell a module from its counterpart for other callers."""
 _LINTER = re.compile(r"#\s*(?:noqa|pragma|type:|pylint|nosec)", re.IGNORECASE)
+
+_COMPUTED = (ast.Name, ast.Call, ast.JoinedStr, ast.BinOp)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,8 @@ class Spot:
     """Every word in the tests."""
     supply: Callable[[], Supply]
     """What the repository depends on."""
+    shared: Callable[[], set[str]]
+    """The names that several modules give to something of their own, such as `logger`."""
 
     @property
     def function(self) -> Function | None:
@@ -79,10 +84,12 @@ def flat_dispatch(spot: Spot) -> str:
 
 def declarations(spot: Spot) -> str:
     """The lines that stand twice declare; they do not work."""
-    end = spot.line + _length(spot.message)
+    block = range(spot.line, spot.line + _length(spot.message))
     inside = {node for function in spot.source.functions for node in ast.walk(function) if isinstance(node, ast.stmt)}
-    working = [node for node in inside if spot.line <= node.lineno < end and not _is_declaration(node)]
-    return "" if len(working) >= WORKING else "signatures, data or documentation, not code that works"
+    working = [node for node in inside if node.lineno in block and not _is_declaration(node)]
+    if len(working) >= WORKING or (_places(spot.message) >= MANY and _is_wired(spot.source.tree, block)):
+        return ""
+    return "signatures, data or documentation, not code that works"
 
 
 def tested_by_name(spot: Spot) -> str:
@@ -90,7 +97,8 @@ def tested_by_name(spot: Spot) -> str:
     defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
     names = {node.name for node in spot.source.tree.body if isinstance(node, defined)}
     public = {name for name in names if not name.startswith("_")}
-    if public & spot.tested():
+    given = _assigned(spot.source.tree) & spot.tested()
+    if public & spot.tested() or (given and given - spot.shared()):
         return "tests use names that it defines"
     return "" if public else "it defines no function and no class for others"
 
@@ -131,6 +139,8 @@ def own_text(spot: Spot) -> str:
     around = "\n".join(spot.around(4, 1))
     if re.search(r"version|about", around) and re.search(r"read|open", around):
         return "it reads the project's own version file"
+    if spot.function is not None and "PYTHONSTARTUP" in ast.unparse(spot.function):
+        return "it runs the file that its user names in PYTHONSTARTUP, as Python itself does"
     return explained(spot)
 
 
@@ -210,7 +220,7 @@ def called_at_once(spot: Spot) -> str:
     if spot.function is None:
         return ""
     name = re.search(r"`(\w+)`", spot.message)
-    if name and name[1] in _bound(spot.function):
+    if name and name[1] in bound(spot.function):
         return "the name is the function's own"
     return "" if _escapes(spot.function.name, spot.source) else "the function is called at once and never kept"
 
@@ -246,14 +256,39 @@ def _nests(statement: ast.stmt) -> bool:
     return any(isinstance(node, ast.If | ast.For | ast.While | ast.Try | ast.With) for node in ast.walk(statement))
 
 
+def _assigned(tree: ast.Module) -> set[str]:
+    """Name what a module gives a public name to, beside its functions and classes."""
+    values = (node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign))
+    targets = [
+        target for node in values for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    ]
+    return {target.id for target in targets if isinstance(target, ast.Name) and not target.id.startswith("_")}
+
+
 def _length(message: str) -> int:
     found = re.match(r"(\d+) lines", message)
     return int(found[1]) if found else 30
 
 
+def _places(message: str) -> int:
+    found = re.search(r"one of (\d+) places", message)
+    return int(found[1]) if found else 2
+
+
+def _is_wired(tree: ast.Module, block: range) -> bool:
+    """Say whether a class or a module in the block is given something that is made by a call."""
+    owners: list[ast.Module | ast.ClassDef] = [tree]
+    for owner in owners:
+        owners += [node for node in owner.body if isinstance(node, ast.ClassDef)]
+    given = (node for owner in owners for node in owner.body if isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr))
+    wired = (node for node in given if node.lineno in block and node.value is not None)
+    return any(isinstance(item, ast.Call) for node in wired for item in ast.walk(node.value or node))
+
+
 def _is_declaration(node: ast.stmt) -> bool:
+    """Say whether a statement in a function only declares: a literal is data, and what is computed is work."""
     if isinstance(node, ast.Assign | ast.AnnAssign):
-        return node.value is None or not any(isinstance(item, ast.Call) for item in ast.walk(node.value))
+        return node.value is None or not any(isinstance(item, _COMPUTED) for item in ast.walk(node.value))
     kinds = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Pass
     return isinstance(node, kinds) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
@@ -303,15 +338,3 @@ def _may_change(node: ast.AST, names: set[str]) -> bool:
             return is_ours(value)
         case _:
             return False
-
-
-def _bound(function: Function) -> set[str]:
-    """Name what a function binds itself: arguments, assignments, inner functions."""
-    arguments = function.args
-    names = {item.arg for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
-    for node in ast.walk(function):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif isinstance(node, Function) and node is not function:
-            names.add(node.name)
-    return names

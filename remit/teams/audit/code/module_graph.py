@@ -89,10 +89,16 @@ class ModuleGraph:
 
     def imported(self, module: Module, node: Import) -> Iterator[Module]:
         """Give the modules of the tree that one import statement names."""
-        for name in _names(node, module.package):
-            found = self.find(name, module.root) or self.find(name.rpartition(".")[0], module.root)
+        for _alias, found, _is_whole in self.bound(module, node):
+            yield found
+
+    def bound(self, module: Module, node: Import) -> Iterator[tuple[ast.alias, Module, bool]]:
+        """Give what an import binds: the name, its module of the tree, and whether it is the module itself."""
+        for alias, name in zip(node.names, _names(node, module.package), strict=True):
+            whole = self.find(name, module.root)
+            found = whole or self.find(name.rpartition(".")[0], module.root)
             if found is not None and found is not module:
-                yield found
+                yield alias, found, whole is not None
 
     def cycles(self) -> Iterator[Sighting]:
         """Give every group of modules that import one another, at its first module."""

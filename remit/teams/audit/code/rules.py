@@ -36,7 +36,7 @@ RULES = (
         severity="high",
         title="File does not parse",
         why="It fails when it is imported.",
-        phrase="it does not parse at line {line}",
+        phrase="it does not parse at line {line}: {detail}",
     ),
     Rule(
         name="undecodable-file",
@@ -58,6 +58,13 @@ RULES = (
         title="f-string without placeholders",
         why="Either a placeholder is missing, or the `f` says something that is not so.",
         phrase="line {line}: an f-string without placeholders",
+    ),
+    Rule(
+        name="missing-f-prefix",
+        severity="low",
+        title="Message whose names are not filled in",
+        why="Whoever reads it when something fails sees the name in braces, and not what it stands for.",
+        phrase="line {line}: `{detail}` is shown as it stands, because the text is no f-string",
     ),
     Rule(
         name="W605",

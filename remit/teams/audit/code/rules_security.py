@@ -31,8 +31,8 @@ RULES = (
         name="missing-timeout",
         severity="medium",
         title="Waits for ever",
-        why="A peer that does not answer stops the caller.",
-        phrase="`{detail}` at line {line} has no timeout",
+        why="What does not answer, or does not end, stops the caller.",
+        phrase="{detail} at line {line} has no timeout",
         certain=False,
     ),
     Rule(

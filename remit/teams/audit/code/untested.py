@@ -1,5 +1,6 @@
-"""Modules that no test mentions: neither imported by a test nor named in one."""
+"""Modules that no test reaches: neither imported by a test nor named in one, nor put to use by a module that is."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -28,13 +29,35 @@ class Tests:
                 self.named.add(PurePosixPath(module.source.path).stem.removeprefix("test_").removesuffix("_test"))
                 for node in module.unit.imports:
                     self.imported.update(target.source.path for target in graph.imported(module, node))
+        self._follow(graph)
 
     def mention(self, module: Module) -> bool:
         """Say whether a test imports a module, is called after it, or says its name, if that is no common word."""
-        stem = module.name.rpartition(".")[2]
+        package, _dot, stem = module.name.rpartition(".")
         bare = stem.strip("_")
-        is_said = bare in self.named or ("_" in bare and stem in self.words)
-        return is_said or module.source.path in self.imported
+        is_called = bare in self.named or f"{package.rpartition('.')[2]}_{bare}" in self.named
+        return is_called or ("_" in bare and stem in self.words) or module.source.path in self.imported
+
+    def _follow(self, graph: ModuleGraph) -> None:
+        """Add what stands behind the packages that tests import, and what the modules that tests reach use by name."""
+        packages = [module for module in graph.modules if module.source.path.endswith("/__init__.py")]
+        waiting = [module for module in packages if module.source.path in self.imported]
+        while waiting:
+            new = {item.source.path for item in self._used(graph, waiting.pop(), self.words)} - self.imported
+            self.imported |= new
+            waiting += [module for module in packages if module.source.path in new]
+        reached = [module for module in graph.modules if self.mention(module) and module not in packages]
+        for module in reached:
+            if place_of(module.source.path) != "test":
+                self.imported.update(item.source.path for item in self._used(graph, module, None))
+
+    def _used(self, graph: ModuleGraph, module: Module, words: set[str] | None) -> Iterator[Module]:
+        """Give the modules of which one imports a public name, or one of some words, when it is imported itself."""
+        for node in module.unit.at_start:
+            for alias, found, is_whole in graph.bound(module, node) if isinstance(node, ast.ImportFrom) else ():
+                name = alias.asname or alias.name
+                if not is_whole and not alias.name.startswith(("_", "*")) and (words is None or name in words):
+                    yield found
 
 
 def sightings(graph: ModuleGraph, shipped: frozenset[str]) -> Iterator[Sighting]:

@@ -1,4 +1,4 @@
-"""Calls that wait for a peer without a limit."""
+"""Calls that wait without a limit: for a peer, or for another program to end."""
 
 import ast
 from collections.abc import Iterator
@@ -25,16 +25,22 @@ NO_DEFAULT = {
     "subprocess.check_output": 99,
 }
 """Callees that wait for ever unless told otherwise, and where the timeout stands among the arguments."""
+PROGRAM = "subprocess."
 _HTTPX = frozenset({*(f"httpx.{verb}" for verb in _VERBS), "httpx.Client", "httpx.AsyncClient", "httpx.stream"})
 
 
 def sightings(source: Source) -> Iterator[Sighting]:
-    """Give every call that waits without a limit."""
+    """Give every call that waits for a peer without a limit; of those that wait for a program, the first for all."""
     names = names_of(source)
-    for call in source.nodes(ast.Call):
-        callee = names.callee(call)
-        if _waits(call, callee):
-            yield seen(source, "missing-timeout", call.lineno, detail=callee)
+    waiting = [(call, callee) for call in source.nodes(ast.Call) if _waits(call, callee := names.callee(call))]
+    programs = [(call, callee) for call, callee in waiting if callee.startswith(PROGRAM)]
+    for call, callee in waiting:
+        if not callee.startswith(PROGRAM):
+            yield seen(source, "missing-timeout", call.lineno, detail=f"`{callee}`")
+    if programs:
+        call, callee = min(programs, key=lambda item: (item[0].lineno, item[0].col_offset))
+        more = f", the first of {len(programs)} calls that run a program," if len(programs) > 1 else ""
+        yield seen(source, "missing-timeout", call.lineno, detail=f"`{callee}`{more}")
 
 
 def _waits(call: ast.Call, callee: str) -> bool:

@@ -17,8 +17,8 @@ _ISSUE_TEMPLATES = re.compile(r"^(?:issue|pull_request|discussion)_template", re
 _DOCS = frozenset({"doc", "docs", "documentation"})
 _GENERATED = re.compile(r"@generated|auto-?generated|do not (?:edit|modify)\b", re.IGNORECASE)
 _PAST_NAME = re.compile(
-    r"^(?:.*[-_.])?(?:change_?s?|change[-_]?logs?|history|news|release[-_]?(?:notes?|history)?s?|releases?"
-    r"|what_?s[-_]?new|upgrad(?:e|ing)|migrat(?:e|ing|ion)s?|deprecat(?:ed|ions?)|archived?|authors?|contributors|credits|thanks|acknowledge?ments?)(?:[-_.0-9].*)?$"
+    r"^(?:releases?|(?:.*[-_.])?(?:change_?s?|change[-_]?logs?|history|news|release[-_]?(?:notes?|history)s?"
+    r"|what_?s[-_]?new|upgrad(?:e|ing)|migrat(?:e|ing|ion)s?|deprecat(?:ed|ions?)|archived?|authors?|contributors|credits|thanks|acknowledge?ments?))(?:[-_.0-9].*)?$"
 )
 _PAST_FOLDER = re.compile(
     r"^(?:releases?|release[-_]notes|changes|changelogs?|newsfragments|news|history|what_?s[-_]?new|archived?|old|legacy"

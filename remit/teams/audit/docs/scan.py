@@ -17,6 +17,11 @@ from remit.teams.audit.tools.tally import summed
 
 MORE = " documents"
 """How it is told that there are more than are read."""
+MISSING = "links to files that are not there"
+"""How it is told when this was not looked for."""
+_PARTIAL = Skipped(
+    what=MISSING, cause="PKG-INFO shows a source distribution, which leaves out some files of its repository"
+)
 DOCUMENTS = 3000
 """Documents of one pass at most."""
 CHARACTERS = 16_000_000
@@ -80,6 +85,9 @@ def scan(root: Path, files: tuple[str, ...]) -> Scan:
             found += doctest_block.sightings(source)
             blobs[path] = source.digest
     skipped = [*shelf.skipped, *snippets.skipped()]
+    if site.is_distribution:
+        found = [item for item in found if item.rule != "broken-link"]
+        skipped.append(_PARTIAL)
     lines = sum(len(document.source.lines) for document in shelf.documents.values())
     return summed(found, blobs, skipped, files=len(shelf.documents), lines=lines)
 

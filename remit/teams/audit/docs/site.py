@@ -56,6 +56,11 @@ class Site:
             self._folders[folder] = self._read(folder) if len(self._folders) < _FOLDERS else None
         return self._folders[folder]
 
+    @property
+    def is_distribution(self) -> bool:
+        """Whether the tree is what a build made for an index, and not the repository itself."""
+        return "PKG-INFO" in (self.entries("") or {})
+
     def publication(self, document: str) -> Publication:
         """Say how a document is published, by what stands in the folders around it."""
         folder = posixpath.dirname(document)

@@ -4,6 +4,9 @@ A first pass guesses widely and cheaply; a second look is dear. So a rule that f
 tree is not looked at place by place: in the first round a sample of it is. If nothing in the sample holds, the crowd
 is noise (a templating syntax, a house idiom) and is demoted as one. If something holds, the second round looks at its
 worst places, and these stand for the rest. Two rounds are all there is: what is still doubted then is demoted.
+
+Where a second look costs no more than a glance at one syntax tree, nothing is sampled: every place is looked at, up to
+`EACH`, and the crowd is what holds then.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +20,9 @@ from remit.teams.audit.sighting import Look
 ROUNDS = 2
 CROWD = 20
 SAMPLE = 5
+EACH = 300
+CHEAP = frozenset({"duplicate-code"})
+"""Rules whose every place is looked at: what some copies are says nothing about the others."""
 
 Group = tuple[str, str]
 """A rule, and the top folder in which it found something."""
@@ -50,7 +56,8 @@ def crowds(opinions: Iterable[Opinion]) -> dict[Group, list[Opinion]]:
     """Give the groups that have more members than anybody reads, worst first; what is out already does not count."""
     groups: dict[Group, list[Opinion]] = {}
     for opinion in opinions:
-        if opinion.decision in {"keep", "doubt"} or opinion.looked:
+        is_weighed = opinion.looked and opinion.finding.rule not in CHEAP
+        if opinion.decision in {"keep", "doubt"} or is_weighed:
             groups.setdefault(group_of(opinion.finding), []).append(opinion)
     return {
         group: sorted(members, key=lambda item: worst_first(item.finding))
@@ -70,6 +77,8 @@ def doubted(opinions: Sequence[Opinion], number: int) -> list[Finding]:
 
 
 def _asked_of_crowd(members: Sequence[Opinion], number: int) -> list[Finding]:
+    if members[0].finding.rule in CHEAP:
+        return [item.finding for item in members[:EACH] if item.decision == "doubt" and not item.looked]
     if number == 1:
         sample = sorted(members, key=lambda item: item.finding.fingerprint)[:SAMPLE]
         return [item.finding for item in sample if item.decision == "doubt"]

@@ -5,8 +5,8 @@ from remit.teams.audit.judge.rule import Rule
 from remit.teams.audit.judge.rules import rule_named
 from remit.teams.audit.sighting import Scan, Sighting
 
-_MILD = (("shell-injection", "constant command"), ("missing-timeout", "subprocess."))
-"""Rules and details that make a small finding: nobody else writes the command; the peer is a local program."""
+_MILD = (("shell-injection", "constant command"), ("missing-timeout", "`subprocess."))
+"""Rules and details that make a small finding: nobody else writes the command; what is waited for is a program."""
 
 
 def judge(scan: Scan, skill: Skill) -> list[Finding]:

@@ -3,7 +3,7 @@
 import re
 
 from remit.teams.audit.finding import Finding
-from remit.teams.audit.place import Place, is_templated
+from remit.teams.audit.place import Place, is_migration, is_templated
 from remit.teams.audit.tools.ruff import SECOND_OPINIONS
 
 _PLACES: dict[Place, str] = {
@@ -14,6 +14,10 @@ _PLACES: dict[Place, str] = {
 }
 _EVERYWHERE = frozenset({"syntax-error", "undecodable-file"})
 """Rules that matter in tests too."""
+_WHOLE = frozenset({"long-file", "untested-module", "high-churn", "absent-owner", "hidden-coupling"})
+"""Rules about a whole file: they cite its first line, and a comment there speaks of that line."""
+_NEVER_MEANT = _WHOLE | {"missing-timeout", "secret-in-source"}
+"""Rules that a comment silences only by name: who silences everything on a line means what linters usually say."""
 _CODES = re.compile(r"#\s*noqa:\s*(?P<codes>[A-Z0-9, ]+)", re.IGNORECASE)
 _BROAD_EXCEPT = frozenset({"BLE001", "E722", "W0703", "W0718", "BROAD-EXCEPT"})
 
@@ -24,6 +28,8 @@ def noise(finding: Finding, place: Place, line: str) -> str:
         if place == "template" or is_templated(line):
             return "a template, which is not Python yet"
         return _PLACES[place] if place == "vendored" else ""
+    if is_migration(finding.path) and place == "generated":
+        return "" if finding.skill == "security" else "in a migration, which is not changed once it has run"
     if place in _PLACES:
         return _PLACES[place]
     if finding.skill == "docs" and is_templated(line):
@@ -34,13 +40,15 @@ def noise(finding: Finding, place: Place, line: str) -> str:
 
 
 def accepted(rule: str, line: str) -> bool:
-    """Say whether a comment on the line names this finding, or everything."""
+    """Say whether a comment on the line names this finding, or everything that it may mean."""
     if "nosec" in line and "#" in line:
-        return True
+        return rule not in _WHOLE
     if codes := _CODES.search(line):
         named = {code.strip().upper() for code in codes["codes"].replace(" ", ",").split(",")}
         return bool(named & _codes_of(rule))
-    return bool(re.search(r"#\s*noqa\b(?!\s*:)", line, re.IGNORECASE)) or _pylint(rule, line)
+    if re.search(r"#\s*noqa\b(?!\s*:)", line, re.IGNORECASE):
+        return rule not in _NEVER_MEANT
+    return _pylint(rule, line)
 
 
 def _codes_of(rule: str) -> frozenset[str]:

@@ -56,6 +56,8 @@ def first_opinion(finding: Finding, excerpt: Excerpt, head: str) -> Opinion:
         return opinion("demote", reason)
     if place == "example" and finding.measure != KNOWN_SHAPE:
         return opinion("demote", "in examples, documentation or tooling, which nobody ships")
+    if place == "generated":
+        return opinion("demote", "in a migration, which runs once for each database and is not changed then")
     if not cited:
         return opinion("doubt", "the cited line does not say so")
     if points < ENOUGH:

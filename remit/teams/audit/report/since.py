@@ -41,6 +41,7 @@ _LEFT_OUT: tuple[tuple[str, frozenset[str]], ...] = (
     (supply.MORE, _names(rules_supply.RULES)),
     (supply.SOME, _names(rules_supply.RULES)),
     (docs_scan.MORE, _names(rules_docs.RULES)),
+    (docs_scan.MISSING, frozenset({"broken-link"})),
     (snippet.MORE, frozenset({"broken-snippet"})),
 )
 """What is said of something that was left out, and the rules that are not applied without it."""

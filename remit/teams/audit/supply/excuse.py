@@ -3,6 +3,7 @@
 import re
 
 from remit.teams.audit.code.excuse import Spot, explained
+from remit.teams.audit.place import place_of
 from remit.teams.audit.supply.import_names import companion, providers, works_by_presence
 from remit.teams.audit.supply.supply import Supply
 
@@ -21,7 +22,8 @@ def supplied_otherwise(spot: Spot) -> str:
     ):
         return "the module says what to install if it is missing"
     scope = supply.scope(spot.source.path)
-    if brings := companion(providers(name), scope.declared):
+    there = scope.required if place_of(spot.source.path) == "shipped" else scope.declared
+    if brings := companion(providers(name), there):
         return f"{brings}, which is declared, is made of it and brings it along"
     if path := supply.vendored(top):
         return f"a copy of it lies in the repository: {path}"

@@ -44,6 +44,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Patterns of such names: plugins, stubs."""
 
 
+_PLUGINS = frozenset({"*-plugin", "*-plugins"})
 TABLE = msgspec.json.decode(Path(__file__).with_name("import_names.json").read_bytes(), type=Table)
 _PROVIDED: dict[str, tuple[str, ...]] = {}
 for _name, _distributions in TABLE.imports.items():
@@ -121,6 +122,11 @@ def companion(distributions: tuple[str, ...], declared: frozenset[str]) -> str:
 
 
 def works_by_presence(distribution: str) -> bool:
-    """Say whether a distribution does its work without being imported."""
-    patterns = TABLE.by_presence_like
-    return distribution in TABLE.by_presence or any(fnmatchcase(distribution, pattern) for pattern in patterns)
+    """Say whether a distribution does its work without being imported.
+
+    What is called a plugin may be a library for plugins: if it is known what code imports, code has to import it.
+    """
+    if distribution in TABLE.by_presence:
+        return True
+    fits = (pattern for pattern in TABLE.by_presence_like if fnmatchcase(distribution, pattern))
+    return any(not (pattern in _PLUGINS and is_known(distribution)) for pattern in fits)

@@ -29,6 +29,11 @@ class Scope:
         return frozenset(need.name for item in self.manifests for need in item.needs if need.name) | own
 
     @cached_property
+    def required(self) -> frozenset[str]:
+        """The distributions that are there wherever the project runs: extras and tools for its developers are not."""
+        return frozenset(item.name for manifest in self.manifests for item in manifest.needs if item.group == "runtime")
+
+    @cached_property
     def _said(self) -> frozenset[str]:
         return spoken(self.declared)
 

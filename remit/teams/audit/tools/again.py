@@ -1,5 +1,7 @@
 """The second look: what a first pass only guessed, held against the whole file and the tests."""
 
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +16,8 @@ from remit.teams.audit.sighting import Doubt, Look
 from remit.teams.audit.source import Source, UnreadableError, load
 from remit.teams.audit.supply import excuse as excuse_supply
 from remit.teams.audit.supply.supply import Supply
+
+_ASSIGNED = re.compile(r"^([A-Za-z]\w*)\s*(?::[^=\n]{0,200})?=(?!=)", re.MULTILINE)
 
 
 class Again:
@@ -53,9 +57,22 @@ class Again:
         return {word for path in self.files if place_of(path) == "test" for word in self._words(path)}
 
     @cached_property
+    def shared(self) -> set[str]:
+        """Every name to which more than one shipped file assigns at its first column."""
+        shipped = [path for path in self.files if path.endswith((".py", ".pyw")) and place_of(path) == "shipped"]
+        counts = Counter(name for path in shipped for name in {*_ASSIGNED.findall(self._text(path))})
+        return {name for name, count in counts.items() if count > 1}
+
+    @cached_property
     def supply(self) -> Supply:
         """What the repository depends on."""
         return Supply(self.root, self.files)
+
+    def _text(self, path: str) -> str:
+        try:
+            return load(self.root, path).text
+        except UnreadableError:
+            return ""
 
     def _words(self, path: str) -> set[str]:
         try:
@@ -87,6 +104,7 @@ def _look(repository: Again, doubt: Doubt) -> Look:
         message=doubt.message,
         tested=lambda: repository.tested,
         supply=lambda: repository.supply,
+        shared=lambda: repository.shared,
     )
     try:
         way_out = WAYS_OUT.get(doubt.rule, nothing)(seen)

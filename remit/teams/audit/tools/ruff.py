@@ -122,7 +122,9 @@ def _sighting(source: Source, item: Diagnostic) -> Sighting:
         return msgspec.structs.replace(seen(source, code, row, detail=item.message), tool="ruff")
     called = _CALLED.search(source.line(row))
     detail = called["name"] if called else "it"
-    return msgspec.structs.replace(seen(source, SECOND_OPINIONS[code], row, detail=detail), tool="ruff")
+    rule = SECOND_OPINIONS[code]
+    shown = f"`{detail}`" if rule == "missing-timeout" else detail
+    return msgspec.structs.replace(seen(source, rule, row, detail=shown), tool="ruff")
 
 
 def _source(root: Path, path: str, sources: dict[str, Source | None]) -> Source | None:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from remit.teams.audit.code import complexity, duplication, secret, swallowed, unsafe_call, untested, waiting
+from remit.teams.audit.code import complexity, duplication, missing_f, secret, swallowed, unsafe_call, untested, waiting
 from remit.teams.audit.code.complexity import seen
 from remit.teams.audit.code.module_graph import ModuleGraph, Unit, unit
 from remit.teams.audit.docs import scan as docs_scan
@@ -21,14 +21,15 @@ from remit.teams.audit.history import blame as blame_scan
 from remit.teams.audit.history import scan as history_scan
 from remit.teams.audit.place import HEAD_LINES, place_of
 from remit.teams.audit.sighting import Doubt, Look, Measure, Scan, Sighting, Skipped
-from remit.teams.audit.source import Source, UnreadableError, load
+from remit.teams.audit.source import TEXT_LIMIT, Source, UnreadableError, load
 from remit.teams.audit.supply import scan as supply_scan
+from remit.teams.audit.supply.requires_python import RUNNING, RequiredPython, named
 from remit.teams.audit.tools import again
 from remit.teams.audit.tools.tally import summed
 
 Detector = Callable[[Source], Iterator[Sighting]]
 DETECTORS: dict[Skill, tuple[Detector, ...]] = {
-    "code": (complexity.sightings,),
+    "code": (complexity.sightings, missing_f.sightings),
     "security": (unsafe_call.sightings, waiting.sightings, swallowed.sightings, secret.sightings),
 }
 
@@ -72,6 +73,7 @@ def scan_files(root: Path, files: tuple[str, ...], skill: Skill) -> Scan:
     blobs: dict[str, str] = {}
     skipped: list[Skipped] = []
     measures: list[Measure] = []
+    required = RequiredPython(root)
     lines = 0
     for path in files:
         try:
@@ -83,6 +85,8 @@ def scan_files(root: Path, files: tuple[str, ...], skill: Skill) -> Scan:
         except UnreadableError as error:
             if not error.rule:
                 skipped.append(Skipped(what=path, cause=error.cause))
+            elif skill == "code" and (newer := _for_newer(required, path, error)) is not None:
+                skipped.append(newer)
             elif skill == "code":
                 blobs.setdefault(path, error.digest)
                 found.append(_unreadable(root, path, error))
@@ -126,9 +130,20 @@ def _is_shipped(source: Source) -> bool:
     return place_of(source.path, "\n".join(source.lines[:HEAD_LINES])) == "shipped"
 
 
+def _for_newer(required: RequiredPython, path: str, error: UnreadableError) -> Skipped | None:
+    """Say why a file that does not parse is no finding: it may be written for a newer Python than runs here."""
+    if error.rule != "syntax-error" or error.is_given_up or not (wanted := required.newer(path)):
+        return None
+    cause = (
+        f"it does not parse with Python {named(RUNNING)}, which runs the audit; it is written for {wanted} and newer"
+    )
+    return Skipped(what=path, cause=cause)
+
+
 def _unreadable(root: Path, path: str, error: UnreadableError) -> Sighting:
     try:
         source = load(root, path)
     except UnreadableError:
         return Sighting(rule=error.rule, path=path, line=error.line, detail=error.cause)
-    return seen(source, error.rule, error.line, detail=error.cause)
+    words = f"{error.cause[:TEXT_LIMIT]} (Python {named(RUNNING)})"  # another Python has other words
+    return seen(source, error.rule, error.line, detail=words if error.rule == "syntax-error" else error.cause)

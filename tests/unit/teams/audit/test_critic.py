@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remit.teams.audit.finding import Finding, Severity, fingerprint
-from remit.teams.audit.judge.docket import CROWD, ROUNDS, SAMPLE, doubted, heard, merged, settled
+from remit.teams.audit.judge.docket import CROWD, EACH, ROUNDS, SAMPLE, doubted, heard, merged, settled
 from remit.teams.audit.judge.noise import accepted
 from remit.teams.audit.judge.opinion import Opinion, first_opinion
 from remit.teams.audit.place import place_of
@@ -88,6 +88,12 @@ def test_the_place_of_a_file_is_read_from_its_path_and_its_head(path: str, head:
         (GUESS, "except Exception:  # because", False),
         ("complex-function", "def f():  # noqa: C901", True),
         ("B006", "def f(a=[]):  # noqa: B006", True),
+        ("missing-timeout", "urlopen(a)  # noqa", False),
+        ("missing-timeout", "urlopen(a)  # noqa: S113", True),
+        ("missing-timeout", "urlopen(a)  # nosec", True),
+        ("secret-in-source", "token = 'abc'  # noqa", False),
+        ("untested-module", "from a import *  # noqa", False),
+        ("long-file", "import a  # nosec", False),
     ],
 )
 def test_an_author_accepts_a_finding_by_naming_it(*, rule: str, line: str, said: bool) -> None:
@@ -97,6 +103,16 @@ def test_an_author_accepts_a_finding_by_naming_it(*, rule: str, line: str, said:
 @pytest.mark.parametrize("path", ["tests/a.py", "p/vendor/a.py", "p/a_pb2.py"])
 def test_a_finding_that_nobody_here_will_mend_is_rejected(path: str) -> None:
     assert opened(finding(path=path)).decision == "reject"
+
+
+def test_a_migration_is_no_generated_code() -> None:
+    harmful = msgspec.structs.replace(finding(CERTAIN, "p/migrations/a.py"), skill="security")
+
+    assert opened(harmful).decision == "demote"
+    assert "migration" in opened(harmful).reason
+    assert opened(finding(CERTAIN, "p/migrations/a.py")).decision == "reject"
+    assert "migration" in opened(finding(CERTAIN, "p/migrations/a.py")).reason
+    assert opened(msgspec.structs.replace(harmful, path="p/a_pb2.py")).decision == "reject"
 
 
 def test_a_finding_in_an_example_is_demoted() -> None:
@@ -152,6 +168,26 @@ def test_of_a_crowd_that_holds_the_worst_stand_for_all() -> None:
     assert {item.reason for item in final if item.decision == "demote"} == {
         "one of 121 findings of swallowed-exception in p; the 20 worst stand for all"
     }
+
+
+def test_every_copy_in_a_crowd_is_looked_at_and_those_that_hold_are_kept_whatever_became_of_the_others() -> None:
+    crowd = [finding("duplicate-code", line=n) for n in range(1, 122)]
+    holds = {item.fingerprint for item in crowd if item.line in {1, 60, 121}}
+
+    final, asked = deliberated([opened(item) for item in crowd], holds)
+
+    assert asked == [121, 0]
+    assert [item.finding.line for item in final if item.decision == "keep"] == [1, 60, 121]
+    assert sum(item.decision == "reject" for item in final) == 118
+
+
+def test_of_more_copies_than_anybody_looks_at_the_worst_are() -> None:
+    crowd = [finding("duplicate-code", line=n) for n in range(1, EACH + 101)]
+
+    final, asked = deliberated([opened(item) for item in crowd], {item.fingerprint for item in crowd})
+
+    assert asked[0] == EACH
+    assert sum(item.decision == "keep" for item in final) == CROWD
 
 
 def test_a_crowd_in_each_of_two_trees_is_two_crowds() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.teams.audit.code import complexity, secret, swallowed, unsafe_call, waiting
+from remit.teams.audit.code import complexity, missing_f, secret, swallowed, unsafe_call, waiting
 from remit.teams.audit.code.complexity import functions
 from remit.teams.audit.code.duplication import sightings as duplicates
 from remit.teams.audit.code.module_graph import ModuleGraph, components, unit
@@ -98,6 +98,21 @@ def test_a_call_with_a_limit_is_left_alone(text: str) -> None:
     assert rules(waiting.sightings, text) == []
 
 
+def test_the_first_call_that_waits_for_a_program_stands_for_all_of_the_file() -> None:
+    text = """
+        import subprocess as sp, requests
+        def late():
+            sp.run(["c"])
+            requests.get(u)
+        sp.check_call(["a"], timeout=1)
+        sp.check_call(["b"])
+        """
+
+    found = sorted((item.line, item.detail) for item in waiting.sightings(source(text)))
+
+    assert found == [(4, "`subprocess.run`, the first of 2 calls that run a program,"), (5, "`requests.get`")]
+
+
 @pytest.mark.parametrize(
     ("text", "seen"),
     [
@@ -153,6 +168,32 @@ def test_a_report_does_not_repeat_the_secret() -> None:
     (found,) = secret.sightings(source('API_TOKEN = "9fK2mQ7xLr4Tz8Vb1Nc6"'))
 
     assert found.text == 'API_TOKEN = "9fK…"'
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ('raise ValueError("no {name} here")', 2),
+        ('raise ValueError(\n        "no such"\n        " but {name.url!r}."\n    )', 4),
+        ('other = name\n    logger.error("{other:>5} is lost")', 3),
+        ('print("found {name[0]}")', 2),
+        ('self.log.warning("{name}")', 2),
+        ('raise ValueError(f"no {name} here")', 0),
+        ('raise ValueError("no {0} here".format(name))', 0),
+        ('raise ValueError("no {name} here".format(name=name))', 0),
+        ('raise Templated("no {name} here", name=name)', 0),
+        ('logger.info("{name}", name)', 0),
+        ('raise ValueError("no {nobody} here")', 0),
+        ('raise ValueError("{{name}}")', 0),
+        ('raise ValueError("no { name } here")', 0),
+        ('text = "no {name} here"', 0),
+        ('if "{name}" not in name:\n        raise ValueError("it must hold {name}")', 0),
+    ],
+)
+def test_a_message_with_a_name_of_its_function_in_braces_was_meant_to_be_filled_in(body: str, line: int) -> None:
+    found = [item.line for item in missing_f.sightings(source(f"def f(self, name):\n    {body}\n"))]
+
+    assert found == ([line] if line else [])
 
 
 def test_complexity_counts_every_path_and_leaves_nested_functions_their_own() -> None:
@@ -212,6 +253,13 @@ def test_code_that_stands_twice_is_seen_at_the_second_place() -> None:
     (found,) = duplicates([one, two])
 
     assert (found.path, found.line, found.measure, found.detail) == ("two.py", 4, 12, "one.py:2")
+
+
+def test_code_that_stands_at_many_places_says_at_how_many() -> None:
+    copies = [unit(source(f"def f(total):\n{BODY}", f"{name}.py")) for name in "abcd"]
+
+    assert [item.detail for item in duplicates(copies)] == ["a.py:1, one of 4 places"] * 3
+    assert [item.detail for item in duplicates(copies[:2])] == ["a.py:1"]
 
 
 def test_documentation_and_imports_that_stand_twice_are_left_alone() -> None:
@@ -285,6 +333,50 @@ def test_a_module_that_no_test_imports_or_names_is_untested() -> None:
     found = untested(graph(files), frozenset(files))
 
     assert [item.path for item in found] == ["p/lost.py"]
+
+
+@pytest.mark.parametrize(
+    ("used", "said", "found"),
+    [
+        ("from p._inner import made as offered", "offered", []),
+        ("from p._inner import made as offered", "unsaid", ["p/_inner.py"]),
+        ("from p import _inner", "offered", ["p/_inner.py"]),
+    ],
+)
+def test_a_package_that_a_test_imports_leads_on_to_what_the_test_takes_from_it(
+    used: str, said: str, found: list[str]
+) -> None:
+    files = {"p/__init__.py": used, "p/_inner.py": "def made(): ...\n", "tests/test_a.py": f"import p\np.{said}()\n"}
+
+    assert [item.path for item in untested(graph(files), frozenset(files))] == found
+
+
+@pytest.mark.parametrize(
+    ("used", "found"),
+    [
+        ("from p.base import Base\nclass Own(Base): ...", []),
+        ("from .base import make\nown = make", []),
+        ("from p.base import _make", ["p/base.py"]),
+        ("from p import base", ["p/base.py"]),
+        ("def late():\n    from p.base import Base", ["p/base.py"]),
+    ],
+)
+def test_a_module_whose_names_a_tested_one_uses_is_tested_with_it(used: str, found: list[str]) -> None:
+    files = {
+        "p/__init__.py": "",
+        "p/base.py": "class Base: ...\ndef make(): ...\n",
+        "p/own.py": used,
+        "tests/test_a.py": "from p.own import Own\n",
+    }
+
+    assert [item.path for item in untested(graph(files), frozenset(files))] == found
+
+
+def test_a_test_may_be_called_after_a_module_and_its_package() -> None:
+    files = {"p/upload/__init__.py": "", "p/upload/views.py": "x = 1\n", "p/__init__.py": "", "p/views.py": "x = 1\n"}
+    files["tests/test_upload_views.py"] = "x = 1\n"
+
+    assert [item.path for item in untested(graph(files), frozenset(files))] == ["p/views.py"]
 
 
 def test_without_any_test_nothing_is_said_about_single_modules() -> None:

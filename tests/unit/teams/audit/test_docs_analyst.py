@@ -11,7 +11,7 @@ from remit.teams.audit.docs.document import LINE_LIMIT
 from remit.teams.audit.docs.document_place import document_place, era_of
 from remit.teams.audit.docs.link_text import links
 from remit.teams.audit.docs.own_names import OwnNames
-from remit.teams.audit.docs.scan import DOCUMENTS, document_of, scan
+from remit.teams.audit.docs.scan import DOCUMENTS, MISSING, document_of, scan
 from remit.teams.audit.docs.site import Site
 from remit.teams.audit.docs.snippet import EFFORT, SNIPPET_LIMIT, Snippets, parse
 from remit.teams.audit.judge.opinion import Opinion
@@ -382,6 +382,15 @@ def test_an_anchor_must_be_one_of_a_heading(*, link: str, is_seen: bool, write: 
     assert [rule for rule, _detail, _line in said(root)] == (["broken-anchor"] if is_seen else [])
 
 
+def test_a_source_distribution_cannot_tell_which_links_are_broken_and_says_so(write: Write) -> None:
+    root = write({"x.md": "[a](gone.md) [b](#nowhere)\n", "PKG-INFO": "Metadata-Version: 2.1\n"})
+
+    scan = scanned(root)
+
+    assert [item.rule for item in scan.sightings] == ["broken-anchor"]
+    assert ["source distribution" in item.cause for item in scan.skipped if item.what == MISSING] == [True]
+
+
 def test_what_is_said_again_and_again_is_said_once(write: Write) -> None:
     root = write({"README.md": "[a](x.md) [b](y.md)\n\n[a](x.md)\n\n[c](z.md)\n"})
 
@@ -571,6 +580,10 @@ def test_a_document_that_a_program_writes_is_generated() -> None:
         ("README.md", "current"),
         ("docs/changing-a-plan.md", "current"),
         ("docs/newsletter.md", "current"),
+        ("docs/source/development_release.rst", "current"),
+        ("docs/releases.md", "past"),
+        ("docs/release-1.2.md", "past"),
+        ("docs/api_release_notes.md", "past"),
         ("CHANGELOG.md", "past"),
         ("CHANGES.rst", "past"),
         ("docs/release-notes.md", "past"),

@@ -32,6 +32,7 @@ def look(root: Path, text: str, rule: str, *, message: str = "") -> Look:
         ("missing-timeout", "async def f():\n    async with asyncio.timeout(3):\n        get()  # here", "around it"),
         ("unsafe-deserialisation", "pickle.loads(pickle.dumps(x))  # here", "wrote itself"),
         ("dynamic-code", "with open('v') as f:\n    exec(f.read(), version)  # here", "version file"),
+        ("dynamic-code", "def f():\n    path = env['PYTHONSTARTUP']\n    exec(open(path).read())  # here", "as Python"),
         ("secret-in-source", "# a checksum\nkey = 'abc'  # here", "say that it is none"),
         ("F821", "from a import *\nb()  # here", "no linter sees"),
         ("F821", "try:\n    ipython()  # here\nexcept NameError:\n    pass", "tried first"),
@@ -40,6 +41,8 @@ def look(root: Path, text: str, rule: str, *, message: str = "") -> Look:
         ("B023", "for x in y:\n    z = sorted(w, key=lambda v: v[x])  # here", "before the loop goes on"),
         ("duplicate-code", "A = 1  # here\nB = 2\nC = 3\nD = 4\nE = 5", "not code that works"),
         ("untested-module", "class Cart:  # here\n    pass", "tests use names"),
+        ("untested-module", "class Basket:  # here\n    pass\nCart = Basket()", "tests use names"),
+        ("untested-module", "class Basket:  # here\n    pass\nCart: Basket = Basket()", "tests use names"),
     ],
 )
 def test_what_speaks_for_the_code_is_found(tmp_path: Path, rule: str, text: str, reason: str) -> None:
@@ -94,3 +97,44 @@ def test_what_is_not_there_does_not_hold(tmp_path: Path, path: str) -> None:
     (found,) = again.looks(tmp_path, [], [doubt])
 
     assert not found.holds
+
+
+def test_a_name_that_many_modules_have_does_not_tell_which_of_them_a_test_uses(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_a.py").write_text("from p.b import logger\n")
+    (tmp_path / "b.py").write_text("logger = 1\n")
+    (tmp_path / "a.py").write_text("class Cart: ...\nlogger = 2\n")
+    doubt = Doubt(
+        fingerprint="f", rule="untested-module", path="a.py", line=1, symbol="", snippet="class Cart: ...", message=""
+    )
+
+    (shared,) = again.looks(tmp_path, ["a.py", "b.py", "tests/test_a.py"], [doubt])
+    (own,) = again.looks(tmp_path, ["a.py", "tests/test_a.py"], [doubt])
+
+    assert shared.holds
+    assert not own.holds
+
+
+WIRED = "class A:  # here\n    decorators = [\n        allows(\n            admin,\n        )\n    ]\n"
+DATA = "class A:  # here\n    b = [\n        1,\n        2,\n    ]\n"
+WORK = "def f(self, a, b):  # here\n    self.a = a or 1\n    self.b = b\n    self.c = a.c\n    self.d = a\n"
+LITERALS = "def f(self):  # here\n    self.a = 1\n    self.b = []\n    self.c = 'x'\n    self.d = -1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "places", "holds"),
+    [
+        (WIRED, ", one of 4 places", True),
+        (WIRED, ", one of 3 places", False),
+        (WIRED, "", False),
+        (DATA, ", one of 9 places", False),
+        (WORK, "", True),
+        (LITERALS, "", False),
+    ],
+)
+def test_a_copy_is_excused_if_it_only_declares_and_is_not_wired_at_many_places(
+    tmp_path: Path, *, text: str, places: str, holds: bool
+) -> None:
+    message = f"6 lines from line 1 stand again in b.py:1{places}"
+
+    assert look(tmp_path, text, "duplicate-code", message=message).holds == holds

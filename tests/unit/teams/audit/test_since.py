@@ -201,6 +201,7 @@ async def test_what_nobody_looked_at_is_not_mended(shop: Path, audit: Audit) -> 
         ("7 manifests", "no-licence"),
         ("4 documents", "broken-link"),
         ("12 snippets that do not parse", "broken-snippet"),
+        ("links to files that are not there", "broken-link"),
     ],
 )
 def test_a_rule_that_was_not_applied_everywhere_mends_nothing(what: str, rule: str) -> None:

@@ -13,7 +13,7 @@ from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.message import Published
 from remit.teams.audit.roles.cartographer import manifests
 from remit.teams.audit.sighting import Doubt, Look, Scan
-from remit.teams.audit.supply.import_names import STANDARD, TABLE, normal
+from remit.teams.audit.supply.import_names import STANDARD, TABLE, normal, works_by_presence
 from remit.teams.audit.supply.scan import scan
 from remit.teams.audit.supply.supply import Supply
 from remit.teams.audit.tools import again
@@ -280,6 +280,27 @@ def test_an_undeclared_import_that_nothing_speaks_against_holds(write: Write) ->
     root = write({**CODE, "pyproject.toml": PROJECT})
 
     assert [look.holds for look in looked(root, "undeclared-dependency")] == [True]
+
+
+def test_what_only_an_extra_brings_along_is_not_there_where_shipped_code_runs(write: Write) -> None:
+    extra = "[project.optional-dependencies]\nall = ['ansible']\n"
+    root = write({**CODE, "pyproject.toml": PROJECT + extra})
+
+    assert [look.holds for look in looked(root, "undeclared-dependency")] == [True]
+
+
+@pytest.mark.parametrize(
+    ("name", "works"),
+    [
+        ("babel-plugin", True),
+        ("click-plugins", False),
+        ("mdit-py-plugins", False),
+        ("gunicorn", True),
+        ("attrs", False),
+    ],
+)
+def test_a_plugin_works_by_being_installed_unless_it_is_known_how_code_imports_it(*, name: str, works: bool) -> None:
+    assert works_by_presence(name) == works
 
 
 def test_the_table_of_names_holds_normal_forms_and_nothing_of_the_standard_library() -> None:
