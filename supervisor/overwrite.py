@@ -57,8 +57,6 @@ class Overwrites:
                 if refs := self._arbiter.versions.committed_by(scope, rule, position):
                     return tuple([await self._arbiter.archive.version(*ref) for ref in refs])  # an earlier try landed
                 for key in changes:
-                    if self._arbiter.disputed.over(scope, key):
-                        raise ConflictError(f"a conflict over {key} waits for its decision", fix="remit review list")
                     if expected not in {-1, number_of(self._arbiter.versions.held(scope, key))}:
                         raise ConflictError(
                             f"{key} has changed meanwhile",
@@ -73,6 +71,10 @@ class Overwrites:
                     )
                     for key, value in changes.items()
                 ]
+                for version in made:
+                    if self._arbiter.disputed.over(scope, version.key, version.changed):
+                        said = f"a conflict over {version.key} waits for its decision"
+                        raise ConflictError(said, fix="remit review list")
                 stored = await self._arbiter.stored.append(made)
                 if stored is not None:
                     for version, seq in zip(made, stored, strict=True):
