@@ -15,7 +15,7 @@ from remit.supervisor.merge import Author
 from remit.supervisor.versions import number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from remit.contracts.control import RollbackState
     from remit.supervisor.arbiter import Arbiter
@@ -71,15 +71,19 @@ class Overwrites:
                     )
                     for key, value in changes.items()
                 ]
-                for version in made:
-                    if self._arbiter.disputed.over(scope, version.key, version.changed):
-                        said = f"a conflict over {version.key} waits for its decision"
-                        raise ConflictError(said, fix="remit review list")
+                self._check_disputes(made)
                 stored = await self._arbiter.stored.append(made)
                 if stored is not None:
                     for version, seq in zip(made, stored, strict=True):
                         self._arbiter.stored.take(version, seq)
                     return tuple(made)
+
+    def _check_disputes(self, made: Sequence[StateCommitted]) -> None:
+        """A disputed field keeps its value; what stands beside it may change."""
+        for version in made:
+            if self._arbiter.disputed.over(version.scope, version.key, version.changed):
+                said = f"a conflict over {version.key} waits for its decision"
+                raise ConflictError(said, fix="remit review list")
 
     async def _overwritten(
         self, scope: str, key: str, plain: object, *, author: Author, restores: int, number: int
