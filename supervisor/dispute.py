@@ -45,14 +45,8 @@ class Disputes:
     """The open disputes of all runs."""
 
     def __init__(
-        self,
-        team: TeamSpec,
-        *,
-        arbiter: Arbiter,
-        runs: Runs,
-        spawn: Callable[[Coroutine[object, object, None]], None],
+        self, *, arbiter: Arbiter, runs: Runs, spawn: Callable[[Coroutine[object, object, None]], None]
     ) -> None:
-        self._team = team
         self._arbiter = arbiter
         self._runs = runs
         self._spawn = spawn
@@ -102,7 +96,7 @@ class Disputes:
         if not is_asked:
             self._arbiter.disputed.clear(contested.dispute)
             return None
-        parked = _parked(contested.dispute, ((conflict, self._whom(opened)) for opened, conflict in wanted))
+        parked = _parked(contested.dispute, ((conflict, _whom(run.state.team, opened)) for opened, conflict in wanted))
         self._note(run.state.run_id, parked, request_of(contested.proposal))
         log.info("state.disputed", dispute=contested.dispute, fields=len(parked.paths), waits_for=parked.waits_for)
         return parked
@@ -143,7 +137,7 @@ class Disputes:
         return None
 
     def _question(self, run: RunState, opened: Open, conflict: StateConflict) -> Append:
-        if self._whom(opened) == PERSON:
+        if _whom(run.team, opened) == PERSON:
             return question.review_of(run, conflict)
         return dispatch.arbitration(
             run.team,
@@ -153,10 +147,6 @@ class Disputes:
             within_s=opened.policy.within_s,
             conflict=conflict,
         )
-
-    def _whom(self, opened: Open) -> str:
-        is_role = opened.policy.kind == "arbitrate" and opened.policy.role in self._team.roles
-        return opened.policy.role if is_role else PERSON
 
     # --- how one ends ----------------------------------------------------------------------------
 
@@ -270,6 +260,12 @@ class Disputes:
         document = contract.checked(proposed.value)
         if value is not MISSING and value_at(document, path) is not MISSING:  # an item of a list has no place to try it
             check_ruling(contract, document, path=path, value=value)
+
+
+def _whom(team: TeamSpec, opened: Open) -> str:
+    """Give the role that arbitrates, or a person: the build that serves a run may not have today's role."""
+    is_role = opened.policy.kind == "arbitrate" and opened.policy.role in team.roles
+    return opened.policy.role if is_role else PERSON
 
 
 def _parked(dispute: str, asked: Iterable[tuple[StateConflict, str]]) -> StateParked:

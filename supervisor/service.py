@@ -118,7 +118,7 @@ class Supervisor:
         self._revocations = Revocations(self._journal, announce=journal_bus, answers=answer_bus)
         self._folded: fold.Fold | None = None
         self.runs = self._no_runs()
-        self.disputes = Disputes(team, arbiter=self.arbiter, runs=self.runs, spawn=self._spawn)
+        self.disputes = Disputes(arbiter=self.arbiter, runs=self.runs, spawn=self._spawn)
         self._deaths = Deaths(journal_bus, self._journal, runs=self.runs, spawn=self._spawn)
         self._undeliverable = UndeliverableWork(self._journal, DeadLetters(journal_bus), self.runs)
 

@@ -34,9 +34,7 @@ from tests.integration.supervisor.world import crash, holder, value_of
 from tests.teams import SHEET, WORKFLOWS, Check, Line, Note, Order, Packed, Receipt, Sheet, shop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from remit.bus.journal import Draft, Entry
     from remit.contracts.review import ReviewOpened
