@@ -94,8 +94,11 @@ class TeamSpec:
         return self.roles[name]
 
     def takes(self, workflow: str) -> type[Message]:
-        """Give the input type of a workflow: what its first nodes take."""
-        plan = self.workflows[workflow]
+        """Give the input type of a workflow."""
+        return self.given_to(self.workflows[workflow])
+
+    def given_to(self, plan: PlanSpec) -> type[Message]:
+        """Give the input type of a plan, also of one that the team dropped: what its first nodes take."""
         first = next(node for node in plan.nodes if not node.each and node.after == ("task",))
         return self.roles[first.role].takes
 

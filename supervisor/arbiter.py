@@ -154,14 +154,14 @@ class Arbiter:
                     )
                     for target in targets
                 ]
-                answer = await self._decide(proposal, author, merged)
+                answer = await self._decide(proposal, author, merged, still=still)
                 if answer is not None:
                     return answer
 
     async def _decide(
-        self, proposal: ProposeState, author: Author, merged: Sequence[Merged]
+        self, proposal: ProposeState, author: Author, merged: Sequence[Merged], *, still: Callable[[], bool]
     ) -> Answer | Contested | None:
-        """Give the answer; None if another version was first, which is known by now."""
+        """Give the answer; None if another version was first, which is known by now, or it is not to be decided."""
         dispute = intent_key(proposal.run_id, proposal.step, proposal.position)
         for item in merged:
             if (lost := self._disputed_by_others(item, dispute) or next(iter(item.merge.lost), None)) is not None:
@@ -171,7 +171,7 @@ class Arbiter:
             for item, conflict in opened:
                 self.disputed.mark(item.target.scope, item.target.key, path=conflict.path, dispute=dispute)
             return Contested(dispute, proposal, author, opened)
-        return await self._commit(proposal, author, merged)
+        return await self._commit(proposal, author, merged, still=still)
 
     def _disputed_by_others(self, item: Merged, dispute: str) -> Lost | None:
         path = self.disputed.first(item.target.scope, item.target.key, item.wrote, but=dispute)
@@ -242,9 +242,14 @@ class Arbiter:
 
     # --- writing ---------------------------------------------------------------------------------
 
-    async def _commit(self, proposal: ProposeState, author: Author, merged: Sequence[Merged]) -> Answer | None:
+    async def _commit(
+        self, proposal: ProposeState, author: Author, merged: Sequence[Merged], *, still: Callable[[], bool]
+    ) -> Answer | None:
         names = sorted((item.target.scope, item.target.key) for item in merged) if len(merged) > 1 else []
         made = [await self._version(item, author, proposal=proposal, together=names) for item in merged]
+        # Nothing is awaited from here to the append, so a rollback that begins later puts back what is stored here.
+        if not still():
+            return None
         stored = await self.stored.append([version for version, _data in made])
         if stored is None:
             return None

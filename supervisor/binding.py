@@ -76,4 +76,5 @@ def older_builds(runs: Runs) -> set[str]:
 
 
 def _is_bound(run: RunState, bound: RunBound) -> bool:
-    return run.team.build == bound.build and run.is_bound == bound.is_older
+    """Say whether the journal says so: whichever build comes next asks it where the run was served last."""
+    return (run.bound_to or run.started.build, run.is_bound) == (bound.build, bound.is_older)

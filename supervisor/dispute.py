@@ -45,14 +45,8 @@ class Disputes:
     """The open disputes of all runs."""
 
     def __init__(
-        self,
-        team: TeamSpec,
-        *,
-        arbiter: Arbiter,
-        runs: Runs,
-        spawn: Callable[[Coroutine[object, object, None]], None],
+        self, *, arbiter: Arbiter, runs: Runs, spawn: Callable[[Coroutine[object, object, None]], None]
     ) -> None:
-        self._team = team
         self._arbiter = arbiter
         self._runs = runs
         self._spawn = spawn
@@ -81,8 +75,8 @@ class Disputes:
 
     # --- how one begins --------------------------------------------------------------------------
 
-    async def begin(self, run: OpenRun, contested: Contested) -> StateParked | None:
-        """The dispute is journaled, and its role or a person asked; None if the run is over.
+    async def begin(self, run: OpenRun, contested: Contested, *, still: Callable[[], bool]) -> StateParked | None:
+        """The dispute is journaled, and its role or a person asked; None if, in its turn, it is not `still` to be.
 
         Raises:
             RefusedError: the run disputes too much already, or the conflict is too large to be put to anybody; the
@@ -94,7 +88,7 @@ class Disputes:
                 raise StateInvalidError(
                     "the run disputes too much already", expected=f"at most {DISPUTES_OF_A_RUN} open disputes"
                 )
-            is_asked = await self._ask(run, wanted)
+            is_asked = await self._ask(run, wanted, still)
         except RefusedError as error:
             self._arbiter.disputed.clear(contested.dispute)
             await self._arbiter.refuse(contested.proposal, contested.author.agent, error)
@@ -102,7 +96,7 @@ class Disputes:
         if not is_asked:
             self._arbiter.disputed.clear(contested.dispute)
             return None
-        parked = _parked(contested.dispute, ((conflict, self._whom(opened)) for opened, conflict in wanted))
+        parked = _parked(contested.dispute, ((conflict, _whom(run.state.team, opened)) for opened, conflict in wanted))
         self._note(run.state.run_id, parked, request_of(contested.proposal))
         log.info("state.disputed", dispute=contested.dispute, fields=len(parked.paths), waits_for=parked.waits_for)
         return parked
@@ -124,10 +118,12 @@ class Disputes:
         self._requests[parked.dispute] = request
         self._of_run[run].add(parked.dispute)
 
-    async def _ask(self, run: OpenRun, wanted: list[tuple[Open, StateConflict]]) -> bool:
-        """Every question stands in the run's lane; False if the run is over. Raises TooLargeError."""
+    async def _ask(self, run: OpenRun, wanted: list[tuple[Open, StateConflict]], still: Callable[[], bool]) -> bool:
+        """Every question stands in the run's lane; False if nobody is to be asked any more. Raises TooLargeError."""
         async with run.lock:
-            while run.state.finished is None and (append := self._next_question(run.state, wanted)) is not None:
+            while (append := self._next_question(run.state, wanted)) is not None:
+                if not still():  # its step was taken back, or its run ended, while the lock or the journal was awaited
+                    return False
                 await self._runs.store(run, append)
             return run.state.finished is None
 
@@ -141,7 +137,7 @@ class Disputes:
         return None
 
     def _question(self, run: RunState, opened: Open, conflict: StateConflict) -> Append:
-        if self._whom(opened) == PERSON:
+        if _whom(run.team, opened) == PERSON:
             return question.review_of(run, conflict)
         return dispatch.arbitration(
             run.team,
@@ -152,10 +148,6 @@ class Disputes:
             conflict=conflict,
         )
 
-    def _whom(self, opened: Open) -> str:
-        is_role = opened.policy.kind == "arbitrate" and opened.policy.role in self._team.roles
-        return opened.policy.role if is_role else PERSON
-
     # --- how one ends ----------------------------------------------------------------------------
 
     def look(self, run: OpenRun) -> None:
@@ -164,6 +156,14 @@ class Disputes:
             if dispute not in self._settling and question.is_answered(run.state.team, run.state, dispute):
                 self._settling.add(dispute)
                 self._spawn(self._settle(run, dispute))
+
+    def withdraw(self, run: RunState) -> None:
+        """A rollback took steps back: what they disputed stays as it was; what the others did still waits."""
+        asked = run.conflict_steps.keys() | run.conflict_reviews.keys()
+        for dispute in self._arbiter.disputed.of_run(run.run_id) - asked:
+            self._of_run[run.run_id].discard(dispute)
+            self._arbiter.disputed.clear(dispute)  # nobody was asked yet, perhaps: then it was never open
+            self._close(dispute)
 
     def drop(self, run: str) -> None:
         """A run is over: what it disputed stays as it was."""
@@ -183,7 +183,13 @@ class Disputes:
     async def _is_settled(self, run: OpenRun, dispute: str) -> bool:
         """Put what was said into the state; False if the bus is away, and it is to be tried again."""
         asked = [self._sound(item) for item in question.questions(run.state.team, run.state, dispute)]
+        if not asked:  # a rollback took it back, and is about to say so
+            return False
         conflict = asked[-1].conflict
+
+        def still() -> bool:
+            return run.state.finished is None and dispute in self._open
+
         try:
             answer = await self._arbiter.propose(
                 conflict.proposal,
@@ -191,9 +197,9 @@ class Disputes:
                 workflow=run.state.started.workflow,
                 rulings=question.rulings_of(asked),
                 failed=question.failures_of(asked),
-                still=lambda: run.state.finished is None,
+                still=still,
             )
-            if isinstance(answer, Contested) and await self.begin(run, answer) is not None:
+            if isinstance(answer, Contested) and await self.begin(run, answer, still=still) is not None:
                 return True
         except RefusedError as error:  # recorded by the arbiter; nothing changed
             log.warning("state.ruling_refused", dispute=dispute, code=error.code, error=error.message)
@@ -254,6 +260,12 @@ class Disputes:
         document = contract.checked(proposed.value)
         if value is not MISSING and value_at(document, path) is not MISSING:  # an item of a list has no place to try it
             check_ruling(contract, document, path=path, value=value)
+
+
+def _whom(team: TeamSpec, opened: Open) -> str:
+    """Give the role that arbitrates, or a person: the build that serves a run may not have today's role."""
+    is_role = opened.policy.kind == "arbitrate" and opened.policy.role in team.roles
+    return opened.policy.role if is_role else PERSON
 
 
 def _parked(dispute: str, asked: Iterable[tuple[StateConflict, str]]) -> StateParked:

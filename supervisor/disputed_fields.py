@@ -36,6 +36,10 @@ class DisputedFields:
             return None
         return next((field for field in fields if self.over(scope, key, (field,)) - {but}), None)
 
+    def of_run(self, run: str) -> set[str]:
+        """Give the disputes that the proposals of a run began."""
+        return {dispute for dispute in self._fields if dispute.startswith(f"{run}.")}
+
     def clear(self, dispute: str) -> None:
         """No field waits for this dispute any more."""
         for scope, key, path in self._fields.pop(dispute, ()):

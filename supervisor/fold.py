@@ -156,7 +156,7 @@ class Fold:
             self.strangers[started.run_id] = Stranger(started, 0, 0)
             return None
         if team.upcast:
-            started = _todays(team, started)
+            started = _todays(team, started, plan)
         run = self.runs[started.run_id] = new_run(started, self._team)
         return run
 
@@ -204,10 +204,10 @@ def _checked(team: TeamSpec, run: RunState, message: StepCompleted) -> StepCompl
     return message if reply is message.reply else msgspec.structs.replace(message, reply=msgspec.Raw(reply))
 
 
-def _todays(team: TeamSpec, started: RunStarted) -> RunStarted:
+def _todays(team: TeamSpec, started: RunStarted, plan: PlanSpec) -> RunStarted:
     """Give a start whose input is of today's version; what cannot be brought forward is told by whoever takes it."""
     try:
-        given = forwarded(team.takes(started.workflow), started.input, upcasts=team.upcast)
+        given = forwarded(team.given_to(plan), started.input, upcasts=team.upcast)
     except MalformedMessageError:
         return started
     return msgspec.structs.replace(started, input=msgspec.Raw(given))

@@ -10,7 +10,13 @@ import msgspec
 from remit.bus import stream, subject
 from remit.contracts.control import ForkChange, ForkRun
 from remit.contracts.document import TEAM_SCOPE
-from remit.contracts.errors import ConflictError, MalformedMessageError, NotFoundError, UsageError
+from remit.contracts.errors import (
+    ConflictError,
+    MalformedMessageError,
+    NotFoundError,
+    UnknownWorkflowError,
+    UsageError,
+)
 from remit.contracts.fork import AdoptedStep, RunForked
 from remit.contracts.ids import run_id
 from remit.contracts.message import Message, decode, encode, raw
@@ -63,6 +69,7 @@ class Forks:
 
         Raises:
             NotFoundError: there is no such run or checkpoint; nothing was published.
+            UnknownWorkflowError: the team does not have its workflow any more; nothing was published.
             ConflictError: what the run has finished is not known yet; nothing was published.
             UsageError: a change names nothing that can be changed, or its value does not fit; nothing was published.
             StateInvalidError: no contract covers a state key, or its value does not fit; nothing was published.
@@ -93,6 +100,13 @@ class Forks:
         return run_id((await stream.store(self._bus, target, encode(task), headers=headers)).seq)
 
     def _check(self, past: RunState, wish: ForkRun) -> None:
+        if past.started.workflow not in self._team.workflows:
+            raise UnknownWorkflowError(
+                f"team {self._team.name} has no workflow {past.started.workflow!r} any more",
+                where=wish.run_id,
+                expected=", ".join(sorted(self._team.workflows)),
+                got=past.started.workflow,
+            )
         roots = {"input", "state", *past.nodes}
         for change in wish.changes:
             root = change.path.split(".", maxsplit=1)[0]
@@ -191,7 +205,8 @@ class Forks:
         chunk = _chunk(part)
         left = [] if origin.at else [name for name in begun(past, nodes) if name not in run.adopted]
         records = [await records_of(self._journal, past, name) for name in left[:1]] if len(chunk) == len(part) else []
-        is_last, is_first = len(chunk) == len(part) and len(left) <= 1, not run.number > 1
+        # Other entries may stand before the first part: the run was bound to another build.
+        is_last, is_first = len(chunk) == len(part) and len(left) <= 1, not (run.steps or run.adopted)
         calls = await Calls.read(self._journal, origin.run_id) if is_last else None
         names = {item.work.step for item in steps}
         if is_last:

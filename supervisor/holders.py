@@ -303,6 +303,10 @@ class Holders:
         if run is None:
             return NOT_HELD
         dispute = intent_key(proposal.run_id, proposal.step, proposal.position)
+
+        def still() -> bool:
+            return self._holding(agent, proposal.run_id, step=proposal.step, epoch=proposal.epoch) is run
+
         try:
             if (waiting := self._disputes.waiting(dispute, request_of(proposal))) is not None:
                 return waiting
@@ -310,10 +314,10 @@ class Holders:
                 proposal,
                 agent=agent,
                 workflow=run.state.started.workflow,
-                still=lambda: self._holding(agent, proposal.run_id, step=proposal.step, epoch=proposal.epoch) is run,
+                still=still,
             )
             if isinstance(answer, Contested):
-                return await self._disputes.begin(run, answer) or NOT_HELD
+                return await self._disputes.begin(run, answer, still=still) or NOT_HELD
         except RefusedError as error:
             return Refused(error=error.fault())
         if isinstance(answer, Fault):

@@ -15,7 +15,7 @@ from remit.supervisor.merge import Author
 from remit.supervisor.versions import number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from remit.contracts.control import RollbackState
     from remit.supervisor.arbiter import Arbiter
@@ -57,8 +57,6 @@ class Overwrites:
                 if refs := self._arbiter.versions.committed_by(scope, rule, position):
                     return tuple([await self._arbiter.archive.version(*ref) for ref in refs])  # an earlier try landed
                 for key in changes:
-                    if self._arbiter.disputed.over(scope, key):
-                        raise ConflictError(f"a conflict over {key} waits for its decision", fix="remit review list")
                     if expected not in {-1, number_of(self._arbiter.versions.held(scope, key))}:
                         raise ConflictError(
                             f"{key} has changed meanwhile",
@@ -73,11 +71,19 @@ class Overwrites:
                     )
                     for key, value in changes.items()
                 ]
+                self._check_disputes(made)
                 stored = await self._arbiter.stored.append(made)
                 if stored is not None:
                     for version, seq in zip(made, stored, strict=True):
                         self._arbiter.stored.take(version, seq)
                     return tuple(made)
+
+    def _check_disputes(self, made: Sequence[StateCommitted]) -> None:
+        """A disputed field keeps its value; what stands beside it may change."""
+        for version in made:
+            if self._arbiter.disputed.over(version.scope, version.key, version.changed):
+                said = f"a conflict over {version.key} waits for its decision"
+                raise ConflictError(said, fix="remit review list")
 
     async def _overwritten(
         self, scope: str, key: str, plain: object, *, author: Author, restores: int, number: int

@@ -118,7 +118,7 @@ class Supervisor:
         self._revocations = Revocations(self._journal, announce=journal_bus, answers=answer_bus)
         self._folded: fold.Fold | None = None
         self.runs = self._no_runs()
-        self.disputes = Disputes(team, arbiter=self.arbiter, runs=self.runs, spawn=self._spawn)
+        self.disputes = Disputes(arbiter=self.arbiter, runs=self.runs, spawn=self._spawn)
         self._deaths = Deaths(journal_bus, self._journal, runs=self.runs, spawn=self._spawn)
         self._undeliverable = UndeliverableWork(self._journal, DeadLetters(journal_bus), self.runs)
 
@@ -332,7 +332,7 @@ class Supervisor:
 
     async def _stop_held(self, run: RunState) -> None:
         """What a rollback stopped is stopped everywhere: its conflicts, its holders, its calls."""
-        self.disputes.drop(run.run_id)
+        self.disputes.withdraw(run)
         held = [step for step in run.steps.values() if step.status == "reset" and step.lease is not None]
         # Calls that run may finish: cut off, some of them could neither be undone nor done again.
         await self._revocations.revoke(run, held, reason="rolled back", ends_calls=False)

@@ -12,7 +12,7 @@ from remit.bus import subject
 from remit.bus.consumer import PullLoop
 from remit.bus.journal import Journal
 from remit.contracts.errors import Fault
-from remit.contracts.ids import new_agent
+from remit.contracts.ids import new_agent, role_in
 from remit.contracts.message import Message, decode, decode_any, digest_of, encode, raw
 from remit.contracts.proposal import (
     DECIDED,
@@ -59,16 +59,17 @@ async def soon(awaited: Awaitable[T]) -> T:
 class Agent:
     """One agent that does nothing by itself."""
 
-    def __init__(self, bus: Bus, role: str) -> None:
+    def __init__(self, bus: Bus, pool: str) -> None:
         self.bus = bus
-        self.role = role
-        self.name = str(new_agent(role))
+        self.pool = pool
+        self.role = role_in(pool)
+        self.name = str(new_agent(pool))
         self.given: asyncio.Queue[Delivery] = asyncio.Queue()
         self.held: list[RunStep] = []
         self._pull: PullLoop | None = None
 
     async def pull(self) -> None:
-        self._pull = await PullLoop.start(self.bus, subject.JOURNAL, self.role, self.given.put_nowait)
+        self._pull = await PullLoop.start(self.bus, subject.JOURNAL, self.pool, self.given.put_nowait)
 
     async def leave(self) -> None:
         if self._pull is not None:

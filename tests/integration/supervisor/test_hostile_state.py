@@ -34,7 +34,7 @@ from tests.integration.supervisor.world import crash, holder, value_of
 from tests.teams import SHEET, WORKFLOWS, Check, Line, Note, Order, Packed, Receipt, Sheet, shop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from remit.bus.journal import Draft, Entry
     from remit.contracts.review import ReviewOpened
@@ -233,9 +233,9 @@ async def test_a_dispute_of_a_run_that_ended_meanwhile_holds_nobody_up(world: Wo
     await clerk.propose(work, "board", Note(price=3), position="0")
     begin = supervisor.disputes.begin
 
-    async def late(run: OpenRun, contested: Contested) -> StateParked | None:
+    async def late(run: OpenRun, contested: Contested, *, still: Callable[[], bool]) -> StateParked | None:
         await world.control("cancel", CancelRun(run_id=work.run_id))
-        return await begin(run, contested)
+        return await begin(run, contested, still=still)
 
     supervisor.disputes.begin = late  # type: ignore[method-assign]  # the run ends between two lines
     answer = await clerk.propose(work, "board", Note(price=5), position="1")

@@ -23,6 +23,7 @@ from remit.contracts.step import (
     StepCompleted,
 )
 from remit.contracts.task import RunFinished
+from remit.supervisor.binding import NOTHING_INHERITED, Inheritance
 from remit.supervisor.control import PoolReport
 from remit.supervisor.service import Supervisor
 from tests.integration.supervisor.agent import SOON_S, Agent
@@ -79,19 +80,26 @@ class World:
 
     # --- who is there ----------------------------------------------------------------------------
 
-    async def supervise(self, team: TeamSpec) -> Supervisor:
+    async def supervise(self, team: TeamSpec, inheritance: Inheritance = NOTHING_INHERITED) -> Supervisor:
         """A supervisor that has recovered, and serves."""
         journal_bus = await Bus.connect(self.url, name="supervisor")
         answer_bus = await Bus.connect(self.url, name="supervisor-answer")
-        supervisor = Supervisor(team, journal_bus=journal_bus, answer_bus=answer_bus, on_bug=self.bugs.append)
+        supervisor = Supervisor(
+            team,
+            journal_bus=journal_bus,
+            answer_bus=answer_bus,
+            on_bug=self.bugs.append,
+            inheritance=inheritance,
+        )
         await supervisor.recover()
         await supervisor.serve(self.pools)
         await answer_bus.flush()
         self._closing += [supervisor.stop, journal_bus.close, answer_bus.close]
         return supervisor
 
-    async def agent(self, role: str) -> Agent:
-        agent = Agent(await Bus.connect(self.url, name=f"{role}-agent"), role)
+    async def agent(self, pool: str) -> Agent:
+        """An agent of a role, or of the pool of an older build."""
+        agent = Agent(await Bus.connect(self.url, name=f"{pool}-agent"), pool)
         await agent.pull()
         self._closing.append(agent.leave)
         return agent

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 
 from remit.bus import subject
 from remit.bus.stream import Entry
@@ -102,3 +103,13 @@ def test_a_reply_that_cannot_be_brought_forward_fails_its_step_and_says_why() ->
     assert step.error is not None
     assert (step.error.code, step.retryable) == ("RM-201", False)
     assert step.error.message == "the upcast from shop.sheet.v1 failed: KeyError: 'urgent'"
+
+
+@pytest.mark.parametrize("workflow", ["order", "chain"])
+def test_a_run_whose_workflow_was_dropped_is_of_today_s_version_all_the_same(workflow: str) -> None:
+    started = admission.start(OLD, run_id="r1", workflow=workflow, body=TASK, envelope=Envelope(), now=NOW)
+    fold = Fold(replace(NEW, workflows={"fan": NEW.workflows["fan"]}))
+
+    fold.apply(Entry(started.subject, 1, encode(started.message), stored_at=NOW))
+
+    assert msgspec.json.decode(fold.runs["r1"].input())["client"] == "ann"
