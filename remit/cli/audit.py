@@ -7,7 +7,7 @@ import shlex
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -72,7 +72,7 @@ def command(
     where = repository(path)
     check_output(where, out, branch or "")
     if output == "table":
-        click.echo(f"auditing {where}: nats-server, Ray and the team are starting", err=True)
+        _say(f"auditing {where}: nats-server, Ray and the team are starting")
 
     @contextmanager
     def show(progress: Progress) -> Iterator[Callable[[Entry], None]]:
@@ -91,12 +91,16 @@ def command(
         task = request(where, out, since=since or "", inject=inject or "", tests=tests, branch=branch or "")
         history, place = Audit(show=show, decide=decide, say=_say).run(where, task)
     except KeyboardInterrupt:
-        from remit import foreground
-
-        again = shlex.join(["remit", *sys.argv[1:]])
-        click.echo(f"stopped; the same command goes on with it: {again}", err=True)
-        foreground.end_at_once()
+        _stop()
     return outcome.say_end(history, place, output)
+
+
+def _stop() -> NoReturn:
+    """End at once, and say what goes on with the run."""
+    from remit import foreground
+
+    _say(f"stopped; the same command goes on with it: {shlex.join(['remit', *sys.argv[1:]])}")
+    foreground.end_at_once()
 
 
 def _say(text: str) -> None:
