@@ -128,5 +128,5 @@ def _in_use(path: Path, owner: Owner) -> DataDirectoryInUseError:
     return DataDirectoryInUseError(
         f"the data directory is served by {server}, {parent}",
         where=str(path),
-        fix=f"use that deployment, or end process {owner.parent or owner.server}, or choose another directory",
+        fix=f"wait for process {owner.parent or owner.server}, use that deployment, or choose another directory",
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from remit.contracts.errors import NotFoundError, UsageError
-from remit.teams.audit.finding import Finding
+from remit.teams.audit.finding import Finding, in_file_order
 from remit.teams.audit.judge.opinion import points
 from remit.teams.audit.judge.rules import rule_named
 from remit.teams.audit.memory import FILES, FINDINGS
@@ -98,8 +98,27 @@ class ConflictStory(msgspec.Struct, frozen=True, kw_only=True):
     """The file with the full record."""
 
 
-def explain(published: Published, name: str, place: str = "") -> FindingStory | ConflictStory:
-    """Give what is known under a name: a fingerprint or the beginning of one, `path:line`, or a key of a conflict.
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding among others."""
+
+    fingerprint: str
+    decision: str
+    severity: str
+    line: int
+    rule: str
+    message: str
+
+
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found in a file, or in one of its lines: kept ones first."""
+
+    kind: Literal["findings"] = "findings"
+    path: str
+    findings: tuple[Line, ...]
+
+
+def explain(published: Published, name: str, place: str = "") -> FindingStory | ConflictStory | Findings:
+    """Give what is known under a name: a fingerprint or the beginning of one, a path, `path:line`, or a conflict's key.
 
     `place` are the words of a command that name the folder.
 
@@ -110,7 +129,9 @@ def explain(published: Published, name: str, place: str = "") -> FindingStory | 
     """
     if (story := _conflict(published, name)) is not None:
         return story
-    found = _at(published, name) or _named(published, name, place)
+    if len(found := _at(published, name) or _in(published, name)) > 1:
+        return _listed(found)
+    found = found or _named(published, name, place)
     if not found:
         raise _unknown(published, name, place)
     if len(found) > 1:
@@ -150,6 +171,28 @@ def _at(published: Published, name: str) -> list[Opinion]:
     return kept if len(kept) == 1 else found
 
 
+def _in(published: Published, name: str) -> list[Opinion]:
+    """Give the findings of a file."""
+    path = name.removeprefix("./").removeprefix(f"{published.root}/")
+    return [item for item in published.opinions.values() if item.finding.path == path]
+
+
+def _listed(found: Sequence[Opinion]) -> Findings:
+    ordered = sorted(found, key=lambda item: (item.decision != "keep", in_file_order(item.finding)))
+    lines = [
+        Line(
+            fingerprint=item.finding.fingerprint,
+            decision=item.decision,
+            severity=item.finding.severity,
+            line=item.finding.line,
+            rule=item.finding.rule,
+            message=item.finding.message,
+        )
+        for item in ordered
+    ]
+    return Findings(path=found[0].finding.path, findings=tuple(lines))
+
+
 def _named(published: Published, name: str, place: str) -> list[Opinion]:
     if name in published.opinions:
         return [published.opinions[name]]
@@ -169,7 +212,7 @@ def _unknown(published: Published, name: str, place: str) -> NotFoundError:
     return NotFoundError(
         "no finding or conflict of this audit is called so",
         where=str(published.folder),
-        expected=", ".join(near) or "a fingerprint, path:line, or a key of a conflict",
+        expected=", ".join(near) or "a fingerprint, a path, path:line, or a key of a conflict",
         got=name,
         fix=f"remit explain {shlex.quote(near[0])}{place}" if near else f"less {shlex.quote(report)}",
     )

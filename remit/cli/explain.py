@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from remit.cli.say import Output
-    from remit.explain import ConflictStory, FindingStory, Ruling, Seen
+    from remit.explain import ConflictStory, Findings, FindingStory, Ruling, Seen
     from remit.published import Published
 
 _DECIDED = {"keep": "kept", "demote": "demoted", "reject": "rejected", "doubt": "still doubted"}
@@ -30,10 +30,11 @@ _DECIDED = {"keep": "kept", "demote": "demoted", "reject": "rejected", "doubt": 
 def command(name: str, path: Path, *, out: Path | None, output: Output) -> int:
     """Say all that the last audit of PATH knows of one finding, or of one conflict, and whether it stands now.
 
-    A finding is named by its fingerprint or the beginning of one, or by its place, as in shop/cart.py:12; a conflict by
-    its key as in the report, as in file.shop/cart.py or file.shop/cart.py#risk.
+    A finding is named by its fingerprint or the beginning of one, or by its place, as in shop/cart.py:12; of a file, as
+    in shop/cart.py, all findings are listed. A conflict is named by its key in the report, as in file.shop/cart.py or
+    file.shop/cart.py#risk.
     """
-    from remit.explain import FindingStory, explain
+    from remit.explain import Findings, FindingStory, explain
     from remit.published import Published
 
     published, place = Published(path, out), where(path, out)
@@ -42,6 +43,9 @@ def command(name: str, path: Path, *, out: Path | None, output: Output) -> int:
         following = _following(story, published, place)
         text = "\n".join([_finding(story), *(f"next: {plain(line)}" for line in following)])
         say.one(say.data(story) | {"now": story.stands.sentence(), "next": following}, output, text=text)
+    elif isinstance(story, Findings):
+        first = f"remit explain {story.findings[0].fingerprint}{place}"
+        say.one(say.data(story) | {"next": [first]}, output, text="\n".join([*_listed(story), f"next: {first}"]))
     else:
         say.one(say.data(story), output, text="\n".join(_conflict(story)))
     return fault.DONE
@@ -51,6 +55,13 @@ def where(path: Path, out: Path | None) -> str:
     """Give the words that name the folder of an audit in a command."""
     place = "" if path.resolve() == Path.cwd() else f" {shlex.quote(str(path))}"
     return place + (f" --out {shlex.quote(str(out))}" if out is not None else "")
+
+
+def _listed(story: Findings) -> Iterator[str]:
+    yield plain(f"{story.path}: {len(story.findings)} findings")
+    for item in story.findings:
+        what = f"{_DECIDED.get(item.decision, item.decision)}, {item.severity}: {item.message} ({item.rule})"
+        yield plain(f"  {item.fingerprint}  line {item.line:<5} {what}")
 
 
 def _finding(story: FindingStory) -> str:

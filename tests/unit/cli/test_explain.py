@@ -232,12 +232,12 @@ def test_a_folder_elsewhere_is_named_by_path_and_out(
     (shop / ".remit").rename(tmp_path / "the report")
 
     said = remit("explain", "shop/cart.py:7", "shop", "--out", "the report")
-    patched = remit("explain", "shop/cart.py:12", "shop", "--out", "the report", "-o", "json")
+    several = remit("explain", "shop/cart.py:12", "shop", "--out", "the report")
 
     assert said.code == 0
     assert "next: remit explain file.shop/cart.py shop --out 'the report'" in said.out.splitlines()
-    assert patched.code == fault.USAGE
-    assert f"next: remit explain {findings_at(tmp_path / 'the report', 12)} shop --out 'the report'" in patched.err
+    assert several.code == 0
+    assert f"next: remit explain {findings_at(tmp_path / 'the report', 12)} shop --out 'the report'" in several.out
     assert where(shop, None) == f" {shop}"
 
 
@@ -257,7 +257,7 @@ def findings_at(folder: Path, line: int) -> str:
         ("file.shop/crat.py", "expected file.shop/cart.py, "),
         ("file.shop/cart.py#rsik", "expected file.shop/cart.py#risk, "),
         ("finding.0000000000000000", "RM-209 no finding or conflict of this audit is called so"),
-        ("zzzz", "expected a fingerprint, path:line, or a key of a conflict, got zzzz; next: less "),
+        ("zzzz", "expected a fingerprint, a path, path:line, or a key of a conflict, got zzzz; next: less "),
         ("", "RM-211 this is too short for the beginning of a fingerprint"),
     ],
 )
@@ -289,12 +289,27 @@ def test_a_prefix_or_a_place_of_several_findings_lists_them(remit: Remit, shop: 
 
     prefix, place, short = remit("explain", "abcd"), remit("explain", "shop/cart.py:6"), remit("explain", "abc")
 
-    assert prefix.code == place.code == short.code == fault.USAGE
+    assert prefix.code == short.code == fault.USAGE
     assert "expected one of abcd000000000000 (" in prefix.err
     assert "abcd000000000001 (" in prefix.err
     assert len(here) > 1
-    assert all(name in place.err for name in here)
+    assert place.code == 0
+    assert place.out.startswith(f"shop/cart.py: {len(here)} findings\n")
+    assert all(name in place.out for name in here)
     assert "expected at least 4 characters, got abc" in short.err
+
+
+def test_a_file_lists_all_that_was_found_in_it_kept_ones_first(remit: Remit, shop: Path) -> None:
+    here = {name for (_rule, path, _line), name in findings(shop).items() if path == "shop/cart.py"}
+
+    told, whole = remit("explain", "./shop/cart.py"), remit("explain", "shop/cart.py", "-o", "json")
+
+    listed = json.loads(whole.out)
+    assert (told.code, whole.code) == (0, 0)
+    assert {item["fingerprint"] for item in listed["findings"]} == here
+    decisions = [item["decision"] == "keep" for item in listed["findings"]]
+    assert decisions == sorted(decisions, reverse=True)
+    assert told.out.endswith(f"next: remit explain {listed['findings'][0]['fingerprint']}\n")
 
 
 def test_where_nothing_is_published_the_next_command_is_an_audit(remit: Remit, tmp_path: Path) -> None:
