@@ -33,6 +33,8 @@ from remit.teams.audit.tools.scratch import (
 )
 from remit.testing import Bench
 
+MESSAGE_BYTES = 512 * 1024
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
@@ -176,17 +178,45 @@ def test_a_name_that_no_file_system_takes_is_left_out(root: Path, scope: ToolSco
     assert [item.cause for item in listing.skipped] == ["it cannot be looked at: File name too long"]
 
 
-def test_a_page_of_long_names_fits_a_message(root: Path, scope: ToolScope) -> None:
-    folder = root / "/".join(["n" * 200] * 10)
-    folder.mkdir(parents=True)
-    for number in range(300):
-        (folder / f"{number:03}.py").write_text("")
+def test_a_page_of_long_names_fits_a_message_and_a_path_without_an_end_is_left_out(
+    root: Path, scope: ToolScope
+) -> None:
+    for depth in (1, 3):
+        folder = root / "/".join(["n" * 190] * depth)
+        folder.mkdir(parents=True)
+        for number in range(1500):
+            (folder / f"{number:04}.py").write_text("")
 
     first = listed(scope)
 
-    assert len(msgspec.json.encode(first)) < 512 * 1024
-    assert first.files[-1].path == first.more
-    assert listed(scope, after=first.more).files
+    assert len(msgspec.json.encode(first)) < MESSAGE_BYTES
+    assert first.more
+    assert {item.path.count("/") for item in first.files} == {1}
+    assert {item.cause for item in listed(scope, after=first.more).skipped} == {"its path is longer than 400 bytes"}
+
+
+def test_lines_that_grow_when_they_are_quoted_come_in_several_answers(root: Path, scope: ToolScope) -> None:
+    (root / "a.py").write_text(("\x01" * 240 + "\n") * 600)
+    passages = tuple(Passage(path="a.py", first=number, count=8) for number in range(1, PASSAGES + 1))
+
+    some, alone = excerpts(scope, *passages), excerpts(scope, Passage(path="a.py", count=600))
+
+    assert 1 < len(some) < len(passages)
+    assert len(msgspec.json.encode(some)) < MESSAGE_BYTES
+    assert len(msgspec.json.encode(alone)) < MESSAGE_BYTES
+
+
+def test_very_many_hits_of_very_many_rules_fit_a_message(root: Path, scope: ToolScope) -> None:
+    kinds = ("x is 1", "assert (1, 2)", "open('a', 'zz')", 'print(f"x")', "y", "{1: 1, 1: 2}", "'%s' % (1, 2)")
+    name = "n" * 190 + "/" + "m" * 190
+    (root / name).parent.mkdir()
+    (root / f"{name}.py").write_text("\n".join(f"{kind} or '{chr(1) * 100}'" for kind in kinds for _ in range(100)))
+
+    found = scanned(proc_ruff(kept(scope, "files.json", json.dumps([f"{name}.py"])), scope=scope))
+
+    assert len(msgspec.json.encode(found)) < MESSAGE_BYTES
+    assert found.sightings
+    assert all("more hits of" in item.what for item in found.skipped)
 
 
 def test_a_file_whose_name_is_no_text_is_named_as_left_out(root: Path, scope: ToolScope) -> None:
