@@ -44,9 +44,11 @@ def repository(path: Path) -> Path:
     """Give the folder to audit, absolute.
 
     Raises:
-        UsageError: there is none, it cannot be read, or it holds no Python.
+        UsageError: there is none, it cannot be named or read, or it holds no Python.
     """
     where = path.expanduser().resolve()
+    if (name := os.fsencode(where).decode(errors="backslashreplace")) != str(where):
+        raise UsageError("the name of this folder is not UTF-8", where=name, fix="give it another name")
     if not where.exists():
         raise UsageError("there is nothing to audit", where=str(path), expected="a folder", fix="remit audit PATH")
     if not where.is_dir():

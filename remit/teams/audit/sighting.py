@@ -1,5 +1,6 @@
 """What a tool saw, before anybody judged it: a rule's name, a place, a measure."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -81,6 +82,8 @@ HITS_PER_RULE = 100
 
 LONGEST = 400
 """Characters of a name or a detail."""
+SIGHTINGS_BYTES, SKIPPED_BYTES = 256 * 1024, 96 * 1024
+"""Of one pass, as JSON: with the rest of its answer they fit a message, whatever the files are called."""
 _MORE = "more hits of"
 
 
@@ -88,16 +91,31 @@ def clipped(sightings: list[Sighting]) -> tuple[tuple[Sighting, ...], tuple[Skip
     """Keep the first hits of every rule, and say how many were left out."""
     kept: list[Sighting] = []
     counts: dict[str, int] = {}
+    left: dict[str, int] = {}
+    size = 0
     for sighting in sorted(sightings, key=lambda item: (-item.measure, item.path, item.line, item.rule)):
         counts[sighting.rule] = counts.get(sighting.rule, 0) + 1
-        if counts[sighting.rule] <= HITS_PER_RULE:
-            kept.append(_fit(sighting))
-    left = {rule: count - HITS_PER_RULE for rule, count in counts.items() if count > HITS_PER_RULE}
+        found = _fit(sighting) if counts[sighting.rule] <= HITS_PER_RULE else None
+        size += len(msgspec.json.encode(found)) if found is not None else 0
+        if found is not None and size <= SIGHTINGS_BYTES:
+            kept.append(found)
+        else:
+            left[sighting.rule] = left.get(sighting.rule, 0) + 1
     skipped = tuple(
         Skipped(what=f"{count} {_MORE} {rule}", cause=f"only the {HITS_PER_RULE} largest of a shard are judged")
         for rule, count in sorted(left.items())
     )
     return tuple(sorted(kept, key=lambda item: (item.path, item.line, item.rule))), skipped
+
+
+def few(skipped: Iterable[Skipped], most_bytes: int = SKIPPED_BYTES) -> tuple[Skipped, ...]:
+    """Give what was left out; of very much the first, and how much more there is."""
+    items = tuple(skipped)
+    for index, item in enumerate(items):
+        most_bytes -= len(msgspec.json.encode(item))
+        if most_bytes < 0:
+            return (*items[:index], Skipped(what=f"{len(items) - index} more", cause="there are too many to name"))
+    return items
 
 
 def _fit(item: Sighting) -> Sighting:

@@ -207,6 +207,16 @@ def test_a_conflict_is_told_with_its_sides_its_rule_in_plain_words_and_where_the
     assert risk["stands"] == ["the result"]
 
 
+def test_a_value_that_nests_without_an_end_is_cut(remit: Remit, shop: Path) -> None:
+    card = f'{{"key":"file.x","field":"risk","base":{"[" * 900}{"]" * 900},"sides":[],"rule":"max","rungs":[]'
+    (shop / ".remit/evidence/conflicts.json").write_text(f'[{card},"result":1,"stands":1}}]')
+
+    said = remit("explain", "file.x")
+
+    assert (said.code, said.err) == (0, "")
+    assert facts(said.out)["base"] == ["…"]
+
+
 def test_a_conflict_over_a_finding_says_where_the_finding_is(remit: Remit, shop: Path) -> None:
     name = findings(shop)["shell-injection", "shop/cart.py", 6]
 

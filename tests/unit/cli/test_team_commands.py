@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -178,3 +179,13 @@ def test_an_audit_of_a_folder_without_python_is_refused_before_anything_starts(r
     assert said.code == fault.USAGE
     assert said.err.startswith("RM-211 there is no Python here; at empty")
     assert not places.home().exists()
+
+
+def test_a_folder_whose_name_is_no_text_is_refused(remit: Remit, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    (folder / "a.py").write_text("")
+
+    said = remit("audit", str(folder))
+
+    assert said.err.startswith("RM-211 the name of this folder is not UTF-8; at ")

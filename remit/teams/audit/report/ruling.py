@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+DEEPEST = 5
 MEANS: Mapping[str, str] = {
     "reject": "who came later was turned away, and begins again from what stands",
     "write_once": "the first value stands for good",
@@ -26,8 +27,8 @@ def means(rule: str) -> str:
     return MEANS.get(rule, "a rule of the team's own decided")
 
 
-def in_words(value: object) -> str:
-    """Give a value of the shared state in words."""
+def in_words(value: object, deepest: int = DEEPEST) -> str:
+    """Give a value of the shared state in words; of lists in lists no more than anybody writes."""
     match value:
         case None:
             return "nothing"
@@ -40,6 +41,6 @@ def in_words(value: object) -> str:
         case {"skill": skill, "tool": tool}:
             return f"{skill} with {tool}"
         case [*items]:
-            return "; ".join(map(in_words, items)) or "nothing"
+            return ("; ".join(in_words(item, deepest - 1) for item in items) if deepest else "…") or "nothing"
         case _:
             return str(value)

@@ -10,7 +10,7 @@ from remit.teams.audit.memory import INVENTORY
 from remit.teams.audit.message import Assignment, AuditRequest, Inventory
 from remit.teams.audit.place import place_of
 from remit.teams.audit.shard import cut
-from remit.teams.audit.sighting import Skipped
+from remit.teams.audit.sighting import Skipped, few
 from remit.teams.audit.supply.paths import is_licence, is_manifest, is_wiring
 from remit.teams.audit.tools.files import Entry, Passage, fs_list, fs_read
 from remit.teams.audit.tools.head import git_head
@@ -64,7 +64,7 @@ class Cartographer(Role[AuditRequest, Inventory]):
             history=shards[:1] if is_git else (),
             supply=await self._beside("supply", manifests(entries), python=python, ctx=ctx),
             docs=await self._beside("docs", documents(entries), python=python, ctx=ctx),
-            skipped=(*skipped, *left, *_other_languages(entries), *_without(entries, is_git=is_git)),
+            skipped=(*few(skipped), *left, *_other_languages(entries), *_without(entries, is_git=is_git)),
             out=work.out,
             head=head,
             since=work.since,
@@ -179,7 +179,7 @@ def _inside(work: AuditRequest) -> str:
 def _scripts(manifest: str) -> list[str]:
     try:
         scripts = tomllib.loads(manifest).get("project", {}).get("scripts", {})
-    except (tomllib.TOMLDecodeError, AttributeError):  # a manifest that does not parse names no scripts
+    except (ValueError, AttributeError, RecursionError):  # a manifest that does not parse names no scripts
         return []
     return sorted(f"{name} = {target}" for name, target in scripts.items()) if isinstance(scripts, dict) else []
 

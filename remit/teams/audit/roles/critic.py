@@ -17,7 +17,7 @@ from remit.teams.audit.roles.analyst_docs import AnalystDocs
 from remit.teams.audit.roles.analyst_history import AnalystHistory
 from remit.teams.audit.roles.analyst_security import AnalystSecurity
 from remit.teams.audit.roles.analyst_supply import AnalystSupply
-from remit.teams.audit.sighting import Look, Skipped
+from remit.teams.audit.sighting import SKIPPED_BYTES, Look, Skipped, few
 from remit.teams.audit.tools.files import PASSAGES, Excerpt, Passage, fs_read
 from remit.teams.audit.tools.scratch import get, put
 
@@ -144,8 +144,16 @@ class Critic(Role[Hearing, Critique]):
 
 async def _read(ctx: Context, passages: Sequence[Passage]) -> list[Excerpt]:
     calls = [tuple(passages[at : at + PASSAGES]) for at in range(0, len(passages), PASSAGES)]
-    answers = await ctx.gather(*(ctx.call(fs_read, passages=part) for part in calls))
+    answers = await ctx.gather(*(_read_all(ctx, part) for part in calls))
     return [excerpt for answer in answers for excerpt in answer]
+
+
+async def _read_all(ctx: Context, passages: Sequence[Passage]) -> list[Excerpt]:
+    """Ask again for what did not fit the answer."""
+    found: list[Excerpt] = []
+    while len(found) < len(passages):
+        found += await ctx.call(fs_read, passages=tuple(passages[len(found) :]))
+    return found
 
 
 def _parts(findings: Sequence[Finding]) -> list[Sequence[Finding]]:
@@ -168,4 +176,4 @@ def _count(opinions: Iterable[Opinion], decision: str) -> int:
 
 def _distinct(analyses: Iterable[Analysis]) -> tuple[Skipped, ...]:
     found = {(item.what, item.cause): item for analysis in analyses for item in analysis.skipped}
-    return tuple(found[key] for key in sorted(found))
+    return few((found[key] for key in sorted(found)), 2 * SKIPPED_BYTES)

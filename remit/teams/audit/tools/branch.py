@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from remit import RefusedError, ToolFailedError, ToolNotDoneError, ToolScope, run_program, tool
+from remit.teams.audit.tools.git_home import check_own
 from remit.teams.audit.tools.git_reader import ENVIRONMENT, OPTIONS
 from remit.teams.audit.tools.scratch import Stored, fetched
 
@@ -43,6 +44,13 @@ def git_branch_commit(
         git = _Git(root, Path(folder) / "index")
         if problem := _unfit(git, branch):
             raise RefusedError(problem, where="branch", expected="a new branch", got=branch)
+        check_own(
+            root,
+            root / git("rev-parse", "--absolute-git-dir"),
+            root / git("rev-parse", "--git-common-dir"),
+            work_tree=git.tried("config", "--get", "core.worktree")[1],
+            branch=branch,
+        )
         tree = _patched(git, base, [fetched(scope.scratch, patch) for patch in patches])
         commit = _commit(git, tree, base=base, patches=patches)
         _point(git, branch, commit)

@@ -2,14 +2,14 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from remit import RefusedError, ToolScope, tool
-from remit.teams.audit.sighting import Skipped
+from remit.teams.audit.sighting import Skipped, told
 from remit.teams.audit.source import UnreadableError, blob_digest, content
 from remit.teams.audit.tools.git_reader import HistoryError, said
 
@@ -19,8 +19,10 @@ PAGE = 2000
 PASSAGES = 200
 _LINE_LIMIT = 240
 _IGNORED = frozenset({"__pycache__", "node_modules", "build", "dist", "venv", "env", "htmlcov"})
+PATH_BYTES = 400
+"""Of a path that is looked at; messages name some of them very often."""
 PAGE_BYTES = 256 * 1024
-"""Of the names on a page, so that it fits a message whatever they are."""
+"""Of the names on a page, or of the lines in an answer, so that it fits a message whatever they are."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +94,8 @@ def _entry(root: Path, path: str) -> Entry | Skipped | None:
     """Give a regular file, or why it is none that is looked at; nothing if git still knows it and it is gone."""
     if (name := path.encode(errors="backslashreplace").decode()) != path:
         return Skipped(what=name, cause="its name is not UTF-8")
+    if len(path.encode()) > PATH_BYTES:
+        return Skipped(what=told(path), cause=f"its path is longer than {PATH_BYTES} bytes")
     try:
         facts = (root / path).lstat()
     except FileNotFoundError:
@@ -105,14 +109,25 @@ def _entry(root: Path, path: str) -> Entry | Skipped | None:
 
 @tool(name="fs.read", risk="low", effect="pure")
 def fs_read(passages: tuple[Passage, ...], *, scope: ToolScope) -> tuple[Excerpt, ...]:
-    """Give passages of files inside the repository, each with the digest of the whole file; 2 MiB a file."""
+    """Give passages of files inside the repository, each with the digest of the whole file; 2 MiB a file.
+
+    Of those that do not fit one answer the first are given, one at least.
+    """
     if len(passages) > PASSAGES:
         raise RefusedError(
             "too many passages", where="passages", expected=f"at most {PASSAGES}", got=str(len(passages))
         )
     root = Path(scope.source("repository"))
     opened: dict[str, tuple[list[str], str] | UnreadableError] = {}
-    return tuple(_excerpt(root, passage, opened) for passage in passages)
+    found: list[Excerpt] = []
+    size = 0
+    for passage in passages:
+        excerpt = _excerpt(root, passage, opened)
+        size += len(msgspec.json.encode(excerpt))
+        if found and size > PAGE_BYTES:
+            break
+        found.append(excerpt)
+    return tuple(found)
 
 
 def _excerpt(root: Path, passage: Passage, opened: dict[str, tuple[list[str], str] | UnreadableError]) -> Excerpt:
@@ -122,10 +137,18 @@ def _excerpt(root: Path, passage: Passage, opened: dict[str, tuple[list[str], st
     if isinstance(found, UnreadableError):
         return Excerpt(path=passage.path, first=passage.first, problem=found.cause)
     lines, digest = found
-    cut = lines[passage.first - 1 : passage.first - 1 + passage.count]
-    return Excerpt(
-        path=passage.path, first=passage.first, lines=tuple(line[:_LINE_LIMIT] for line in cut), digest=digest
-    )
+    cut = (line[:_LINE_LIMIT] for line in lines[passage.first - 1 : passage.first - 1 + passage.count])
+    return Excerpt(path=passage.path, first=passage.first, lines=tuple(_fitting(cut)), digest=digest)
+
+
+def _fitting(lines: Iterable[str]) -> Iterator[str]:
+    """Give lines as long as they fit an answer: a control character takes six bytes there."""
+    left = PAGE_BYTES
+    for line in lines:
+        left -= len(msgspec.json.encode(line)) + 1
+        if left < 0:
+            return
+        yield line
 
 
 def _opened(root: Path, path: str) -> tuple[list[str], str] | UnreadableError:

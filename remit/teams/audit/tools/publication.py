@@ -12,6 +12,11 @@ from remit.teams.audit.source import blob_digest
 from remit.teams.audit.tools.files import OUTPUT
 from remit.teams.audit.tools.scratch import Stored, fetched
 
+OWN = frozenset(
+    {"report.html", "findings.sarif", "findings.json"}
+    | {f"evidence/{name}.json" for name in ("citations", "conflicts", "measures", "not-checked", "patches")}
+)
+"""What audits write beside `report.md`, the baseline, and patches."""
 PATCHES = "patches"
 _PATCH = re.compile(r"\d{3}-[\w.-]+\.patch")
 """As the planner names them; what somebody else put there has another name."""
@@ -24,7 +29,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     written: int
     already_there: int
     removed: int = 0
-    """Patches of earlier audits."""
+    """Files of earlier audits."""
 
 
 @tool(name="fs.publish", risk="high", effect="idempotent")
@@ -39,8 +44,9 @@ def fs_publish(
 ) -> Publication:
     """Every file of `tree` stands in the output folder under its name below `base`, whole or not at all.
 
-    A file that is there with the same digest is left alone, so that a copy which was cut short is completed. Patches
-    of an earlier audit that are not in the tree are gone: they were made for other files. Nothing else is removed.
+    A file that is there with the same digest is left alone, so that a copy which was cut short is completed. What an
+    earlier audit wrote and this tree does not hold is gone, but for its baseline: beside a newer report it would be
+    taken for a part of that. Nothing else is removed.
     """
     if tree_digest(tree) != digest:
         raise RefusedError("the tree is not the one whose digest was approved", where="digest", expected=digest)
@@ -61,13 +67,12 @@ def fs_publish(
 
 
 def _swept(folder: Path, published: set[str]) -> int:
-    patches = folder / PATCHES
-    if patches.resolve() != folder.resolve() / PATCHES:  # a link that somebody put there
-        return 0
+    patches = {f"{PATCHES}/{file.name}" for file in (folder / PATCHES).glob("*.patch") if _PATCH.fullmatch(file.name)}
+    home = folder.resolve()
     old = [
         file
-        for file in patches.glob("*.patch")
-        if _PATCH.fullmatch(file.name) and f"{PATCHES}/{file.name}" not in published
+        for name in sorted((patches | OWN) - published)
+        if os.path.lexists(file := folder / name) and file.parent.resolve() == (home / name).parent  # no link leads out
     ]
     for file in old:
         file.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import msgspec
 
 from remit import ToolFailedError, ToolScope, run_program, tool
 from remit.teams.audit.code.complexity import seen
-from remit.teams.audit.sighting import Blob, Scan, Sighting, Skipped, clipped
+from remit.teams.audit.sighting import Blob, Scan, Sighting, Skipped, clipped, few
 from remit.teams.audit.source import Source, UnreadableError, load
 from remit.teams.audit.tools.parts import in_parts
 from remit.teams.audit.tools.scratch import Stored, fetched
@@ -75,7 +75,7 @@ def proc_ruff(files: Stored, *, scope: ToolScope) -> Scan:
     found, blobs = _sightings(root, [item for part in said for item in part])
     kept, more = clipped(found)
     skipped = [Skipped(what=path, cause="ruff gave up on it") for path in sorted(left)]
-    return Scan(files=len(paths), sightings=kept, blobs=blobs, skipped=(*skipped, *more))
+    return Scan(files=len(paths), sightings=kept, blobs=blobs, skipped=(*few(skipped), *more))
 
 
 def command(paths: Sequence[str]) -> list[str]:

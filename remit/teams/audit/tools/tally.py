@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from remit.teams.audit.judge.rules import RULES
-from remit.teams.audit.sighting import Blob, Measure, Scan, Sighting, Skipped, clipped
+from remit.teams.audit.sighting import Blob, Measure, Scan, Sighting, Skipped, clipped, few
 
 
 def summed(
@@ -23,6 +23,6 @@ def summed(
         lines=lines,
         sightings=kept,
         blobs=tuple(Blob(path=path, digest=blobs[path]) for path in cited),
-        skipped=(*skipped, *more),
+        skipped=(*few(skipped), *more),
         measures=tuple(measures),
     )

@@ -1,6 +1,7 @@
 """A branch with the patches: it is new, it is exact, and nothing else of the repository changes or runs."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -126,6 +127,79 @@ def test_a_branch_that_leads_to_another_one_makes_neither_of_that_name(root: Pat
     committed(scope, patch(scope, "shop.py"))
 
     assert git(root, "for-each-ref", "--format=%(refname:short) %(symref)") == "audit/mended \nmain"
+
+
+def borrow_by_a_file(root: Path, other: Path) -> None:
+    shutil.rmtree(root / ".git")
+    (root / ".git").write_text(f"gitdir: {other}/.git\n")
+
+
+def borrow_by_a_link(root: Path, other: Path) -> None:
+    shutil.rmtree(root / ".git")
+    (root / ".git").symlink_to(other / ".git")
+
+
+def borrow_what_is_common(root: Path, other: Path) -> None:
+    (root / ".git/commondir").write_text(f"{other}/.git\n")
+
+
+def borrow_a_work_tree(root: Path, other: Path) -> None:
+    (root / ".git").rename(root / "home")
+    (root / ".git").write_text("gitdir: home\n")
+    (root / "home/gitdir").write_text(f"{root}/.git\n")
+    (root / "home/commondir").write_text(f"{other}/.git\n")
+
+
+def borrow_branches(root: Path, other: Path) -> None:
+    (root / ".git/refs/heads/audit").symlink_to(other / ".git/refs/heads")
+
+
+def borrow_texts(root: Path, other: Path) -> None:
+    shutil.rmtree(root / ".git/objects")
+    (root / ".git/objects").symlink_to(other / ".git/objects")
+
+
+@pytest.mark.parametrize(
+    "borrow",
+    [borrow_by_a_file, borrow_by_a_link, borrow_what_is_common, borrow_a_work_tree, borrow_branches, borrow_texts],
+)
+def test_what_belongs_to_another_repository_stays_as_it_is(
+    root: Path, scope: ToolScope, tmp_path: Path, borrow: Callable[[Path, Path], None]
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(root, other)
+    base = git(root, "rev-parse", "HEAD")
+    borrow(root, other)
+    before = sorted(other.rglob("*"))
+
+    with pytest.raises(RefusedError, match="another repository"):
+        committed(scope, patch(scope, "shop.py"), base=base)
+
+    assert sorted(other.rglob("*")) == before
+
+
+def test_a_linked_work_tree_gets_its_branch_where_it_belongs(root: Path, tmp_path: Path) -> None:
+    git(root, "worktree", "add", "--quiet", "--detach", str(tmp_path / "tree"))
+    (tmp_path / "scratch").mkdir()
+    data = {"repository": str(tmp_path / "tree")}
+    scope = ToolScope(run_id="r1", step="s", role="r", intent="i", scratch=tmp_path / "scratch", data=data)
+
+    done = committed(scope, patch(scope, "shop.py"))
+
+    assert git(root, "rev-parse", "audit/mended") == done.commit
+
+
+def test_a_submodule_gets_its_branch(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "outer").mkdir()
+    git(tmp_path / "outer", "init", "--quiet")
+    git(tmp_path / "outer", "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(root), "inner")
+    (tmp_path / "scratch").mkdir()
+    data = {"repository": str(tmp_path / "outer" / "inner")}
+    scope = ToolScope(run_id="r1", step="s", role="r", intent="i", scratch=tmp_path / "scratch", data=data)
+
+    done = committed(scope, patch(scope, "shop.py"))
+
+    assert git(tmp_path / "outer" / "inner", "rev-parse", "audit/mended") == done.commit
 
 
 def test_nothing_that_the_repository_sets_up_runs(root: Path, scope: ToolScope, tmp_path: Path) -> None:

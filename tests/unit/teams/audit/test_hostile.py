@@ -11,7 +11,7 @@ from remit.teams.audit.finding import Skill
 from remit.teams.audit.sighting import LONGEST, Doubt, Scan
 from remit.teams.audit.source import Source
 from remit.teams.audit.tools.scan import Request, answer
-from tests.unit.teams.audit.conftest import Write
+from tests.unit.teams.audit.conftest import Audit, Write
 
 SECONDS = 12
 """Far more than a linear pass over such a file takes, and far less than a square one."""
@@ -204,3 +204,28 @@ def test_half_a_character_in_a_literal_is_passed_on_as_an_escape(write: Write) -
 )
 def test_a_line_is_named_after_what_stands_around_it(text: str, line: int, symbol: str) -> None:
     assert Source("m.py", text, "").symbol(line) == symbol
+
+
+# --- the whole audit ---
+
+
+async def test_an_audit_of_lines_that_do_not_fit_one_answer_is_complete(write: Write, audit: Audit) -> None:
+    line = f"    eval(x)  # {chr(1) * 220}\n"
+    root = write({f"p/m{n}.py": f"def f(x):\n{line * 20}" for n in range(20)})
+    (root / "pyproject.toml").write_text("\n".join(["a ="] + ["[" * 200] * 390))
+
+    _bench, reply = await audit(root)
+
+    assert reply.kept
+
+
+async def test_very_many_links_are_counted(write: Write, audit: Audit) -> None:
+    root = write({"m.py": "eval(x)\n"})
+    for number in range(3000):
+        (root / f"{'n' * 150}{number}").symlink_to("m.py")
+
+    await audit(root)
+
+    skipped = (root / ".remit/evidence/not-checked.json").read_text()
+    assert len(skipped) < 256 * 1024
+    assert "there are too many to name" in skipped

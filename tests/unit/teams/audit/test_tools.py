@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,7 +17,7 @@ from remit import Context, Message, RefusedError, Role, ToolFailedError, ToolNot
 from remit.teams.audit.sighting import HITS_PER_RULE, Doubt, Scan, Sighting, clipped
 from remit.teams.audit.tools.files import PASSAGES, Excerpt, Listing, Passage, fs_list, fs_read
 from remit.teams.audit.tools.parts import in_parts
-from remit.teams.audit.tools.publication import Publication, fs_publish, tree_digest
+from remit.teams.audit.tools.publication import OWN, Publication, fs_publish, tree_digest
 from remit.teams.audit.tools.ruff import DEFECTS, SECOND_OPINIONS, binary, proc_ruff
 from remit.teams.audit.tools.scanner import EARLY, STRUCTURE, py_ast, py_look_again
 from remit.teams.audit.tools.scratch import (
@@ -32,6 +32,8 @@ from remit.teams.audit.tools.scratch import (
     stored,
 )
 from remit.testing import Bench
+
+MESSAGE_BYTES = 512 * 1024
 
 
 @pytest.fixture
@@ -176,17 +178,45 @@ def test_a_name_that_no_file_system_takes_is_left_out(root: Path, scope: ToolSco
     assert [item.cause for item in listing.skipped] == ["it cannot be looked at: File name too long"]
 
 
-def test_a_page_of_long_names_fits_a_message(root: Path, scope: ToolScope) -> None:
-    folder = root / "/".join(["n" * 200] * 10)
-    folder.mkdir(parents=True)
-    for number in range(300):
-        (folder / f"{number:03}.py").write_text("")
+def test_a_page_of_long_names_fits_a_message_and_a_path_without_an_end_is_left_out(
+    root: Path, scope: ToolScope
+) -> None:
+    for depth in (1, 3):
+        folder = root / "/".join(["n" * 190] * depth)
+        folder.mkdir(parents=True)
+        for number in range(1500):
+            (folder / f"{number:04}.py").write_text("")
 
     first = listed(scope)
 
-    assert len(msgspec.json.encode(first)) < 512 * 1024
-    assert first.files[-1].path == first.more
-    assert listed(scope, after=first.more).files
+    assert len(msgspec.json.encode(first)) < MESSAGE_BYTES
+    assert first.more
+    assert {item.path.count("/") for item in first.files} == {1}
+    assert {item.cause for item in listed(scope, after=first.more).skipped} == {"its path is longer than 400 bytes"}
+
+
+def test_lines_that_grow_when_they_are_quoted_come_in_several_answers(root: Path, scope: ToolScope) -> None:
+    (root / "a.py").write_text(("\x01" * 240 + "\n") * 600)
+    passages = tuple(Passage(path="a.py", first=number, count=8) for number in range(1, PASSAGES + 1))
+
+    some, alone = excerpts(scope, *passages), excerpts(scope, Passage(path="a.py", count=600))
+
+    assert 1 < len(some) < len(passages)
+    assert len(msgspec.json.encode(some)) < MESSAGE_BYTES
+    assert len(msgspec.json.encode(alone)) < MESSAGE_BYTES
+
+
+def test_very_many_hits_of_very_many_rules_fit_a_message(root: Path, scope: ToolScope) -> None:
+    kinds = ("x is 1", "assert (1, 2)", "open('a', 'zz')", 'print(f"x")', "y", "{1: 1, 1: 2}", "'%s' % (1, 2)")
+    name = "n" * 190 + "/" + "m" * 190
+    (root / name).parent.mkdir()
+    (root / f"{name}.py").write_text("\n".join(f"{kind} or '{chr(1) * 100}'" for kind in kinds for _ in range(100)))
+
+    found = scanned(proc_ruff(kept(scope, "files.json", json.dumps([f"{name}.py"])), scope=scope))
+
+    assert len(msgspec.json.encode(found)) < MESSAGE_BYTES
+    assert found.sightings
+    assert all("more hits of" in item.what for item in found.skipped)
 
 
 def test_a_file_whose_name_is_no_text_is_named_as_left_out(root: Path, scope: ToolScope) -> None:
@@ -405,15 +435,27 @@ def test_a_report_may_go_to_another_folder(root: Path, scope: ToolScope, tmp_pat
     assert not (root / ".remit").exists()
 
 
-def test_patches_of_an_earlier_audit_are_gone_and_nothing_else_is(root: Path, scope: ToolScope) -> None:
-    publish(scope, (kept(scope, "report/patches/001-F541-a.py.patch", "old"), kept(scope, "report/a.md", "a")))
+def test_files_of_an_earlier_audit_are_gone_but_for_its_baseline_and_nothing_else_is(
+    root: Path, scope: ToolScope
+) -> None:
+    old = ["patches/001-F541-a.py.patch", "findings.json", "evidence/conflicts.json", "baseline.json", "report.md"]
+    publish(scope, tuple(kept(scope, f"report/{name}", "old") for name in old))
     (root / ".remit/patches/mine.patch").write_text("mine")
+    (root / ".remit/evidence/mine.json").write_text("mine")
 
-    done = publish(scope, (kept(scope, "report/patches/001-F541-b.py.patch", "new"), kept(scope, "report/b.md", "b")))
+    new = ["patches/001-F541-b.py.patch", "report.md"]
+    done = publish(scope, tuple(kept(scope, f"report/{name}", "new") for name in new))
 
-    assert done.removed == 1
-    assert sorted(path.name for path in (root / ".remit/patches").iterdir()) == ["001-F541-b.py.patch", "mine.patch"]
-    assert (root / ".remit/a.md").read_text() == "a"
+    assert done.removed == 3
+    files = {str(path.relative_to(root / ".remit")) for path in (root / ".remit").rglob("*") if path.is_file()}
+    assert files == {*new, "patches/mine.patch", "evidence/mine.json", "baseline.json"}
+
+
+async def test_every_file_of_a_report_is_known_as_one(project: Path, audit: Callable[..., Awaitable[object]]) -> None:
+    await audit(project)
+
+    files = {str(path.relative_to(project / ".remit")) for path in (project / ".remit").rglob("*") if path.is_file()}
+    assert {name for name in files if not name.startswith("patches/")} == {*OWN, "report.md", "baseline.json"}
 
 
 def test_an_output_folder_that_is_another_folder_of_the_repository_is_none(root: Path, scope: ToolScope) -> None:
