@@ -7,6 +7,8 @@ from typing import Literal
 Place = Literal["shipped", "test", "vendored", "generated", "template", "example"]
 
 _TEST_FOLDER = re.compile(r"^(?:.*_)?tests?(?:_.*)?$|^t$|^testsuite$|^unittests$|^testdata$|^e2e$")
+_TEST_DATA = frozenset({"data", "cases", "testdata", "test_data"})
+"""Folders below those of tests."""
 _VENDORED = frozenset(
     {"vendor", "_vendor", "vendored", "_vendored", "third_party", "thirdparty", "extern", "externals"}
 )
@@ -51,6 +53,14 @@ def place_of_manifest(path: str, head: str = "") -> Place:
 def is_migration(path: str) -> bool:
     """Say whether a file is a step from one state of a database to the next."""
     return "migrations" in {part.lower() for part in PurePosixPath(path).parts[:-1]}
+
+
+def is_test_data(path: str) -> bool:
+    """Say whether a file is what tests work on, and no test itself."""
+    pure = PurePosixPath(path)
+    folders = [part.lower() for part in pure.parts[:-1]]
+    first = next((index for index, part in enumerate(folders) if _TEST_FOLDER.match(part)), len(folders))
+    return bool(_TEST_DATA & {*folders[first:]}) and not _TEST_NAME.match(pure.name)
 
 
 def is_templated(line: str) -> bool:

@@ -84,6 +84,8 @@ def _look(repository: Again, doubt: Doubt) -> Look:
     try:
         source = repository.source(doubt.path)
     except UnreadableError as error:
+        if error.rule == doubt.rule:
+            return said(error.line, holds=True, reason=f"it is so: {error.cause}")
         return said(doubt.line, holds=False, reason=error.cause)
     line = _found_at(source, doubt)
     if not line:
@@ -97,6 +99,9 @@ def _look(repository: Again, doubt: Doubt) -> Look:
         shared=lambda: repository.shared,
     )
     way_out = WAYS_OUT.get(doubt.rule, nothing)(seen)
+    minor = "" if way_out else MINOR.get(doubt.rule, nothing)(seen)
+    if minor:
+        return Look(fingerprint=doubt.fingerprint, holds=True, line=line, reason=minor, is_minor=True)
     return said(line, holds=not way_out, reason=way_out or "nothing speaks against it")
 
 
@@ -121,7 +126,7 @@ WAYS_OUT: dict[str, Callable[[Spot], str]] = {
     "dynamic-code": excuse.own_text,
     "unsafe-deserialisation": excuse.own_bytes,
     "secret-in-source": excuse.no_secret,
-    "assert-validation": excuse.explained,
+    "assert-validation": excuse.invariant,
     "hidden-coupling": excuse.counterpart,
     "stale-todo": excuse.tracked,
     "F811": excuse.chosen_at_import,
@@ -139,3 +144,5 @@ WAYS_OUT: dict[str, Callable[[Spot], str]] = {
     "unknown-import": excuse_docs.speaks_of_past,
 }
 """What may speak against a finding of a rule: nothing, or a reason."""
+MINOR: dict[str, Callable[[Spot], str]] = {"undeclared-dependency": excuse_supply.brought_along}
+"""What may make little of a finding that holds: nothing, or a reason."""

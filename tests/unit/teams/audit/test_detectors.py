@@ -138,6 +138,10 @@ def test_a_swallowed_exception_is_one_that_catches_everything_and_says_nothing(t
         ("assert isinstance(n, int)", 0),
         ("x = n\n    assert n > 0", 0),
         ("assert x > 0", 0),
+        ("assert n.children > 3", 0),
+        ("assert n[key] == 3", 0),
+        ("assert key not in self.known", 0),
+        ("assert 0 < n < 3", 1),
     ],
 )
 def test_an_assert_validates_only_at_the_start_and_by_comparing_an_argument(body: str, seen: int) -> None:
