@@ -16,6 +16,8 @@ _EXAMPLES = frozenset(
     {"doc", "docs", "docs_src", "example", "examples", "sample", "samples", "demo", "demos", "tutorial", "tutorials"}
     | {"quickstart", "quickstarts", "cookbook", "benchmark", "benchmarks", "scripts", "tools", "ci"}
 )
+_EXAMPLES_AT_TOP = frozenset({"gallery", "action", "actions", "profiling"})
+"""Folders that hold no shipped code where they stand beside it; deeper ones may be packages."""
 _TOOLING = frozenset({"setup.py", "noxfile.py", "tasks.py", "fabfile.py", "dodo.py", "versioneer.py"})
 _TEST_NAME = re.compile(r"^(?:test_.*|.*_tests?|tests?|conftest)\.pyw?$")
 _GENERATED_NAME = re.compile(r"(?:_pb2|_pb2_grpc|\.gen|_generated|_version|parsetab|lextab)\.py$")
@@ -39,7 +41,8 @@ def place_of(path: str, head: str = "") -> Place:
         return "test"
     if _GENERATED_NAME.search(pure.name) or is_migration(path) or _says_generated(head):
         return "generated"
-    if folders & _EXAMPLES or pure.name in _TOOLING:
+    is_beside = len(pure.parts) > 1 and pure.parts[0].lower() in _EXAMPLES_AT_TOP
+    if folders & _EXAMPLES or is_beside or pure.name in _TOOLING:
         return "example"
     return "shipped"
 

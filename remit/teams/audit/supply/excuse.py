@@ -61,6 +61,8 @@ def used_otherwise(spot: Spot) -> str:
     name, supply = _subject(spot), spot.supply()
     if works_by_presence(name):
         return "it works by being installed: a server, a driver, a plugin, a tool"
+    if path := supply.backs(name):
+        return f"{path} imports a part of another distribution that is called after it"
     if brings := companion((name,), supply.scope(spot.source.path).declared):
         return f"{brings}, which is declared, brings it along: the line says in which versions"
     return explained(spot)

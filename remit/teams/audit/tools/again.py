@@ -11,7 +11,7 @@ from remit.teams.audit.code.excuse import Spot
 from remit.teams.audit.code.secret import masked
 from remit.teams.audit.code.untested import words_of
 from remit.teams.audit.docs import excuse as excuse_docs
-from remit.teams.audit.place import place_of
+from remit.teams.audit.place import is_test_data, place_of
 from remit.teams.audit.sighting import Doubt, Look
 from remit.teams.audit.source import Source, UnreadableError, load
 from remit.teams.audit.supply import excuse as excuse_supply
@@ -41,10 +41,14 @@ class Again:
             self._sources[path] = source
         return self._sources[path]
 
+    @property
+    def _tests(self) -> list[str]:
+        return [path for path in self.files if place_of(path) == "test" and not is_test_data(path)]
+
     @cached_property
     def tested(self) -> set[str]:
         """Every word in the tests of the tree."""
-        return {word for path in self.files if place_of(path) == "test" for word in self._words(path)}
+        return {word for path in self._tests for word in self._words(path)}
 
     @cached_property
     def shared(self) -> set[str]:

@@ -70,6 +70,10 @@ def deliberated(opinions: list[Opinion], holds: set[str]) -> tuple[list[Opinion]
         ("{{ cookiecutter.name }}/a.py", "", "template"),
         ("docs/conf.py", "", "example"),
         ("setup.py", "", "example"),
+        ("gallery/a.py", "", "example"),
+        ("action/main.py", "", "example"),
+        ("p/actions/a.py", "", "shipped"),
+        ("action.py", "", "shipped"),
     ],
 )
 def test_the_place_of_a_file_is_read_from_its_path_and_its_head(path: str, head: str, place: str) -> None:

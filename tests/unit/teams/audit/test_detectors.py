@@ -376,6 +376,49 @@ def test_a_module_whose_names_a_tested_one_uses_is_tested_with_it(used: str, fou
     assert [item.path for item in untested(graph(files), frozenset(files))] == found
 
 
+@pytest.mark.parametrize(
+    ("test", "found"),
+    [
+        ("patch('p.lost.made')", []),
+        ("patch('p.lost')", []),
+        ("patch('p.found.made')", ["p/lost.py"]),
+        ("patch('lost.made')", ["p/lost.py"]),
+    ],
+)
+def test_a_module_whose_full_name_a_test_quotes_is_tested(test: str, found: list[str]) -> None:
+    files = {"p/__init__.py": "", "p/lost.py": "def made(): ...\n", "tests/test_a.py": f"{test}\n"}
+
+    assert [item.path for item in untested(graph(files), frozenset(files))] == found
+
+
+def test_what_the_functions_of_a_package_use_is_tested_where_a_test_calls_them() -> None:
+    files = {
+        "p/__init__.py": "from p.inner import Made\ndef detect(): return Made()\n",
+        "p/inner.py": "class Made: ...",
+    }
+    quiet = {**files, "tests/test_a.py": "import p\n"}
+
+    assert [item.path for item in untested(graph(quiet), frozenset(files))] == ["p/inner.py"]
+    assert [*untested(graph({**files, "tests/test_a.py": "import p\np.detect()\n"}), frozenset(files))] == []
+
+
+def test_what_tests_work_on_tells_nothing_about_what_they_test() -> None:
+    files = {"p/__init__.py": "", "p/lost.py": "x = 1\n", "tests/test_a.py": "import p\n"}
+    files["tests/data/cases/a.py"] = "from p import lost\n"
+
+    assert [item.path for item in untested(graph(files), frozenset(files))] == ["p/lost.py"]
+
+
+def test_a_long_file_is_measured_as_an_editor_does_and_without_its_tables() -> None:
+    code = "".join(f"x{n} = f({n})\n" for n in range(1200))
+    table = "TABLE = {\n" + "".join(f"    {n}: 1,\n" for n in range(1200)) + "}\n"
+
+    assert [item.measure for item in complexity.sightings(source(code))] == [1200]
+    assert [item.measure for item in complexity.sightings(source(code.rstrip("\n")))] == [1200]
+    assert rules(complexity.sightings, table) == []
+    assert [item.measure for item in complexity.sightings(source(code + table))] == [2402]
+
+
 def test_a_test_may_be_called_after_a_module_and_its_package() -> None:
     files = {"p/upload/__init__.py": "", "p/upload/views.py": "x = 1\n", "p/__init__.py": "", "p/views.py": "x = 1\n"}
     files["tests/test_upload_views.py"] = "x = 1\n"

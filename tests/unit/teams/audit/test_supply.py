@@ -361,6 +361,24 @@ def test_a_dependency_that_may_be_used_is_left_alone(write: Write, files: Files)
     assert "unused-dependency" not in rules(root)
 
 
+@pytest.mark.parametrize(
+    ("line", "holds"),
+    [
+        ("import mcp\nfrom mcp.client.websocket import connect", False),
+        ("import mcp\nfrom mcp.client import websocket", True),
+        ("import mcp\nfrom shop.client.websocket import connect", True),
+    ],
+)
+def test_a_dependency_is_used_where_a_part_of_another_one_is_called_after_it(
+    write: Write, line: str, *, holds: bool
+) -> None:
+    declared = 'dependencies = ["pyyaml", "mcp", "websockets"]\n'
+    own = {"shop/client/__init__.py": "", "shop/client/websocket.py": "connect = 1\n"}
+    root = write({**CODE, **own, "shop/net.py": f"{line}\n", "pyproject.toml": PROJECT + declared})
+
+    assert [look.holds for look in looked(root, "unused-dependency")] == [holds]
+
+
 def test_what_no_table_knows_is_unused_only_where_every_import_is_explained(write: Write) -> None:
     root = write({**CODE, "pyproject.toml": PROJECT + 'dependencies = ["pyyaml", "not-in-any-table"]\n'})
 
