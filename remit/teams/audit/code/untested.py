@@ -61,7 +61,9 @@ class Tests:
         for node in module.unit.at_start:
             for alias, found, is_whole in graph.bound(module, node) if isinstance(node, ast.ImportFrom) else ():
                 name = alias.asname or alias.name
-                if not is_whole and not alias.name.startswith(("_", "*")) and (words is None or name in words):
+                if is_whole and f"{name}." not in module.source.text:
+                    continue
+                if not alias.name.startswith(("_", "*")) and (words is None or name in words):
                     yield found
 
 

@@ -362,6 +362,7 @@ def test_a_package_that_a_test_imports_leads_on_to_what_the_test_takes_from_it(
         ("from .base import make\nown = make", []),
         ("from p.base import _make", ["p/base.py"]),
         ("from p import base", ["p/base.py"]),
+        ("from p import base\nown = base.make", []),
         ("def late():\n    from p.base import Base", ["p/base.py"]),
     ],
 )
