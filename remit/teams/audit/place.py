@@ -7,6 +7,8 @@ from typing import Literal
 Place = Literal["shipped", "test", "vendored", "generated", "template", "example"]
 
 _TEST_FOLDER = re.compile(r"^(?:.*_)?tests?(?:_.*)?$|^t$|^testsuite$|^unittests$|^testdata$|^e2e$")
+_TEST_DATA = frozenset({"data", "cases", "testdata", "test_data"})
+"""Folders below those of tests."""
 _VENDORED = frozenset(
     {"vendor", "_vendor", "vendored", "_vendored", "third_party", "thirdparty", "extern", "externals"}
 )
@@ -14,6 +16,8 @@ _EXAMPLES = frozenset(
     {"doc", "docs", "docs_src", "example", "examples", "sample", "samples", "demo", "demos", "tutorial", "tutorials"}
     | {"quickstart", "quickstarts", "cookbook", "benchmark", "benchmarks", "scripts", "tools", "ci"}
 )
+_EXAMPLES_AT_TOP = frozenset({"gallery", "action", "actions", "profiling"})
+"""Folders that hold no shipped code where they stand beside it; deeper ones may be packages."""
 _TOOLING = frozenset({"setup.py", "noxfile.py", "tasks.py", "fabfile.py", "dodo.py", "versioneer.py"})
 _TEST_NAME = re.compile(r"^(?:test_.*|.*_tests?|tests?|conftest)\.pyw?$")
 _GENERATED_NAME = re.compile(r"(?:_pb2|_pb2_grpc|\.gen|_generated|_version|parsetab|lextab)\.py$")
@@ -37,7 +41,8 @@ def place_of(path: str, head: str = "") -> Place:
         return "test"
     if _GENERATED_NAME.search(pure.name) or is_migration(path) or _says_generated(head):
         return "generated"
-    if folders & _EXAMPLES or pure.name in _TOOLING:
+    is_beside = len(pure.parts) > 1 and pure.parts[0].lower() in _EXAMPLES_AT_TOP
+    if folders & _EXAMPLES or is_beside or pure.name in _TOOLING:
         return "example"
     return "shipped"
 
@@ -51,6 +56,14 @@ def place_of_manifest(path: str, head: str = "") -> Place:
 def is_migration(path: str) -> bool:
     """Say whether a file is a step from one state of a database to the next."""
     return "migrations" in {part.lower() for part in PurePosixPath(path).parts[:-1]}
+
+
+def is_test_data(path: str) -> bool:
+    """Say whether a file is what tests work on, and no test itself."""
+    pure = PurePosixPath(path)
+    folders = [part.lower() for part in pure.parts[:-1]]
+    first = next((index for index, part in enumerate(folders) if _TEST_FOLDER.match(part)), len(folders))
+    return bool(_TEST_DATA & {*folders[first:]}) and not _TEST_NAME.match(pure.name)
 
 
 def is_templated(line: str) -> bool:

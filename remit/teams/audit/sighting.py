@@ -74,6 +74,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     holds: bool
     line: int
     reason: str
+    is_minor: bool = False
+    """It holds, and for this reason nobody needs to act on it soon."""
 
 
 HITS_PER_RULE = 100

@@ -47,6 +47,11 @@ class Source:
         """Every line without its end, counted as Python counts them: a form feed ends none."""
         return self.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
+    @property
+    def length(self) -> int:
+        """How many lines there are: what follows the last line's end is none."""
+        return len(self.lines) - (self.lines[-1] == "")
+
     @cached_property
     def tree(self) -> ast.Module:
         """The syntax tree.

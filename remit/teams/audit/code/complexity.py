@@ -30,13 +30,27 @@ class Measured:
 
 def sightings(source: Source) -> Iterator[Sighting]:
     """Give every function that has many paths or lines, and the file if it has many lines."""
-    measures = [("long-file", 1, len(source.lines))]
+    measures = [("long-file", 1, source.length)] if _holds_code(source) else []
     for function in functions(source.tree):
         measures.append(("complex-function", function.node.lineno, function.complexity))
         measures.append(("long-function", function.node.lineno, function.length))
     for rule, line, measure in measures:
         if measure >= RULES[rule].floor:
             yield seen(source, rule, line, measure=measure)
+
+
+def _holds_code(source: Source) -> bool:
+    """Say whether a file is long even without its tables: literals at module level, which nobody reads in order."""
+    if source.length < RULES["long-file"].floor:
+        return False
+    tables = (node for node in source.tree.body if isinstance(node, ast.Assign | ast.AnnAssign) and _is_table(node))
+    listed = sum((node.end_lineno or node.lineno) - node.lineno + 1 for node in tables)
+    return source.length - listed >= RULES["long-file"].floor
+
+
+def _is_table(node: ast.Assign | ast.AnnAssign) -> bool:
+    literal = isinstance(node.value, ast.Dict | ast.List | ast.Tuple | ast.Set)
+    return literal and not any(isinstance(item, ast.Call | ast.Lambda | ast.ListComp) for item in ast.walk(node))
 
 
 def measures(source: Source) -> list[Measure]:
@@ -46,7 +60,7 @@ def measures(source: Source) -> list[Measure]:
     paths_in = sum(function.complexity for function in functions(source.tree))
     return [
         Measure(path=source.path, name="complexity", value=paths_in),
-        Measure(path=source.path, name="lines", value=len(source.lines)),
+        Measure(path=source.path, name="lines", value=source.length),
     ]
 
 

@@ -124,6 +124,14 @@ def explained(spot: Spot) -> str:
     return "a comment beside it says why" if _says_why(spot.around(1, 1)) else ""
 
 
+def invariant(spot: Spot) -> str:
+    """The documentation of the function names the condition, or a comment says why it is asserted."""
+    said = ast.get_docstring(spot.function) if spot.function is not None else None
+    if re.search(r"\bpre-?conditions?\b|\binvariants?\b", said or "", re.IGNORECASE):
+        return "the documentation of the function names it as a condition for its callers"
+    return explained(spot)
+
+
 def other_timeout(spot: Spot) -> str:
     """The wait is limited in another way."""
     if "setdefaulttimeout" in spot.source.text:
@@ -139,7 +147,7 @@ def own_text(spot: Spot) -> str:
     around = "\n".join(spot.around(4, 1))
     if re.search(r"version|about", around) and re.search(r"read|open", around):
         return "it reads the project's own version file"
-    if spot.function is not None and "PYTHONSTARTUP" in ast.unparse(spot.function):
+    if spot.function is not None and "PYTHONSTARTUP" in unparsed(spot.function):
         return "it runs the file that its user names in PYTHONSTARTUP, as Python itself does"
     return explained(spot)
 
@@ -183,6 +191,9 @@ def unseen_names(spot: Spot) -> str:
     stars = any(node.names[0].name == "*" for node in spot.source.nodes(ast.ImportFrom))
     if stars or "globals()" in spot.source.text or "exec(" in spot.source.text:
         return "names are put into this module in ways that no linter sees"
+    name = re.search(r"`(\w+)`", spot.message)
+    if name and spot.function is not None and _is_declared_first(spot.function, name[1]):
+        return "the function declares its type first, and gives it a value afterwards"
     if _is_tried(spot) or (spot.function is not None and "NameError" in unparsed(spot.function)):
         return "whether the name is there is tried first"
     return ""
@@ -231,6 +242,15 @@ def called_at_once(spot: Spot) -> str:
 def _is_tried(spot: Spot) -> bool:
     tries = spot.source.nodes(ast.Try)
     return any(node.lineno < spot.line <= (node.body[-1].end_lineno or 0) for node in tries)
+
+
+def _is_declared_first(function: Function, name: str) -> bool:
+    """Say whether a function both annotates a name without a value and assigns to it."""
+    nodes = [*ast.walk(function)]
+    bare = [node.target for node in nodes if isinstance(node, ast.AnnAssign) and node.value is None]
+    stored = [node for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    named = [node for node in stored if node.id == name]
+    return any(node in bare for node in named) and any(node not in bare for node in named)
 
 
 def _escapes(name: str, source: Source) -> bool:

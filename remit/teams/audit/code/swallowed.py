@@ -20,7 +20,7 @@ def sightings(source: Source) -> Iterator[Sighting]:
         if any(_suppresses(item) for item in node.items):
             yield seen(source, "swallowed-exception", node.lineno, detail="suppress")
     for function in source.functions:
-        for check in _validations(function) if not function.name.startswith("_") else ():
+        for check in _validations(function) if not function.name.startswith(("_", "visit_")) else ():
             yield seen(source, "assert-validation", check.lineno, detail=function.name)
 
 
@@ -49,7 +49,7 @@ def _suppresses(item: ast.withitem) -> bool:
 
 
 def _validations(function: Function) -> Iterator[ast.Assert]:
-    """Give the asserts before any other work that compare a parameter: not those that only narrow its type."""
+    """Give the asserts before any other work that compare a parameter itself: not its type, nor a part of it."""
     arguments = function.args
     parameters = {item.arg for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
     for statement in function.body:
@@ -76,5 +76,7 @@ def _compares(test: ast.expr, parameters: set[str]) -> bool:
 def _speaks_of(comparison: ast.Compare, parameters: set[str]) -> bool:
     if isinstance(comparison.ops[0], ast.Is | ast.IsNot):
         return False
-    named = {node.id for node in ast.walk(comparison) if isinstance(node, ast.Name)}
-    return bool(named & parameters) and not named & {"type", "isinstance", "callable"}
+    if isinstance(comparison.ops[0], ast.NotIn) and isinstance(comparison.comparators[0], ast.Attribute):
+        return False  # what an object holds already is its own affair
+    sides = (comparison.left, *comparison.comparators)
+    return any(isinstance(side, ast.Name) and side.id in parameters for side in sides)

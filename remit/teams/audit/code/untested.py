@@ -7,11 +7,13 @@ from pathlib import PurePosixPath
 
 from remit.teams.audit.code.complexity import seen
 from remit.teams.audit.code.module_graph import Module, ModuleGraph
-from remit.teams.audit.place import place_of
+from remit.teams.audit.place import is_test_data, place_of
 from remit.teams.audit.sighting import Sighting
 from remit.teams.audit.source import Source
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DEFINED = re.compile(r"^(?:async )?def ([A-Za-z]\w*)", re.MULTILINE)
+_QUOTED = re.compile(r"[\"']([A-Za-z_]\w*(?:\.\w+){1,8})[\"']")
 _NEVER = frozenset({"__init__.py", "__main__.py", "conftest.py", "setup.py", "_version.py", "version.py"})
 
 
@@ -24,11 +26,12 @@ class Tests:
         self.named: set[str] = set()
         """What test files are called after: `cart` for `test_cart.py`."""
         for module in graph.modules:
-            if place_of(module.source.path) == "test":
+            if place_of(module.source.path) == "test" and not is_test_data(module.source.path):
                 self.words.update(words_of(module.source))
                 self.named.add(PurePosixPath(module.source.path).stem.removeprefix("test_").removesuffix("_test"))
                 for node in module.unit.imports:
                     self.imported.update(target.source.path for target in graph.imported(module, node))
+                self.imported.update(_quoted(graph, module))
         self._follow(graph)
 
     def mention(self, module: Module) -> bool:
@@ -43,7 +46,9 @@ class Tests:
         packages = [module for module in graph.modules if module.source.path.endswith("/__init__.py")]
         waiting = [module for module in packages if module.source.path in self.imported]
         while waiting:
-            new = {item.source.path for item in self._used(graph, waiting.pop(), self.words)} - self.imported
+            package = waiting.pop()
+            words = None if self.words & {*_DEFINED.findall(package.source.text)} else self.words
+            new = {item.source.path for item in self._used(graph, package, words)} - self.imported
             self.imported |= new
             waiting += [module for module in packages if module.source.path in new]
         reached = [module for module in graph.modules if self.mention(module) and module not in packages]
@@ -56,7 +61,9 @@ class Tests:
         for node in module.unit.at_start:
             for alias, found, is_whole in graph.bound(module, node) if isinstance(node, ast.ImportFrom) else ():
                 name = alias.asname or alias.name
-                if not is_whole and not alias.name.startswith(("_", "*")) and (words is None or name in words):
+                if is_whole and f"{name}." not in module.source.text:
+                    continue
+                if not alias.name.startswith(("_", "*")) and (words is None or name in words):
                     yield found
 
 
@@ -69,6 +76,16 @@ def sightings(graph: ModuleGraph, shipped: frozenset[str]) -> Iterator[Sighting]
             continue
         if not tests.mention(module):
             yield seen(module.source, "untested-module", 1, measure=code_lines(module.source), detail=module.name)
+
+
+def _quoted(graph: ModuleGraph, test: Module) -> Iterator[str]:
+    """Give the modules that a test names in its texts, as it does for what it replaces."""
+    for name in dict.fromkeys(_QUOTED.findall(test.source.text)):
+        parts = name.split(".")
+        prefixes = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+        found = next(filter(None, (graph.find(prefix, test.root) for prefix in prefixes)), None)
+        if found is not None:
+            yield found.source.path
 
 
 def words_of(source: Source) -> set[str]:

@@ -108,6 +108,11 @@ def _after(opinion: Opinion, look: Look) -> Opinion:
             opinion, decision="reject", reason=f"looked at again: {look.reason}", looked=True
         )
     finding = msgspec.structs.replace(opinion.finding, line=look.line)
+    if look.is_minor:
+        reason = f"looked at again: {look.reason}"
+        return msgspec.structs.replace(
+            opinion, finding=finding, cited=True, looked=True, decision="demote", reason=reason
+        )
     points = score(finding, opinion.place, cited=True, looked=True)
     return msgspec.structs.replace(
         opinion,

@@ -3,7 +3,7 @@
 import re
 
 from remit.teams.audit.finding import Finding
-from remit.teams.audit.place import Place, is_migration, is_templated
+from remit.teams.audit.place import Place, is_migration, is_templated, is_test_data
 from remit.teams.audit.tools.ruff import SECOND_OPINIONS
 
 _PLACES: dict[Place, str] = {
@@ -27,6 +27,8 @@ def noise(finding: Finding, place: Place, line: str) -> str:
     if finding.rule in _EVERYWHERE:
         if place == "template" or is_templated(line):
             return "a template, which is not Python yet"
+        if is_test_data(finding.path) or (place == "test" and "/fixtures/" in finding.path):
+            return "in what tests work on, which may be broken on purpose"
         return _PLACES[place] if place == "vendored" else ""
     if is_migration(finding.path) and place == "generated":
         return "" if finding.skill == "security" else "in a migration, which is not changed once it has run"

@@ -4,7 +4,7 @@ import re
 
 from remit.teams.audit.code.excuse import Spot, explained
 from remit.teams.audit.place import place_of
-from remit.teams.audit.supply.import_names import companion, providers, works_by_presence
+from remit.teams.audit.supply.import_names import beginnings, companion, is_imported, providers, works_by_presence
 from remit.teams.audit.supply.supply import Supply
 
 _SUBJECT = re.compile(r"^`([^`]+)`")
@@ -22,9 +22,6 @@ def supplied_otherwise(spot: Spot) -> str:
     ):
         return "the module says what to install if it is missing"
     scope = supply.scope(spot.source.path)
-    there = scope.required if place_of(spot.source.path) == "shipped" else scope.declared
-    if brings := companion(providers(name), there):
-        return f"{brings}, which is declared, is made of it and brings it along"
     if path := supply.vendored(top):
         return f"a copy of it lies in the repository: {path}"
     if path := supply.guarded(name, scope):
@@ -34,6 +31,19 @@ def supplied_otherwise(spot: Spot) -> str:
     if scope.package is not None and not supply.is_loaded(spot.source.path):
         return "nothing imports the module: it is for those who have what it needs"
     return explained(spot)
+
+
+def brought_along(spot: Spot) -> str:
+    """Something that is declared is made of it; still, nobody says in which version the code needs it.
+
+    What is declared for an extra counts where the same file imports it: without it the file is of no use.
+    """
+    path, name, supply = spot.source.path, _subject(spot), spot.supply()
+    scope = supply.scope(path)
+    imported = frozenset(part for item in supply.names.get(path, ()) for part in beginnings(item))
+    there = scope.required | {item for item in scope.declared if is_imported(item, imported)}
+    brings = companion(providers(name), there if place_of(path) == "shipped" else scope.declared)
+    return f"{brings}, which is declared, is made of it and brings it along" if brings else ""
 
 
 def _installed_by(distributions: tuple[str, ...], supply: Supply) -> str:
@@ -51,6 +61,8 @@ def used_otherwise(spot: Spot) -> str:
     name, supply = _subject(spot), spot.supply()
     if works_by_presence(name):
         return "it works by being installed: a server, a driver, a plugin, a tool"
+    if path := supply.backs(name):
+        return f"{path} imports a part of another distribution that is called after it"
     if brings := companion((name,), supply.scope(spot.source.path).declared):
         return f"{brings}, which is declared, brings it along: the line says in which versions"
     return explained(spot)

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from remit.teams.audit.place import place_of
 from remit.teams.audit.sighting import Skipped
 from remit.teams.audit.source import Source, UnreadableError, load
-from remit.teams.audit.supply.import_names import STANDARD, beginnings, known_as
+from remit.teams.audit.supply.import_names import STANDARD, beginnings, known_as, normal
 from remit.teams.audit.supply.imports import Import, Own, imports, named
 from remit.teams.audit.supply.need import MOST, Manifest
 from remit.teams.audit.supply.paths import (
@@ -166,6 +166,15 @@ class Supply:
                 continue
             is_beside = self.scope(path) is scope and place_of(path) == "shipped"
             if is_beside and any(item.name == name and item.way == "tried" for item in self.imports(path)):
+                return path
+        return ""
+
+    def backs(self, distribution: str) -> str:
+        """Give a file that imports a submodule, of another distribution, which is called after this one."""
+        called = {distribution, distribution.removesuffix("s")}
+        for path, names in self.names.items():
+            foreign = {name.rpartition(".")[0] for name in names if not self.own.has(name, path)}
+            if any(normal(part) in called for module in foreign for part in module.split(".")[1:]):
                 return path
         return ""
 

@@ -11,7 +11,7 @@ from remit.teams.audit.code.excuse import Spot
 from remit.teams.audit.code.secret import masked
 from remit.teams.audit.code.untested import words_of
 from remit.teams.audit.docs import excuse as excuse_docs
-from remit.teams.audit.place import place_of
+from remit.teams.audit.place import is_test_data, place_of
 from remit.teams.audit.sighting import Doubt, Look
 from remit.teams.audit.source import Source, UnreadableError, load
 from remit.teams.audit.supply import excuse as excuse_supply
@@ -51,10 +51,14 @@ class Again:
                     said.setdefault(line, []).append(number)
         return min(self._said[source.path].get(text, ()), key=lambda number: abs(number - near), default=0)
 
+    @property
+    def _tests(self) -> list[str]:
+        return [path for path in self.files if place_of(path) == "test" and not is_test_data(path)]
+
     @cached_property
     def tested(self) -> set[str]:
         """Every word in the tests of the tree."""
-        return {word for path in self.files if place_of(path) == "test" for word in self._words(path)}
+        return {word for path in self._tests for word in self._words(path)}
 
     @cached_property
     def shared(self) -> set[str]:
@@ -94,6 +98,8 @@ def _look(repository: Again, doubt: Doubt) -> Look:
     try:
         source = repository.source(doubt.path)
     except UnreadableError as error:
+        if error.rule == doubt.rule:
+            return said(error.line, holds=True, reason=f"it is so: {error.cause}")
         return said(doubt.line, holds=False, reason=error.cause)
     line = repository.found(source, doubt.snippet, doubt.line)
     if not line:
@@ -108,8 +114,11 @@ def _look(repository: Again, doubt: Doubt) -> Look:
     )
     try:
         way_out = WAYS_OUT.get(doubt.rule, nothing)(seen)
+        minor = "" if way_out else MINOR.get(doubt.rule, nothing)(seen)
     except RecursionError:
         return said(line, holds=True, reason="what is around it nests too deeply for a second look")
+    if minor:
+        return Look(fingerprint=doubt.fingerprint, holds=True, line=line, reason=minor, is_minor=True)
     return said(line, holds=not way_out, reason=way_out or "nothing speaks against it")
 
 
@@ -127,7 +136,7 @@ WAYS_OUT: dict[str, Callable[[Spot], str]] = {
     "dynamic-code": excuse.own_text,
     "unsafe-deserialisation": excuse.own_bytes,
     "secret-in-source": excuse.no_secret,
-    "assert-validation": excuse.explained,
+    "assert-validation": excuse.invariant,
     "hidden-coupling": excuse.counterpart,
     "stale-todo": excuse.tracked,
     "F811": excuse.chosen_at_import,
@@ -145,3 +154,5 @@ WAYS_OUT: dict[str, Callable[[Spot], str]] = {
     "unknown-import": excuse_docs.speaks_of_past,
 }
 """What may speak against a finding of a rule: nothing, or a reason."""
+MINOR: dict[str, Callable[[Spot], str]] = {"undeclared-dependency": excuse_supply.brought_along}
+"""What may make little of a finding that holds: nothing, or a reason."""

@@ -79,7 +79,7 @@ def scan_files(root: Path, files: tuple[str, ...], skill: Skill) -> Scan:
         try:
             source = load(root, path)
             blobs[path] = source.digest
-            lines += len(source.lines)
+            lines += source.length
             measures += complexity.measures(source) if skill == "code" else []
             found.extend(item for see in DETECTORS[skill] for item in see(source))
         except UnreadableError as error:
@@ -107,7 +107,7 @@ def scan_tree(root: Path, files: tuple[str, ...]) -> Scan:
     tested = any(place_of(item.source.path) == "test" for item in units)
     skipped = [] if tested else [Skipped(what="modules that no test mentions", cause="no tests were found")]
     blobs = {item.source.path: item.source.digest for item in units}
-    return summed(found, blobs, skipped, files=len(units), lines=sum(len(item.source.lines) for item in units))
+    return summed(found, blobs, skipped, files=len(units), lines=sum(item.source.length for item in units))
 
 
 TREES: dict[Skill, Callable[[Path, tuple[str, ...]], Scan]] = {

@@ -70,6 +70,10 @@ def deliberated(opinions: list[Opinion], holds: set[str]) -> tuple[list[Opinion]
         ("{{ cookiecutter.name }}/a.py", "", "template"),
         ("docs/conf.py", "", "example"),
         ("setup.py", "", "example"),
+        ("gallery/a.py", "", "example"),
+        ("action/main.py", "", "example"),
+        ("p/actions/a.py", "", "shipped"),
+        ("action.py", "", "shipped"),
     ],
 )
 def test_the_place_of_a_file_is_read_from_its_path_and_its_head(path: str, head: str, place: str) -> None:
@@ -145,6 +149,25 @@ def test_a_guess_that_holds_is_kept_and_one_that_does_not_is_rejected() -> None:
 
     assert [item.decision for item in final] == ["keep", "reject"]
     assert asked == [2, 0]
+
+
+def test_what_holds_and_is_minor_is_demoted() -> None:
+    item = finding()
+    look = Look(fingerprint=item.fingerprint, holds=True, line=1, reason="r", is_minor=True)
+
+    (final,) = settled(heard([opened(item)], [look]))
+
+    assert (final.decision, final.reason) == ("demote", "looked at again: r")
+
+
+@pytest.mark.parametrize("path", ["tests/data/cases/a.py", "tests/fixtures/a.py", "p/tests/cases/a.py"])
+def test_what_tests_work_on_may_be_broken(path: str) -> None:
+    assert opened(finding("syntax-error", path)).decision == "reject"
+
+
+@pytest.mark.parametrize("path", ["tests/data/test_a.py", "tests/a.py", "data/a.py", "p/data/a.py"])
+def test_a_test_and_what_ships_may_not_be_broken(path: str) -> None:
+    assert opened(finding("syntax-error", path)).decision != "reject"
 
 
 def test_a_crowd_whose_sample_falls_through_is_demoted_together() -> None:

@@ -138,6 +138,10 @@ def test_a_swallowed_exception_is_one_that_catches_everything_and_says_nothing(t
         ("assert isinstance(n, int)", 0),
         ("x = n\n    assert n > 0", 0),
         ("assert x > 0", 0),
+        ("assert n.children > 3", 0),
+        ("assert n[key] == 3", 0),
+        ("assert key not in self.known", 0),
+        ("assert 0 < n < 3", 1),
     ],
 )
 def test_an_assert_validates_only_at_the_start_and_by_comparing_an_argument(body: str, seen: int) -> None:
@@ -358,6 +362,7 @@ def test_a_package_that_a_test_imports_leads_on_to_what_the_test_takes_from_it(
         ("from .base import make\nown = make", []),
         ("from p.base import _make", ["p/base.py"]),
         ("from p import base", ["p/base.py"]),
+        ("from p import base\nown = base.make", []),
         ("def late():\n    from p.base import Base", ["p/base.py"]),
     ],
 )
@@ -370,6 +375,49 @@ def test_a_module_whose_names_a_tested_one_uses_is_tested_with_it(used: str, fou
     }
 
     assert [item.path for item in untested(graph(files), frozenset(files))] == found
+
+
+@pytest.mark.parametrize(
+    ("test", "found"),
+    [
+        ("patch('p.lost.made')", []),
+        ("patch('p.lost')", []),
+        ("patch('p.found.made')", ["p/lost.py"]),
+        ("patch('lost.made')", ["p/lost.py"]),
+    ],
+)
+def test_a_module_whose_full_name_a_test_quotes_is_tested(test: str, found: list[str]) -> None:
+    files = {"p/__init__.py": "", "p/lost.py": "def made(): ...\n", "tests/test_a.py": f"{test}\n"}
+
+    assert [item.path for item in untested(graph(files), frozenset(files))] == found
+
+
+def test_what_the_functions_of_a_package_use_is_tested_where_a_test_calls_them() -> None:
+    files = {
+        "p/__init__.py": "from p.inner import Made\ndef detect(): return Made()\n",
+        "p/inner.py": "class Made: ...",
+    }
+    quiet = {**files, "tests/test_a.py": "import p\n"}
+
+    assert [item.path for item in untested(graph(quiet), frozenset(files))] == ["p/inner.py"]
+    assert [*untested(graph({**files, "tests/test_a.py": "import p\np.detect()\n"}), frozenset(files))] == []
+
+
+def test_what_tests_work_on_tells_nothing_about_what_they_test() -> None:
+    files = {"p/__init__.py": "", "p/lost.py": "x = 1\n", "tests/test_a.py": "import p\n"}
+    files["tests/data/cases/a.py"] = "from p import lost\n"
+
+    assert [item.path for item in untested(graph(files), frozenset(files))] == ["p/lost.py"]
+
+
+def test_a_long_file_is_measured_as_an_editor_does_and_without_its_tables() -> None:
+    code = "".join(f"x{n} = f({n})\n" for n in range(1200))
+    table = "TABLE = {\n" + "".join(f"    {n}: 1,\n" for n in range(1200)) + "}\n"
+
+    assert [item.measure for item in complexity.sightings(source(code))] == [1200]
+    assert [item.measure for item in complexity.sightings(source(code.rstrip("\n")))] == [1200]
+    assert rules(complexity.sightings, table) == []
+    assert [item.measure for item in complexity.sightings(source(code + table))] == [2402]
 
 
 def test_a_test_may_be_called_after_a_module_and_its_package() -> None:

@@ -36,6 +36,7 @@ def look(root: Path, text: str, rule: str, *, message: str = "") -> Look:
         ("secret-in-source", "# a checksum\nkey = 'abc'  # here", "say that it is none"),
         ("F821", "from a import *\nb()  # here", "no linter sees"),
         ("F821", "try:\n    ipython()  # here\nexcept NameError:\n    pass", "tried first"),
+        ("assert-validation", "def f(a):\n    'Pre-conditions: a is.'\n    assert a > 1  # here", "its callers"),
         ("B006", "def f(a={}):  # here\n    return a.get(1)", "only read"),
         ("B018", "try:\n    a.b  # here\nexcept AttributeError:\n    pass", "whether it is there"),
         ("B023", "for x in y:\n    z = sorted(w, key=lambda v: v[x])  # here", "before the loop goes on"),
@@ -78,6 +79,32 @@ def test_a_flat_dispatch_is_not_complex(tmp_path: Path) -> None:
     cases = "".join(f"    if kind == {n}:\n        return {n}\n" for n in range(10))
 
     assert not look(tmp_path, f"def f(kind):  # here\n{cases}", "complex-function").holds
+
+
+@pytest.mark.parametrize(
+    ("body", "holds"),
+    [
+        ("x: int\n    if a:\n        x = 1\n    return x  # here", False),
+        ("x: int\n    return x  # here", True),
+        ("x = 1\n    return x  # here", True),
+        ("y: int\n    y = 1\n    return x  # here", True),
+    ],
+)
+def test_a_name_that_is_declared_before_it_has_a_value_is_not_undefined(
+    tmp_path: Path, *, body: str, holds: bool
+) -> None:
+    message = "line 4: Undefined name `x`"
+
+    assert look(tmp_path, f"def f(a):\n    {body}\n", "F821", message=message).holds == holds
+
+
+def test_a_file_that_does_not_parse_is_confirmed_by_a_second_look(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("def f(:\n")
+    doubt = Doubt(fingerprint="f", rule="syntax-error", path="a.py", line=1, symbol="", snippet="def f(:", message="")
+
+    (found,) = again.looks(tmp_path, [], [doubt])
+
+    assert found.holds
 
 
 def test_a_line_that_moved_is_found_again(tmp_path: Path) -> None:
