@@ -46,8 +46,12 @@ class ToolSpec:
 
 def with_older(team: TeamSpec, load: Callable[[str], TeamSpec], refs: Mapping[str, str]) -> TeamSpec:
     """Give a team that serves older builds of itself as well, each loaded from its reference."""
-    older = {build: replace(load(ref), is_older=True, build=build) for build, ref in refs.items()}
-    return replace(team, older=older)
+    return replace(team, older={build: older_build(load(ref), build) for build, ref in refs.items()})
+
+
+def older_build(team: TeamSpec, build: str) -> TeamSpec:
+    """Give a team as it is served for the runs that are pinned to it; its files are called as they were then."""
+    return replace(team, is_older=True, build=build)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from remit.contracts.errors import BuildRefusedError, RefusedError
 from remit.contracts.message import decode
 from remit.contracts.proposal import StateCommitted
 from remit.contracts.task import RunBound
-from remit.contracts.team import with_older
+from remit.contracts.team import older_build
 from remit.loader import TEAM_FILE, load_aside, sources
 from remit.supervisor import fold
 from remit.supervisor.binding import NOTHING_INHERITED, Inheritance
@@ -90,8 +90,10 @@ async def settle(journal: Journal, loaded: Loaded, data: Path, *, strands: bool 
     refs, spec = kept(data), loaded.spec()
     if _is_settled(data, spec.build):
         return Settlement()
+    others = _loaded(refs, besides=spec.build)
+    refs = {build: ref for build, ref in refs.items() if build in others or build == spec.build}
     bindings, problems, older = list[RunBound](), list[Unreadable](), dict[str, str]()
-    for run in await _open(journal, spec, refs):
+    for run in await _open(journal, replace(spec, older=others)):
         if build_of(run) == spec.build and not run.is_bound:
             continue
         found = unreadable(spec, run) or await _unreadable_state(journal, spec, run)
@@ -107,7 +109,8 @@ async def settle(journal: Journal, loaded: Loaded, data: Path, *, strands: bool 
         raise _refusal(loaded, problems)
     stranded = tuple(sorted({problem.run_id for problem in problems}))
     log.info("builds.settled", build=spec.build, moved=len(bindings), older=len(older), stranded=len(stranded))
-    _note(data, spec.build, older)
+    # Only a start that has nothing to journal is the last to look: the process may end before it is journaled.
+    _note(data, "" if bindings or older or stranded else spec.build)
     return Settlement(older=older, inheritance=Inheritance(bindings=tuple(bindings), stranded=stranded))
 
 
@@ -117,15 +120,27 @@ def build_of(run: RunState) -> str:
 
 
 def _is_settled(data: Path, build: str) -> bool:
-    """Say whether the last start was of this build, with no older one beside it: then there is nothing to find out."""
+    """Say whether the last start was of this build, and had nothing to journal: then there is nothing to find out."""
     path = data / FOLDER / _LAST
     return path.exists() and path.read_text() == build
 
 
-def _note(data: Path, build: str, older: Mapping[str, str]) -> None:
+def _note(data: Path, build: str) -> None:
     path = data / FOLDER / _LAST
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("" if older else build)
+    path.write_text(build)
+
+
+def _loaded(refs: Mapping[str, str], *, besides: str) -> dict[str, TeamSpec]:
+    """Give the other builds as far as they can be loaded: what one needs that is not kept with it may be gone."""
+    found: dict[str, TeamSpec] = {}
+    for build, ref in refs.items():
+        try:
+            if build != besides:
+                found[build] = older_build(load_aside(ref), build)
+        except RefusedError as error:
+            log.warning("build.not_loaded", build=build, where=error.where, error=error.message)
+    return found
 
 
 async def _unreadable_state(journal: Journal, spec: TeamSpec, run: RunState) -> list[Unreadable]:
@@ -147,10 +162,9 @@ async def _unreadable_state(journal: Journal, spec: TeamSpec, run: RunState) -> 
     return found
 
 
-async def _open(journal: Journal, spec: TeamSpec, refs: Mapping[str, str]) -> list[RunState]:
+async def _open(journal: Journal, spec: TeamSpec) -> list[RunState]:
     """Give the open runs, each as the build that began it sees it, as far as that is kept."""
-    others = {build: ref for build, ref in refs.items() if build != spec.build}
-    runs = fold.Fold(with_older(spec, load_aside, others))
+    runs = fold.Fold(spec)
     await journal.fold(fold.FILTERS, 1, runs.apply)
     return list(runs.runs.values())
 

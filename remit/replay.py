@@ -128,7 +128,9 @@ async def _step(
     for entry in entries:
         if entry.subject.startswith(f"remit.run.{state.run_id}.{step.work.step}."):
             records.apply(entry)
-    recorded = answered_asks(team, state, step.work.step) + records.recorded()
+    adopted = state.adopted.get(step.work.step)  # what a retry took over is answered as well
+    before = adopted.recorded if adopted is not None else ()
+    recorded = before + answered_asks(team, state, step.work.step) + records.recorded()
     return await _handled(state, step, recorded=recorded, handler=Handler(kind, team.upcast))
 
 
@@ -175,7 +177,7 @@ class RecordedPort:
     def __init__(self, run: RunState, step: StepState, recorded: tuple[Recorded, ...]) -> None:
         self._run = run
         self._step = step
-        self._replay = Replay(recorded)
+        self._replay = Replay.of(recorded, step.lease.grant) if step.lease is not None else Replay(recorded)
 
     @property
     def epoch(self) -> int:

@@ -173,17 +173,15 @@ class Control:
     async def _decide(self, wish: DecideReview, operator: str) -> ControlDone:
         run = self._steering.find(wish.review_id.rsplit("-", 1)[0])
         async with run.lock:
-            review = run.state.reviews.get(wish.review_id)
-            if review is None:
-                raise NotFoundError(f"no review {wish.review_id}", got=wish.review_id, fix="remit review list")
-            _check_decision(review, wish)
-            self._disputes.check(review, wish)
-            append = _decided(run, review, wish, by=wish.by or operator)
-            while not await self._runs.store(run, append):
-                self._steering.find(run.state.run_id)  # it may be over by now
-                review = run.state.reviews[wish.review_id]
+            while True:
+                self._steering.find(run.state.run_id)  # it may be over by now, or have been taken back
+                review = run.state.reviews.get(wish.review_id)
+                if review is None:
+                    raise NotFoundError(f"no review {wish.review_id}", got=wish.review_id, fix="remit review list")
                 _check_decision(review, wish)
-                append = _decided(run, review, wish, by=wish.by or operator)
+                self._disputes.check(review, wish)
+                if await self._runs.store(run, _decided(run, review, wish, by=wish.by or operator)):
+                    break
             await self._runs.advance(run)
         return ControlDone(detail=f"{wish.review_id} is {wish.decision}")
 

@@ -211,12 +211,13 @@ class Forks:
         names = {item.work.step for item in steps}
         if is_last:
             await self._copy_state(run, origin, changes)
+        kept = _kept(run, past)
         entry = RunForked(
             run_id=run.run_id,
             part=run.number,
             is_last=is_last,
-            added=tuple(node.spec for name, node in past.nodes.items() if name not in run.nodes) if is_first else (),
-            dropped=tuple(name for name in run.nodes if name not in past.nodes) if is_first else (),
+            added=tuple(node.spec for name, node in past.nodes.items() if name not in kept) if is_first else (),
+            dropped=tuple(name for name in run.nodes if name not in kept) if is_first else (),
             nodes=tuple(_planned(node) for node in nodes) if is_first else (),
             steps=chunk,
             records=tuple(records),
@@ -258,6 +259,15 @@ class Forks:
             await self._overwrites.overwrite(
                 run.run_id, part, by=origin.by, rule=FORK, position=f"{FORK}-{at}", numbers=numbers
             )
+
+
+def _kept(run: RunState, past: RunState) -> set[str]:
+    """Name the nodes of today's plan that are the origin's; none if one of them is another one by now.
+
+    Then the whole plan is the origin's, in its order: the last node gives the result.
+    """
+    common = run.nodes.keys() & past.nodes.keys()
+    return common if all(run.nodes[name].spec == past.nodes[name].spec for name in common) else set()
 
 
 def _planned(node: NodeState) -> PlannedNode:

@@ -363,7 +363,9 @@ class Runs:
                 log.warning("run.read_failed", run_id=run.state.run_id, error=str(error))
                 await asyncio.sleep(RELOAD_PAUSE_S)
             else:
-                return
+                break
+        if run.state.finished is None:  # another supervisor may have decided, and whoever reads of it here only refuses
+            self.timers.set(run.state.run_id, datetime.now(UTC))
 
     async def _reload(self, run: OpenRun) -> None:
         name = run.state.run_id

@@ -99,6 +99,7 @@ class Steering:
     async def _pause(self, wish: PauseRun, operator: str) -> ControlDone:
         run = self.find(wish.run_id)
         async with run.lock:
+            held: list[StepState] = []
             while run.state.paused is None:
                 _check_still(run.state)
                 held = [step for step in run.state.steps.values() if step.status == "leased"]
@@ -109,8 +110,9 @@ class Steering:
                     held=held_names(run.state),
                     paused_at=datetime.now(UTC),
                 )
-                if await self._runs.store(run, _decision(run.state, "paused", entry)):
-                    await self._revoke(run.state, held, reason=f"paused by {operator}", ends_calls=False)
+                await self._runs.store(run, _decision(run.state, "paused", entry))
+            # Not only if an answer came: the entry may be stored all the same.
+            await self._revoke(run.state, held, reason=f"paused by {operator}", ends_calls=False)
             await self._runs.advance(run)
         return ControlDone(detail=f"{wish.run_id} is paused by {run.state.paused.by}")
 

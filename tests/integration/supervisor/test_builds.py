@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from remit.bus import topology
 from remit.contracts.control import ControlDone, ForkRun
+from remit.contracts.message import decode
+from remit.contracts.plan import Node, PlanSpec
 from remit.contracts.proposal import StateCommitted, StateParked
 from remit.contracts.step import Refused, RunStep
 from remit.contracts.task import RunBound
@@ -92,3 +94,41 @@ async def test_a_fork_that_moves_to_another_build_before_its_past_is_there_does_
     assert "bound" in await world.lane(told.run_id)
     assert finished.outcome == "complete"
     assert done == [run]
+
+
+async def test_a_run_with_a_role_that_was_dropped_is_not_forked(world: World) -> None:
+    first = await world.supervise(shop())
+    clerk = await world.agent("clerk")
+    await world.staff("auditor", lambda _step: Check(ok=True))
+    run = await world.submit("chain", Order(customer="ann"))
+    await clerk.complete(await clerk.hold(), Sheet())
+    await world.outcome(run)
+    await crash(first)
+
+    roles = {name: role for name, role in ROLES.items() if name != "auditor"}
+    alone = {"chain": PlanSpec(nodes=(Node(name="sheet", role="clerk"),))}
+    await world.supervise(replace(shop(roles=roles, workflows=alone), build="sha256:other"))
+    answer = await world.control("fork", ForkRun(run_id=run, at="start"))
+
+    assert isinstance(answer, Refused)
+    assert answer.error.code == "RM-209"
+
+
+async def test_a_fork_has_the_plan_of_its_origin_whatever_the_workflow_is_today(world: World) -> None:
+    first = await world.supervise(shop())
+    await world.staff("clerk", lambda _step: Sheet())
+    await world.staff("auditor", lambda _step: Check(ok=True))
+    run = await world.submit("chain", Order(customer="ann"))
+    await world.outcome(run)
+    await crash(first)
+
+    turned = {"chain": PlanSpec(nodes=(Node(name="check", role="clerk"), Node(name="more", role="clerk")))}
+    await world.supervise(replace(shop(workflows=turned), build="sha256:other"))
+    told = await world.control("fork", ForkRun(run_id=run, at="start"))
+    assert isinstance(told, ControlDone)
+    finished = await world.outcome(told.run_id)
+
+    assert finished.outcome == "complete"
+    works = [name for name in await world.lane(told.run_id) if name[-1].isdigit()]
+    assert works == ["sheet.1", "check.1"]
+    assert decode(Check, finished.result) == Check(ok=True)
