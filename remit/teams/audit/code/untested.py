@@ -52,9 +52,12 @@ class Tests:
             self.imported |= new
             waiting += [module for module in packages if module.source.path in new]
         reached = [module for module in graph.modules if self.mention(module) and module not in packages]
-        for module in reached:
+        while reached:
+            module = reached.pop()
             if place_of(module.source.path) != "test":
-                self.imported.update(item.source.path for item in self._used(graph, module, None))
+                used = {item.source.path: item for item in self._used(graph, module, None)}
+                reached += [item for path, item in used.items() if path not in self.imported]
+                self.imported |= used.keys()
 
     def _used(self, graph: ModuleGraph, module: Module, words: set[str] | None) -> Iterator[Module]:
         """Give the modules of which one imports a public name, or one of some words, when it is imported itself."""

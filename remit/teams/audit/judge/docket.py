@@ -9,7 +9,7 @@ Where a second look costs no more than a glance at one syntax tree, nothing is s
 `EACH`, and the crowd is what holds then.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -24,6 +24,7 @@ EACH = 300
 CHEAP = frozenset({"duplicate-code"})
 """Rules whose every place is looked at: what some copies are says nothing about the others."""
 
+TANGLED = "complex-function"
 Group = tuple[str, str]
 """A rule, and the top folder in which it found something."""
 
@@ -139,7 +140,25 @@ def settled(opinions: Sequence[Opinion]) -> list[Opinion]:
             elif index >= CROWD and member.decision != "reject":
                 reason = f"one of {where}; the {CROWD} worst stand for all"
                 final[name] = msgspec.structs.replace(member, decision="demote", reason=reason)
-    return sorted(final.values(), key=lambda item: in_file_order(item.finding))
+    return sorted(_once(final.values()), key=lambda item: in_file_order(item.finding))
+
+
+def _once(opinions: Iterable[Opinion]) -> Iterator[Opinion]:
+    """Let the complexity of a function stand for its length, too: both ask for the same."""
+    opinions = tuple(opinions)
+    tangled = {_function(item.finding) for item in opinions if item.finding.rule == TANGLED and item.decision == "keep"}
+    for item in opinions:
+        is_told = item.finding.rule == "long-function" and _function(item.finding) in tangled
+        if is_told and item.decision == "keep":
+            yield msgspec.structs.replace(
+                item, decision="demote", reason="the complexity of the function says the same"
+            )
+        else:
+            yield item
+
+
+def _function(finding: Finding) -> tuple[str, str]:
+    return finding.path, finding.symbol
 
 
 def _alone(opinion: Opinion) -> Opinion:

@@ -54,6 +54,19 @@ def deliberated(opinions: list[Opinion], holds: set[str]) -> tuple[list[Opinion]
     return settled(opinions), asked
 
 
+def test_the_complexity_of_a_function_stands_for_its_length_too() -> None:
+    both = [finding("long-function"), finding("complex-function")]
+    alone = finding("long-function", "p/b.py")
+    holds = {item.fingerprint for item in both}
+
+    final, _asked = deliberated([opened(item) for item in [*both, alone]], holds)
+
+    said = {(item.finding.rule, item.finding.path): (item.decision, item.reason) for item in final}
+    assert said["complex-function", "p/a.py"][0] == "keep"
+    assert said["long-function", "p/a.py"] == ("demote", "the complexity of the function says the same")
+    assert said["long-function", "p/b.py"][0] == "keep"
+
+
 @pytest.mark.parametrize(
     ("path", "head", "place"),
     [
