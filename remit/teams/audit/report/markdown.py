@@ -101,9 +101,13 @@ def verdict(draft: Draft) -> str:
         first or "nothing to fix first",
         f"{wording.plural(draft.critique.kept, 'finding')} kept of {draft.critique.raised} raised",
         f"{wording.plural(sum(item.count for item in by_rule(draft.conflicts)), 'conflict')} decided by rule",
-        patch_section.said(draft.verification),
+        *([patch_section.said(draft.verification)] if _has_patches(draft) else []),
     ]
     return "; ".join(said) + "."
+
+
+def _has_patches(draft: Draft) -> bool:
+    return bool(draft.verification.patches or draft.verification.dropped)
 
 
 def _fix_first(spots: Sequence[Hotspot], actions: Mapping[str, Action], new: frozenset[str]) -> str:

@@ -95,7 +95,8 @@ def _sentence(spot: Hotspot) -> str:
 
 
 def _evidence(finding: Finding) -> Markup:
-    snippet = element("div", code(finding.snippet, 120), class_="cited") if finding.snippet else ""
+    is_whole = finding.line == 1 and not finding.symbol  # about the file: its first line says nothing of it
+    snippet = element("div", code(finding.snippet, 120), class_="cited") if finding.snippet and not is_whole else ""
     seen = element("span", finding.skill, class_="aside")
     return element("li", element("div", severity(finding.severity), seen, " ", link(finding), class_="of"), snippet)
 
