@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import site
 from collections import Counter
-from typing import Final
+from concurrent.futures import ProcessPoolExecutor
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.page import ROOT
 from tests.simulation.simulation import Outcome, simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SEEDS: Final = int(os.environ.get("SEEDS", "1000"))
 FIRST: Final = int(os.environ.get("FIRST_SEED", "0"))
@@ -27,13 +34,21 @@ def told(outcome: Outcome) -> str:
     )
 
 
+@pytest.fixture(scope="module")
+def workers() -> Iterator[ProcessPoolExecutor]:
+    """Processes in which seeds run: a world is decided by its number, wherever it runs."""
+    count = min(os.cpu_count() or 1, 8)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, spawn, initializer=site.addsitedir, initargs=(str(ROOT),)) as pool:
+        yield pool
+
+
 @pytest.mark.skipif(bool(ONE), reason="one seed is looked into")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("first", range(FIRST, FIRST + SEEDS, CHUNK))
-def test_whatever_goes_wrong_every_promise_holds(first: int) -> None:
+def test_whatever_goes_wrong_every_promise_holds(first: int, workers: ProcessPoolExecutor) -> None:
     faults: Counter[str] = Counter()
-    for seed in range(first, min(first + CHUNK, FIRST + SEEDS)):
-        outcome = simulate(seed)
+    for outcome in workers.map(simulate, range(first, min(first + CHUNK, FIRST + SEEDS)), chunksize=5):
         faults.update(outcome.faults)
 
         assert not outcome.wrong, told(outcome)
