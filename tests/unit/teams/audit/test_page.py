@@ -15,9 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remit.teams.audit.finding import Finding
-from remit.teams.audit.judge.opinion import Decision, Opinion
 from remit.teams.audit.mending import Dropped, Patch, Setback, Verification
-from remit.teams.audit.message import Critique, Inventory, Published
+from remit.teams.audit.message import Published
 from remit.teams.audit.report import page
 from remit.teams.audit.report.bubble import BUBBLES, cloud
 from remit.teams.audit.report.conflict import Card, Side
@@ -32,6 +31,7 @@ from remit.teams.audit.report.trend import TrendPoint
 from remit.teams.audit.sighting import Measure, Skipped
 from remit.teams.audit.tools.scratch import Stored
 from remit.testing import Bench
+from tests.unit.teams.audit.drafts import drafted, opinion
 
 Audit = Callable[..., Awaitable[tuple[Bench, Published]]]
 BenchFor = Callable[[Path], Bench]
@@ -107,44 +107,6 @@ def finding(path: str = "a.py", line: int = 1, **fields: object) -> Finding:
         skill="code",
         tools=("ast",),
         blob="sha256:1",
-    )
-    return msgspec.structs.replace(plain, **fields)
-
-
-def opinion(item: Finding, decision: Decision = "keep", reason: str = "r") -> Opinion:
-    return Opinion(finding=item, decision=decision, reason=reason, place="shipped", score=90, cited=True)
-
-
-def drafted(*opinions: Opinion, measures: tuple[Measure, ...] = (), **fields: object) -> Draft:
-    inventory = Inventory(
-        files=1, python_files=1, python_bytes=9, tests=0, packages=0, entry_points=(), is_git=False, shards=()
-    )
-    kept = [item.finding for item in opinions if item.decision == "keep"]
-    critique = Critique(
-        opinions=Stored(name="o", digest="d", size_bytes=1),
-        requirement="",
-        raised=len(opinions),
-        kept=len(kept),
-        demoted=sum(item.decision == "demote" for item in opinions),
-        rejected=sum(item.decision == "reject" for item in opinions),
-        uncriticised=0,
-        unverified=0,
-        rounds=0,
-        looked_again=0,
-        files=1,
-        lines=9,
-    )
-    plain = Draft(
-        inventory=inventory,
-        critique=critique,
-        opinions=opinions,
-        conflicts=(),
-        actions={},
-        hotspots=tuple(hotspots(kept)),
-        score=90,
-        skipped=(),
-        measures=measures,
-        verification=Verification(patches=(), dropped=(), failed=0),
     )
     return msgspec.structs.replace(plain, **fields)
 

@@ -16,15 +16,13 @@ from remit.teams.audit import team
 from remit.teams.audit.finding import Finding, Severity, Skill
 from remit.teams.audit.judge.judgement import action_of
 from remit.teams.audit.judge.opinion import Opinion
-from remit.teams.audit.mending import Verification
-from remit.teams.audit.message import Critique, Inventory
 from remit.teams.audit.report import sarif
 from remit.teams.audit.report.conflict import Card, Side, by_rule, judged
 from remit.teams.audit.report.hotspot import Hotspot, hotspots
 from remit.teams.audit.report.markdown import Draft, sections
 from remit.teams.audit.report.score import score
 from remit.teams.audit.shard import FILES, cut
-from remit.teams.audit.tools.scratch import Stored
+from tests.unit.teams.audit import drafts
 
 
 def finding(path: str, rule: str, severity: Severity = "medium", *, skill: Skill = "code", line: int = 1) -> Finding:
@@ -67,35 +65,8 @@ def risk_card(stands: int = 12, *, rungs: tuple[str, ...] = ()) -> Card:
 
 
 def drafted(*found: Card) -> Draft:
-    inventory = Inventory(
-        files=1, python_files=1, python_bytes=9, tests=0, packages=0, entry_points=(), is_git=False, shards=()
-    )
-    critique = Critique(
-        opinions=Stored(name="o", digest="d", size_bytes=1),
-        requirement="",
-        raised=1,
-        kept=1,
-        demoted=0,
-        rejected=0,
-        uncriticised=0,
-        unverified=0,
-        rounds=0,
-        looked_again=0,
-        files=1,
-        lines=9,
-    )
-    kept = [opinion(finding("a.py", "complex-function"))]
-    return Draft(
-        inventory=inventory,
-        critique=critique,
-        opinions=tuple(kept),
-        conflicts=found,
-        actions={"a.py": "test first"},
-        hotspots=tuple(hotspots(item.finding for item in kept)),
-        score=90,
-        skipped=(),
-        verification=Verification(patches=(), dropped=(), failed=0),
-    )
+    kept = drafts.opinion(finding("a.py", "complex-function"))
+    return drafts.drafted(kept, conflicts=found, actions={"a.py": "test first"})
 
 
 def test_a_conflict_is_a_card_with_its_base_its_sides_its_rule_and_its_result() -> None:
