@@ -105,6 +105,8 @@ class Bus:
     ) -> Bus:
         """Give a connection that stands; `on_closed` is called if it ends for good without `close`.
 
+        `url` names one server, or several of a cluster with commas between them; any one that answers is enough.
+
         Raises:
             BusUnavailableError: nobody answers at the url.
             CredentialsRefusedError: the server does not accept the credentials.
@@ -121,7 +123,7 @@ class Bus:
 
     async def _open(self, url: str, credentials: Credentials | None) -> None:
         await self._wire.connect(
-            url,
+            url.split(","),
             name=self.name,
             inbox_prefix=self.inbox,
             user_jwt_cb=_jwt_callback(credentials),
