@@ -6,10 +6,11 @@ import msgspec
 import yaml
 
 from remit.loader import load_spec
+from remit.supervisor.births import TRUSTED_RESOURCE, role_resource
 from tests.page import ROOT
 
 SHIPPED_TEAM = "remit.teams.audit"
-TRUSTED = "remit_trusted"
+TRUSTED = TRUSTED_RESOURCE
 
 Document = dict[str, object]
 
@@ -27,4 +28,4 @@ def document(file: str) -> Document:
 
 def role_resources() -> set[str]:
     """Give what the hosts of the shipped team ask Ray for."""
-    return {f"role_{role}" for role in load_spec(SHIPPED_TEAM).roles}
+    return {role_resource(role) for role in load_spec(SHIPPED_TEAM).roles}

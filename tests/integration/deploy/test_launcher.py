@@ -195,6 +195,7 @@ def nodes() -> Iterator[Nodes]:
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have one address of loopback")
 def test_the_commands_install_the_project_and_start_nodes_that_offer_what_is_written(
     launch: Launch, nodes: Nodes, tree: Path

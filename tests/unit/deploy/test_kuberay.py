@@ -11,10 +11,12 @@ import kubernetes_validate  # type: ignore[import-untyped]  # ships no types
 import msgspec
 import pytest
 
+from remit.cli import main
 from tests import manifests
 from tests.manifests import SHIPPED_TEAM, TRUSTED, Document
 from tests.page import ROOT
 from tests.unit.deploy.kuberay import RayCluster, RayJob, Template
+from tests.unit.test_readme import parsed
 
 FOLDER = "deploy/kuberay"
 KUBERNETES = "1.37"
@@ -116,11 +118,14 @@ def test_a_group_is_trusted_or_offers_roles_and_the_head_runs_nothing(cluster: R
 
 
 def test_the_job_starts_the_shipped_team_where_the_secrets_are(cluster: RayCluster, job: RayJob) -> None:
-    words = shlex.split(job.spec.entrypoint)
-    (mount,) = [path for path in mounted_secrets(cluster.templates()["trusted"]) if path in words]
+    name, *words = shlex.split(job.spec.entrypoint)
 
-    assert words[:3] == ["remit", "deploy", SHIPPED_TEAM]
-    assert words[words.index("--secrets") + 1] == mount
+    with parsed(main.command, words) as command:
+        asked = dict(command.params)
+
+    assert (name, words[0], asked["team"], asked["ray_address"]) == ("remit", "deploy", SHIPPED_TEAM, "auto")
+    assert [str(asked["secrets"])] == mounted_secrets(cluster.templates()["trusted"])
+    assert asked["profile"] == "cluster"
     assert json.loads(job.spec.entrypointResources).keys() == {TRUSTED}
     assert job.spec.clusterSelector == {"ray.io/cluster": cluster.metadata.name}
     assert not job.spec.shutdownAfterJobFinishes
