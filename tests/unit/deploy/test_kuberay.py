@@ -176,6 +176,7 @@ def test_ray_wants_its_token_from_everybody(cluster: RayCluster, job: RayJob) ->
 
 REMIT, NATS, ELSEWHERE = "remit", "nats", "elsewhere"
 HEAD = (REMIT, {"ray.io/cluster": "remit", "ray.io/node-type": "head", "ray.io/group": "headgroup"})
+CLEANER = (REMIT, {"ray.io/cluster": "remit", "ray.io/node-type": "redis-cleanup"})
 TRUSTED_POD = (REMIT, {"ray.io/cluster": "remit", "ray.io/node-type": "worker", "ray.io/group": "trusted"})
 ANALYST = (REMIT, {"ray.io/cluster": "remit", "ray.io/node-type": "worker", "ray.io/group": "analysts"})
 SUBMITTER = (REMIT, {"remit/part": "submitter"})
@@ -276,6 +277,7 @@ def reaches(source: Pod, target: Pod, port: int) -> bool:
         (TRUSTED_POD, SERVER, 4222),
         (ANALYST, DNS, 53),
         (HEAD, REDIS, 6379),
+        (CLEANER, REDIS, 6379),
         (SUBMITTER, HEAD, 8265),
         (OPERATOR, HEAD, 8265),
         (PUBLISHER, SERVER, 4222),
@@ -300,6 +302,7 @@ def test_whoever_has_to_reaches(source: Pod, target: Pod, port: int) -> None:
         (ANALYST, SERVER, 8222),
         (ANALYST, SERVER, 6222),
         (ANALYST, REDIS, 6379),
+        (TRUSTED_POD, REDIS, 6379),
         (ANALYST, STRANGER, 443),
         (TRUSTED_POD, STRANGER, 443),
         (HEAD, STRANGER, 443),
