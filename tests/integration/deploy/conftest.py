@@ -16,6 +16,7 @@ from remit.bus.connection import Bus
 from remit.bus.embedded import binary
 from remit.bus.identity import Authority
 from remit.bus.permission import monitor_permissions
+from remit.identity_export import RESOLVER
 from tests.page import ROOT
 
 if TYPE_CHECKING:
@@ -55,14 +56,20 @@ class Servers:
     def checked(self, name: str) -> subprocess.CompletedProcess[str]:
         """Let nats-server read a configuration."""
         return subprocess.run(
-            [binary(), "-t", "-c", self.config(name)], check=False, capture_output=True, text=True, timeout=30
+            [binary(), "-t", "-c", self.config(name)],
+            cwd=self.folder / name,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=30,
         )
 
     async def start(self) -> None:
         """All servers listen."""
         for name in NAMES:
-            log = self.folder / name / "log"
-            self._processes[name] = subprocess.Popen([binary(), "-c", self.config(name), "-l", log])  # noqa: ASYNC220  # returns at once
+            own = self.folder / name
+            command = [str(binary()), "-c", str(self.config(name)), "-l", str(own / "log")]
+            self._processes[name] = subprocess.Popen(command, cwd=own)  # noqa: ASYNC220  # returns at once
         async with asyncio.timeout(START_S):
             for name, process in self._processes.items():
                 while not await _listens(self.ports[name]):
@@ -109,7 +116,7 @@ class Servers:
             assert old in text, old
             text = text.replace(old, new)
         (own / "server.conf").write_text(text)
-        (own / "remit-accounts.conf").write_text(self.authority.server_config(own / "jwt"))
+        (own / "remit-accounts.conf").write_text(self.authority.server_config(RESOLVER))
 
     def _certify(self) -> Path:
         """Make one certificate for all three; it is its own authority."""
