@@ -64,17 +64,25 @@ class Replay:
     """What earlier holders of a step recorded, by position."""
 
     def __init__(
-        self, recorded: Iterable[Recorded] = (), *, repeats: int = REPEATS, operations: int = OPERATIONS
+        self,
+        recorded: Iterable[Recorded] = (),
+        *,
+        repeats: int = REPEATS,
+        operations: int = OPERATIONS,
+        tokens: int = 0,
+        cost: float = 0.0,
     ) -> None:
         self.repeats = repeats
         """How often the step may ask for the same."""
+        self.tokens, self.cost = tokens, cost
+        """What the step may have of models; 0 bounds nothing."""
         self._left = self._most = operations
         self._by_position = {item.position: item for item in recorded}
 
     @classmethod
     def of(cls, recorded: Iterable[Recorded], grant: Grant) -> Replay:
         """Give what was recorded, for a handler that works under this grant."""
-        return cls(recorded, repeats=grant.repeats, operations=grant.operations)
+        return cls(recorded, repeats=grant.repeats, operations=grant.operations, tokens=grant.tokens, cost=grant.cost)
 
     def find(self, *, position: str, kind: RecordKind, name: str, request: str) -> Recorded | None:
         """Give what was recorded at a position, or None if the handler was not there yet.
