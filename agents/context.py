@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast, overload
 
 import msgspec
@@ -58,6 +57,7 @@ class Context(Thinking, Passage):
         self.state = StateView(self)
         self._repetition = Repetition()
         self._spent = Spent()
+        """What models answered since the handler began, what was recorded before left out."""
         self._acting = 0
         """Functions of the handler that run now, and would begin anew if the step were parked."""
 
@@ -253,22 +253,31 @@ class Context(Thinking, Passage):
 
     async def _completed(self, tool: ToolRef[Completion], arguments: Mapping[str, object]) -> Completion:
         """Give what a model answers to one call."""
-        value, error = await self._called(tool.name, arguments, before=partial(self._afford, arguments))
+        reserves: list[int] = []  # stays empty if the answer is recorded already
+        value, error = await self._called(
+            tool.name, arguments, before=lambda replay: reserves.append(self._afford(arguments, replay))
+        )
         if error is not None and error.code.startswith(_REFUSED):
             raise_fault(error)
         completion = _outcome(tool, value, error)
-        self._spent = self._spent.plus(completion)
+        if reserves:
+            self._spent = self._spent.plus(completion)
         return completion
 
-    def _afford(self, arguments: Mapping[str, object], replay: Replay) -> None:
-        """The call is within what the step may have of models; counted from records, so a replay says the same.
+    def _afford(self, arguments: Mapping[str, object], replay: Replay) -> int:
+        """Give how many tokens are set aside for a call that is within what the step may have of models.
+
+        Whatever is recorded counts, also what comes later or stands inside a round of a reflection: so what was refused
+        once is refused on replay, and what was not is recorded.
 
         Raises:
             BudgetSpentError: it is not.
         """
+        spent = Spent(tokens=replay.spent.tokens + self._spent.tokens, cost=replay.spent.cost + self._spent.cost)
         reserve = reserve_of(cast("Messages", arguments["messages"]), cast("int", arguments.get("max_tokens", 0)))
         where = f"charter.yaml: roles.{self._work.role}.limits"
-        self._spent.check(reserve=reserve, tokens=replay.tokens, cost=replay.cost, where=where)
+        spent.check(reserve=reserve, tokens=replay.tokens, cost=replay.cost, where=where)
+        return reserve
 
     async def _approved_call(self, asked: CallTool, needs: CallNeedsReview) -> ToolAnswered:
         body = {"tool": asked.tool, "arguments": msgspec.json.decode(asked.arguments)}
