@@ -1,13 +1,16 @@
 """What a model said about one thing, and what it was not asked or did not say; data from outside, wherever it goes."""
 
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Literal, TypeVar
 
 import msgspec
 
+T = TypeVar("T")
 Kind = Literal["summary", "component", "risk", "reachability", "prose"]
 LONGEST = 500
 """Characters of one remark."""
+BYTES = 96 * 1024
+"""Of what all roles had of a model, as JSON, and as much again of what they had not."""
 SAYS = "a model says"
 """Stands before every word of a model in a report."""
 ARGUES = "a model argues"
@@ -53,6 +56,23 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
             remarks=tuple(item for words in every for item in words.remarks),
             missing=tuple(item for words in every for item in words.missing),
         )
+
+
+def few(words: Words, first: Collection[str], most_bytes: int = BYTES) -> Words:
+    """Give so many words as fit a message, those about something of `first` before the others; say how many do not."""
+    ordered = sorted(words.remarks, key=lambda item: item.about not in first)
+    remarks, missing = _fitting(ordered, most_bytes), _fitting(words.missing, most_bytes)
+    left = len(ordered) - len(remarks), len(words.missing) - len(missing)
+    more = (Missing(role="critic", what=f"{sum(left)} more texts", cause="there are too many to name"),)
+    return Words(remarks=remarks, missing=(*missing, *(more if any(left) else ())))
+
+
+def _fitting(items: Sequence[T], most_bytes: int) -> tuple[T, ...]:
+    for index, item in enumerate(items):
+        most_bytes -= len(msgspec.json.encode(item))
+        if most_bytes < 0:
+            return tuple(items[:index])
+    return tuple(items)
 
 
 def what(kind: Kind) -> str:

@@ -13,6 +13,7 @@ from remit.teams.audit.memory import FILES, FileNote, agreed
 from remit.teams.audit.message import Analysis, Assignment, Critique, Hearing
 from remit.teams.audit.model.argument import argued
 from remit.teams.audit.model.remark import Words
+from remit.teams.audit.model.remark import few as few_words
 from remit.teams.audit.place import HEAD_LINES
 from remit.teams.audit.roles.analyst_code import AnalystCode
 from remit.teams.audit.roles.analyst_docs import AnalystDocs
@@ -69,7 +70,7 @@ class Critic(Role[Hearing, Critique]):
             lines=sum(item.lines for item in by_files),
             skipped=_distinct(analyses),
             measures=tuple(item.measures for item in analyses if item.measures is not None),
-            words=work.inventory.words.plus(*(item.words for item in analyses), words),
+            words=_worded(work, words, final),
         )
 
     async def _argued(self, opinions: list[Opinion], work: Hearing, ctx: Context) -> tuple[list[Opinion], Words]:
@@ -178,6 +179,13 @@ def _same_requirement(analysis: Analysis, ctx: Context) -> None:
             expected=ctx.goal_hash,
             got=analysis.requirement,
         )
+
+
+def _worded(work: Hearing, words: Words, final: Sequence[Opinion]) -> Words:
+    """Give what every role had of a model, first what is about something that was kept."""
+    kept = [item.finding for item in final if item.decision == "keep"]
+    about = {name for finding in kept for name in (finding.path, finding.fingerprint)} | {""}
+    return few_words(work.inventory.words.plus(*(item.words for item in work.analyses), words), about)
 
 
 def _count(opinions: Iterable[Opinion], decision: str) -> int:

@@ -40,8 +40,7 @@ class Fixer(Role[Mending, Mended]):
         if not work.rules:
             return Attempt(text=drill_patch(work.path))
         if work.model:
-            made = await mended(work, ctx=ctx)
-            return Attempt(text=spoilt(made.text)) if work.is_spoilt and made.text else made
+            return await mended(work, ctx=ctx)
         made = await ctx.call(proc_ruff_fix, path=work.path, rules=work.rules, blob=work.blob)
         return Attempt(text=spoilt(made.text)) if work.is_spoilt and made.text else made
 

@@ -35,10 +35,10 @@ class Planner(Role[Planning, MendingPlan]):
         opinions = await get(ctx, work.critique.opinions, tuple[Opinion, ...])
         kept = [item.finding for item in opinions if item.decision == "keep"]
         works, more = mendings(kept)
-        if work.inventory.model:
-            works = [*works, *proposals(kept, works, model=work.inventory.model)]
         if work.task.inject == "bad-patch":
             works = await self._spoilt(works, work, ctx)
+        if work.inventory.model:
+            works = [*works, *proposals(kept, works, model=work.inventory.model)]
         setback = await self._setback(ctx)
         failed = setback.failed if setback is not None else ()
         names = {item.name for item in failed}
@@ -92,7 +92,7 @@ def proposals(kept: Sequence[Finding], made: Sequence[Mending], *, model: str) -
             blob=worst[path].blob,
             rules=(worst[path].rule,),
             findings=(worst[path].fingerprint,),
-            left=sum(bool(WEIGHT[item.severity]) for item in groups[path] if item is not worst[path]),
+            left=len(groups[path]),  # nothing is mended before a person has read it
             model=model,
             asked=(worst[path],),
         )

@@ -12,6 +12,7 @@ from remit import Completion, RefusedError, ToolFailedError, ToolNotDoneError
 from remit.contracts.errors import ModelRefusedError
 from remit.teams.audit import team
 from remit.teams.audit.message import Published
+from remit.teams.audit.model.remark import LONGEST, Remark, Words, few
 from remit.teams.audit.patch import is_by_model
 from remit.teams.audit.tools.own_tests import proc_tests
 from remit.testing import Bench
@@ -193,6 +194,18 @@ async def test_an_argument_that_quotes_nothing_falls_after_it_was_said_once_more
     assert "the quote does not stand in the lines shown" in oracle.asked[-3][1] + oracle.shown
 
 
+async def test_an_argument_that_did_not_hold_may_be_said_again_with_what_was_wrong(project: Path) -> None:
+    wrong, right = argues("demote", "nowhere at all"), argues("demote", "shell=True, timeout=5")
+    oracle = Oracle(argument=lambda shown: (right if "last answer" in shown else wrong)(shown))
+    bench = advised(project, oracle)
+
+    await audited(bench, project)
+    await bench.replay("critique")
+
+    assert decisions(project)["shell-injection shop/cart.py"][0] == "demote"
+    assert oracle.count("argument") == 2
+
+
 async def test_a_model_may_demote_what_is_of_high_severity_and_not_reject_it(project: Path) -> None:
     quote = 'subprocess.run("tar " + name, shell=True, timeout=5)'
 
@@ -271,6 +284,17 @@ async def test_a_patch_that_does_not_do_what_it_is_for_is_dropped_with_its_reaso
 
     assert not (project / ".remit/patches").exists()
     assert f"- patches/001-model-missing-timeout-shop-cart.py.patch: {reason}" in report(project)
+
+
+async def test_a_file_is_not_called_patched_because_a_model_wrote_a_patch_for_it(write: Write) -> None:
+    root = write({"one.py": "import requests\n\n\ndef fetch(url):\n    return requests.get(url)\n"})
+    bench = advised(root, Oracle(mend=TIMEOUT))
+
+    await audited(bench, root)
+
+    note = bench.state("file.one.py")
+    assert isinstance(note, dict)
+    assert (note["action"], note["patch"]) == ("mend", "patches/001-model-missing-timeout-one.py.patch")
 
 
 async def test_nothing_that_a_model_wrote_is_run_or_committed(project: Path) -> None:
@@ -389,3 +413,13 @@ def fetch(url):
     assert "[taken out]" in oracle.shown
     assert KEY not in oracle.shown
     assert PASSPHRASE not in oracle.shown
+
+
+def test_of_very_many_texts_those_about_what_was_kept_come_first_and_the_rest_is_counted() -> None:
+    remarks = tuple(Remark(role="r", kind="risk", about=f"{n}.py", text="x" * LONGEST) for n in range(40))
+
+    words = few(Words(remarks=remarks), {"39.py"}, most_bytes=6000)
+
+    assert words.remarks[0].about == "39.py"
+    assert 5 < len(words.remarks) < 12
+    assert words.missing[0].what == f"{40 - len(words.remarks)} more texts"
