@@ -55,7 +55,7 @@ async def survey(paths: Sequence[str], entry_points: Sequence[str], *, model: st
     for item in {item.folder.strip("/"): item for item in known[:COMPONENTS]}.values():
         adviser.remark("component", f"{one_line(item.name, _NAME)}: {item.purpose}", item.folder.strip("/"))
     if left := len(said.components) - len(known):
-        adviser.miss(what("component"), cause=f"{left} of them are no folders of Python files here")
+        adviser.miss(what("component"), cause=f"{left} of the folders that it named hold no Python files here")
     return adviser.words
 
 

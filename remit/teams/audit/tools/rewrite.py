@@ -15,6 +15,8 @@ from remit.teams.audit.tools.ruff_fix import FILE_BYTES, Attempt
 
 REACH = 40
 """Lines from a cited line within which something may be changed: more than that nobody was shown."""
+BESIDE = 2
+"""Lines from a cited line: of lines that stand in the file several times, those are meant that are so near."""
 PATCH_BYTES = 4 * 1024
 EDITS = 6
 _DETECTORS: tuple[Callable[[Source], Iterator[Sighting]], ...] = (
@@ -23,6 +25,10 @@ _DETECTORS: tuple[Callable[[Source], Iterator[Sighting]], ...] = (
     swallowed.sightings,
     secret.sightings,
 )
+
+
+class _UnfitError(Exception):
+    """An edit that cannot be made, in the words of the report."""
 
 
 class Edit(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +44,8 @@ def fs_rewrite(
 ) -> Attempt:
     """Give the patch by which some lines replace others, if the findings are gone with it and no others come.
 
-    Nothing is written. What is replaced must stand in the file once, near the findings, and the file must be the one
-    that was audited.
+    Nothing is written. What is replaced must be whole lines near the findings, and the file must be the one that was
+    audited.
     """
     try:
         data = content(Path(scope.source("repository")), path)
@@ -50,30 +56,47 @@ def fs_rewrite(
             return Attempt(problem=f"the file is larger than {FILE_BYTES} bytes")
         after = before
         for edit in edits[:EDITS]:
-            if problem := _unfit(edit, after, findings):
-                return Attempt(problem=problem)
-            after = after.replace(edit.old.strip("\n"), edit.new.strip("\n"), 1)
+            after = _edited(after, edit, findings)
         return _attempt(path, findings, before=before, after=after)
+    except _UnfitError as error:
+        return Attempt(problem=str(error))
     except UnreadableError as error:
         return Attempt(problem=error.cause)
     except UnicodeDecodeError:
         return Attempt(problem="the file is not UTF-8, so that a patch of it would not be text")
 
 
-def _unfit(edit: Edit, text: str, findings: Sequence[Finding]) -> str:
-    """Say why an edit cannot be made; nothing if it can."""
-    old = edit.old.strip("\n")
-    count = text.count(old) if old.strip() else 0
-    if count != 1:
-        return f"the lines to replace stand in the file {count} times"
-    at = text.index(old)
-    if at and text[at - 1] != "\n":
-        return "what is to be replaced is no whole line"
-    first = text.count("\n", 0, at) + 1
+def _edited(text: str, edit: Edit, findings: Sequence[Finding]) -> str:
+    """Give the text with some lines replaced; where they stand several times, those at the cited line.
+
+    Raises:
+        _UnfitError: they are not there, not at one place, no whole lines, or far from what was found.
+    """
+    old, new = edit.old.strip("\n"), edit.new.strip("\n")
+    places = list(_places(text, old)) if old.strip() else []
+    near = [at for at in places if len(places) == 1 or _distance(text.count("\n", 0, at) + 1, old, findings) <= BESIDE]
+    if len(near) != 1:
+        raise _UnfitError(f"the lines to replace stand in the file {len(places)} times")
+    (at,) = near
+    if _distance(text.count("\n", 0, at) + 1, old, findings) > REACH:
+        raise _UnfitError("the lines to replace stand far from what was found")
+    return f"{text[:at]}{new}{text[at + len(old) :]}"
+
+
+def _places(text: str, old: str) -> Iterator[int]:
+    """Give every place where whole lines stand."""
+    at = text.find(old)
+    while at >= 0:
+        end = at + len(old)
+        if (not at or text[at - 1] == "\n") and (end == len(text) or text[end] == "\n"):
+            yield at
+        at = text.find(old, at + 1)
+
+
+def _distance(first: int, old: str, findings: Sequence[Finding]) -> int:
+    """Give how many lines some lines from `first` on are away from the nearest cited one; 0 if that is among them."""
     last = first + old.count("\n")
-    if not any(first - REACH <= item.line <= last + REACH for item in findings):
-        return "the lines to replace stand far from what was found"
-    return ""
+    return min((max(first - item.line, item.line - last, 0) for item in findings), default=REACH + 1)
 
 
 def _attempt(path: str, findings: Sequence[Finding], *, before: str, after: str) -> Attempt:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -268,7 +269,8 @@ async def test_a_patch_of_a_model_applies_compiles_mends_and_says_whose_it_is(pr
             "    return eval(url)",
             "something is found with it that was not found before",
         ),
-        ("requests.get(url)", "requests.get(url, timeout=1)", "what is to be replaced is no whole line"),
+        ("requests.get(url)", "requests.get(url, timeout=1)", "the lines to replace stand in the file 0 times"),
+        ("    return", "    yield", "the lines to replace stand in the file 0 times"),
         ("            total += 5", "            total += 4", "the lines to replace stand far from what was found"),
     ],
 )
@@ -284,6 +286,17 @@ async def test_a_patch_that_does_not_do_what_it_is_for_is_dropped_with_its_reaso
 
     assert not (project / ".remit/patches").exists()
     assert f"- patches/001-model-missing-timeout-shop-cart.py.patch: {reason}" in report(project)
+
+
+async def test_of_lines_that_stand_several_times_those_at_the_finding_are_replaced(write: Write) -> None:
+    code = 'import requests\n\nHELP = """\n    return requests.get(url)\n"""\n\n\n\n\ndef fetch(url):\n'
+    root = write({"one.py": f"{code}    return requests.get(url)\n"})
+
+    await audited(advised(root, Oracle(mend=TIMEOUT)), root)
+
+    (patch,) = (root / ".remit/patches").iterdir()
+    subprocess.run(["git", "apply", patch], cwd=root, check=True, timeout=20)
+    assert (root / "one.py").read_text() == f"{code}    return requests.get(url, timeout=10)\n"
 
 
 async def test_a_file_is_not_called_patched_because_a_model_wrote_a_patch_for_it(write: Write) -> None:
