@@ -288,6 +288,10 @@ async def test_a_patch_that_does_not_do_what_it_is_for_is_dropped_with_its_reaso
     assert f"- patches/001-model-missing-timeout-shop-cart.py.patch: {reason}" in report(project)
 
 
+def applied(root: Path, patch: Path) -> None:
+    subprocess.run(["git", "apply", patch], cwd=root, check=True, timeout=20)
+
+
 async def test_of_lines_that_stand_several_times_those_at_the_finding_are_replaced(write: Write) -> None:
     code = 'import requests\n\nHELP = """\n    return requests.get(url)\n"""\n\n\n\n\ndef fetch(url):\n'
     root = write({"one.py": f"{code}    return requests.get(url)\n"})
@@ -295,7 +299,7 @@ async def test_of_lines_that_stand_several_times_those_at_the_finding_are_replac
     await audited(advised(root, Oracle(mend=TIMEOUT)), root)
 
     (patch,) = (root / ".remit/patches").iterdir()
-    subprocess.run(["git", "apply", patch], cwd=root, check=True, timeout=20)
+    applied(root, patch)
     assert (root / "one.py").read_text() == f"{code}    return requests.get(url, timeout=10)\n"
 
 
