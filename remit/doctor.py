@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from remit import offline, places
-from remit.bus import stream, subject, topology
+from remit.bus import stream, subject, topology, walls
+from remit.bus.access import Access
 from remit.bus.embedded import binary
 from remit.contracts.errors import AnswerTimeoutError, NotFoundError, RemitError, sentence
 from remit.contracts.task import TaskRequest
@@ -61,7 +62,7 @@ def _disk(path: Path) -> Finding:
 async def look_at(client: Client) -> list[Finding]:
     """Look at a deployment that answers: its server, its streams, its supervisor, one task through all of them."""
     found = [await _server(client), await _durability(client)]
-    for look in (_supervisor, _round_trip):
+    for look in (_walls, _supervisor, _round_trip):
         try:
             found.append(await look(client))
         except RemitError as error:
@@ -69,7 +70,7 @@ async def look_at(client: Client) -> list[Finding]:
     return found
 
 
-_NAMES: Final = {"_supervisor": "supervisor", "_round_trip": "write and read"}
+_NAMES: Final = {"_walls": "walls", "_supervisor": "supervisor", "_round_trip": "write and read"}
 
 
 async def _server(client: Client) -> Finding:
@@ -88,6 +89,21 @@ async def _durability(client: Client) -> Finding:
     if offline.durability(Path(client.place.data)) == "durable":
         return _good("durability", f"durable: every entry is synced before it counts; one copy; {held}")
     return _note("durability", f"embedded: survives any crash of processes, not a loss of power; one copy; {held}")
+
+
+async def _walls(client: Client) -> Finding:
+    place = client.place
+    keys = Path(place.data) / "keys"
+    access = Access(keys=keys) if keys.is_dir() else Access(creds=Path(place.operator))
+    found = await walls.breaches(place.url, access)
+    if found:
+        said = "; ".join(f"{breach.wall}: {breach.why}" for breach in found)
+        return Finding(what="walls", state="bad", said=f"this server cannot hold {said}")
+    return _good(
+        "walls",
+        "an agent was refused when it spoke in another's name, and when it listened to another's answers; who shows no "
+        "credentials is not let in",
+    )
 
 
 async def _supervisor(client: Client) -> Finding:
