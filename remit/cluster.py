@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from remit.loader import Loaded
     from remit.supervisor.actor import SupervisorSpec
 
-log = structlog.get_logger(__name__)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
