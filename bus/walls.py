@@ -43,6 +43,7 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
 
     wall: str
     why: str
+    cause: str
 
 
 async def breaches(url: str, access: Access) -> tuple[Breach, ...]:
@@ -54,10 +55,9 @@ async def breaches(url: str, access: Access) -> tuple[Breach, ...]:
     """
     issuer = access.issuer()
     if issuer is None:
-        return tuple(Breach(wall=wall, why=why) for wall, why in IDENTITY_WALLS.items())
+        return _all_breached("everybody has one identity")
     if await _lets_anybody_in(url):
-        said = "the server lets in who shows no credentials"
-        return tuple(Breach(wall=wall, why=f"{why}: {said}") for wall, why in IDENTITY_WALLS.items())
+        return _all_breached("the server lets in who shows no credentials")
     return await _by_attack(url, issuer)
 
 
@@ -72,9 +72,18 @@ def require(found: tuple[Breach, ...], *, where: str) -> None:
             "this server cannot hold walls that keep agents in their remit",
             where=where,
             expected="accounts of the deployment's own, and a server that asks everybody who they are",
-            got="; ".join(f"{breach.wall} {breach.why}" for breach in found),
+            got=said(found),
             fix="remit identity export, for who runs NATS; or --allow-weaker, which every run then says",
         )
+
+
+def _all_breached(cause: str) -> tuple[Breach, ...]:
+    return tuple(Breach(wall=wall, why=why, cause=cause) for wall, why in IDENTITY_WALLS.items())
+
+
+def said(found: tuple[Breach, ...]) -> str:
+    """Say breaches in words."""
+    return f"{found[0].cause}, so " + "; ".join(f"{breach.wall}: {breach.why}" for breach in found)
 
 
 async def _lets_anybody_in(url: str) -> bool:
@@ -111,7 +120,7 @@ async def _by_attack(url: str, issuer: Issuer) -> tuple[Breach, ...]:
         await attacker.flush()
     found = ["W13"] if subject.live(_RUN, _VICTIM) in spoken else []
     found += ["W30"] if spied else []
-    return tuple(Breach(wall=wall, why=IDENTITY_WALLS[wall]) for wall in found)
+    return tuple(Breach(wall=wall, why=IDENTITY_WALLS[wall], cause="tried as an agent") for wall in found)
 
 
 async def _until(is_so: Callable[[], bool], *, where: str) -> None:

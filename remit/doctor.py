@@ -92,17 +92,14 @@ async def _durability(client: Client) -> Finding:
 
 
 async def _walls(client: Client) -> Finding:
-    place = client.place
-    keys = Path(place.data) / "keys"
-    access = Access(keys=keys) if keys.is_dir() else Access(creds=Path(place.operator))
-    found = await walls.breaches(place.url, access)
+    found = await walls.breaches(client.place.url, _access(client.place))
     if found:
-        said = "; ".join(f"{breach.wall}: {breach.why}" for breach in found)
-        return Finding(what="walls", state="bad", said=f"this server cannot hold {said}")
+        return Finding(what="walls", state="bad", said=walls.said(found))
     return _good(
         "walls",
-        "an agent was refused when it spoke in another's name, and when it listened to another's answers; who shows no "
-        "credentials is not let in",
+        "tried: an agent was refused when it spoke in another's name, and when it listened to another's answers; who "
+        "shows no credentials is not let in. Agents and publishers live in accounts of their own, and reach the "
+        "journal only by named requests; nobody writes an entry twice",
     )
 
 
@@ -146,25 +143,22 @@ async def _kept(client: Client, run: str) -> bool:
     raise AnswerTimeoutError("the outcome does not reach RESULTS", where=run)
 
 
+def _access(place: Place) -> Access:
+    keys = Path(place.data) / "keys"
+    return Access(keys=keys) if keys.is_dir() else Access(creds=Path(place.operator))
+
+
 def separation(place: Place) -> list[Finding]:
-    """Say what is separated in a deployment, and what is not."""
-    held = [
-        _good(
-            "separated",
-            "by nats-server: agents and publishers live in accounts of their own, and reach the journal only by named "
-            "requests; an agent publishes under its own name alone; nobody writes an entry twice",
-        ),
-    ]
+    """Say what is not separated in a deployment."""
     if offline.is_embedded(place):
         return [
-            *held,
             _note(
                 "not separated",
                 f"all planes run as one user of this machine, who can read every key under {place.data}/keys; Ray "
                 "isolates nothing: code of a role can reach every actor. Do not run foreign code in this profile",
             ),
         ]
-    return [*held, _note("not separated", "Ray isolates nothing: code of a role can reach every actor of its cluster")]
+    return [_note("not separated", "Ray isolates nothing: code of a role can reach every actor of its cluster")]
 
 
 def absent(error: RemitError) -> Finding:
