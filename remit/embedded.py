@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from remit.bus.embedded import Durability
     from remit.loader import Loaded
+    from remit.supervisor.actor import SupervisorSpec
 
 log = structlog.get_logger(__name__)
 
@@ -169,9 +170,11 @@ class Embedded:
 
         from remit.supervisor.actor import SupervisorActor
 
+        spec = self._supervisor_spec()
         self._supervisor = SupervisorActor.options(  # type: ignore[attr-defined]  # added by ray.remote
             name=f"{self.name}.supervisor", lifetime="detached", max_concurrency=100
-        ).remote(self._supervisor_spec())
+        ).remote(spec)
+        spec.pool.start_early(self.loaded.team.spec(self.loaded.charter))
         try:
             self._await_supervisor()
         except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
@@ -227,7 +230,7 @@ class Embedded:
         self._is_store_broken = False
         return True
 
-    def _supervisor_spec(self) -> object:
+    def _supervisor_spec(self) -> SupervisorSpec:
         from remit.agents.actor import HostActor
         from remit.loader import load_aside, load_spec
         from remit.supervisor.actor import SupervisorSpec

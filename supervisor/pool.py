@@ -60,6 +60,25 @@ class PoolSpec:
     role_resources: bool = False
     """Ask Ray for the resource `role_<role>`, as the nodes of a cluster offer it."""
 
+    def start_gateway(self, label: str) -> Child:
+        """Start the process of a gateway, which serves nothing yet."""
+        return children.start(self.prefix, "gateway", label, cls=self.gateway_actor, resources={})
+
+    def start_host(self, label: str, roles: frozenset[str]) -> Child:
+        """Start the process of a host, which serves nothing yet."""
+        resources = {f"role_{role}": 1.0 for role in roles} if self.role_resources else {}
+        return children.start(self.prefix, "host", label, cls=self.host_actor, resources=resources)
+
+    def start_early(self, team: TeamSpec) -> None:
+        """The processes of a new deployment start beside its supervisor, which finds them by their names.
+
+        Those of which the supervisor has no need it ends.
+        """
+        for label in gateway_labels(self.gateways):
+            self.start_gateway(label)
+        for label, roles in layout(team.roles, {}).items():
+            self.start_host(label, roles)
+
 
 @dataclass(slots=True)
 class Host:
@@ -82,6 +101,8 @@ class Pools:
         self._desired = {name: role.pool for name, role in team.roles.items()}
         self._hosts: dict[str, Host] = {}
         self._gateways: dict[str, Child] = {}
+        self._spares: dict[str, Child] = {}
+        """By label: processes that were found and serve nothing yet."""
         self._restarts: dict[str, Restarts] = {}
         self._roster = Roster()
         self._changed = asyncio.Event()
@@ -155,11 +176,14 @@ class Pools:
             log.warning("child.lost", child=child.name, error=str(error)[:200])
             child.kill()
             return
-        if child.kind == "gateway":
-            self._gateways |= dict.fromkeys(agents.values(), child)
-        elif child.label in self._hosts or not agents:
+        if not agents and child.label not in self._spares:
+            self._spares[child.label] = child
+            return
+        if not agents or child.label in self._hosts:
             child.kill()
             return
+        if child.kind == "gateway":
+            self._gateways |= dict.fromkeys(agents.values(), child)
         else:
             self._hosts[child.label] = Host(child, agents)
             self._roster.expect(agents.values(), time.monotonic())
@@ -208,14 +232,15 @@ class Pools:
                 self._start(label, partial(self._start_host, label, roles))
             elif missing := roles - set(host.agents):
                 self._once(f"add {label}", partial(self._add, host, missing))
+        for label in set(self._spares) - set(wished) - set(self._wished_gateways()):
+            self._spares.pop(label).kill()
         for label, host in self._hosts.items():
             extra = set(host.agents) - wished.get(label, frozenset())
             if extra:
                 self._once(f"drain {label}", partial(self._drain, host, extra))
 
     def _wished_gateways(self) -> list[str]:
-        own = [f"gateway-{index}" for index in range(self._spec.gateways)]
-        return own + [pool_name("gateway", team.build) for team in self._older()]
+        return gateway_labels(self._spec.gateways) + [pool_name("gateway", team.build) for team in self._older()]
 
     def _wished_older(self) -> dict[str, frozenset[str]]:
         """One host for each older build that runs are pinned to; it is drained when the last of them is over."""
@@ -239,15 +264,14 @@ class Pools:
         ):
             identity = f"{name}-{suffix}"
             self._authority.issue(identity, permissions=permissions).write(self._spec.credentials / f"{identity}.creds")
-        child = children.start(self._spec.prefix, "gateway", label, cls=self._spec.gateway_actor, resources={})
+        child = self._spares.pop(label, None) or self._spec.start_gateway(label)
         if await self._tell(child, "ensure", self._spec.gateway_spec(name, label)):
             self._gateways[name] = child
             self._keep(self._bury(child), f"watch {child.name}")
             log.info("gateway.started", gateway=name)
 
     async def _start_host(self, label: str, roles: frozenset[str]) -> None:
-        resources = {f"role_{role}": 1.0 for role in roles} if self._spec.role_resources else {}
-        child = children.start(self._spec.prefix, "host", label, cls=self._spec.host_actor, resources=resources)
+        child = self._spares.pop(label, None) or self._spec.start_host(label, roles)
         host = Host(child)
         await self._add(host, roles)
         if host.agents:
@@ -351,6 +375,11 @@ class Pools:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._bug = error
         self._changed.set()
+
+
+def gateway_labels(count: int) -> list[str]:
+    """Name the places of a deployment's own gateways."""
+    return [f"gateway-{index}" for index in range(count)]
 
 
 def _is_own(gateway: Child) -> bool:
