@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import shutil
 import sys
 import time
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from remit import builds, loader, logs, places, shipping
+from remit import builds, loader, local_ray, logs, places, shipping
 from remit.bus import permission, topology
 from remit.bus.access import Access
 from remit.bus.connection import Bus
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
 
     from remit.bus.embedded import Durability
     from remit.loader import Loaded
+    from remit.supervisor.actor import SupervisorSpec
 
 log = structlog.get_logger(__name__)
 
@@ -40,19 +39,10 @@ FIRST_PORT: Final = 4222
 READY_S: Final = 90.0
 DRAIN_S: Final = 4.5
 RETRY_S: Final = 0.3
-_HEAD: Final = {"gcs_server", "raylet"}
 _STORE_FAILED: Final = b"JetStream failed to store a msg"
 _ROOM_BYTES: Final = 64 * 1024 * 1024
-NAMESPACE: Final = "remit"
 _MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
 """A task may have 1 MiB, which its stream says in words; a join of several replies may have more."""
-_OBJECT_STORE_BYTES: Final = 80 * 1024 * 1024
-"""The smallest that Ray takes: work goes over NATS, so nothing is kept there."""
-
-
-class _RayNode(Protocol):
-    def dead_processes(self) -> list[tuple[str, object]]:
-        """Give Ray's own processes that ended by themselves."""
 
 
 class Embedded:
@@ -171,34 +161,19 @@ class Embedded:
         return self.data / "credentials" / f"{name}.creds"
 
     def _start_ray(self) -> None:
-        os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # the hook copies the project for every worker
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        # Ray's default of 15 puts supervisor, gateways and hosts behind whatever else this machine runs.
-        os.environ.setdefault("RAY_worker_niceness", "0")
-        # Without it Ray replaces the loopback address by an outward one, and listens to everybody.
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # without byte code every worker starts three times slower
-        import ray
-
-        ray.init(
-            address="local",
-            namespace=NAMESPACE,
-            _node_ip_address="127.0.0.1",
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,  # what it says while it starts is not for whoever starts a team
-            object_store_memory=_OBJECT_STORE_BYTES,
-            num_cpus=2,
-        )
+        local_ray.start()
 
     def _start_supervisor(self) -> None:
         import ray
 
         from remit.supervisor.actor import SupervisorActor
+        from remit.supervisor.births import start_early
 
+        spec = self._supervisor_spec()
         self._supervisor = SupervisorActor.options(  # type: ignore[attr-defined]  # added by ray.remote
             name=f"{self.name}.supervisor", lifetime="detached", max_concurrency=100
-        ).remote(self._supervisor_spec())
+        ).remote(spec)
+        start_early(spec.pool, self.loaded.team.spec(self.loaded.charter))
         try:
             self._await_supervisor()
         except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
@@ -235,7 +210,7 @@ class Embedded:
             log.warning("server.restarted", deployment=self.name, reason="its store failed; the disk has room again")
             self.server.stop()
             self._start_server()
-        if not self._head_is_alive():
+        if not local_ray.head_is_alive():
             raise ClusterLostError("Ray's head is gone", where=self.name, fix="remit up")
 
     def _store_failed(self) -> bool:
@@ -254,15 +229,7 @@ class Embedded:
         self._is_store_broken = False
         return True
 
-    def _head_is_alive(self) -> bool:
-        """Say whether Ray's own processes live. Without its head Ray ends this process after a minute, in its words."""
-        from ray._private import worker
-
-        # No public call answers while the head is gone.
-        node = cast("_RayNode | None", worker._global_node)  # noqa: SLF001
-        return node is not None and not {kind for kind, _ in node.dead_processes()} & _HEAD
-
-    def _supervisor_spec(self) -> object:
+    def _supervisor_spec(self) -> SupervisorSpec:
         from remit.agents.actor import HostActor
         from remit.loader import load_aside, load_spec
         from remit.supervisor.actor import SupervisorSpec

@@ -12,6 +12,7 @@ from ray.exceptions import RayError
 from remit.bus import permission
 from remit.contracts.ids import new_gateway, role_in, role_of
 from remit.supervisor import children
+from remit.supervisor.layout import layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -79,12 +80,23 @@ class Births:
         self._code = code
         self._roster = roster
         self._on_failed = failed
+        self._spares: dict[str, Child] = {}
+        """By label: processes that serve nothing yet."""
+
+    def keep(self, spare: Child) -> None:
+        """A process that was found, and serves nothing, is what starts in its place; a second one is ended."""
+        if self._spares.setdefault(spare.label, spare) is not spare:
+            spare.kill()
+
+    def end_spares(self, wished: Collection[str]) -> None:
+        """No process waits for a place that nobody wishes."""
+        for label in set(self._spares) - set(wished):
+            self._spares.pop(label).kill()
 
     async def gateway(self, label: str) -> tuple[str, Child] | None:
         """Give a new gateway that serves, with its name; None if it did not start, which was said."""
         name = new_gateway()
-        resources = {TRUSTED_RESOURCE: SHARE_OF_NODE} if self._spec.is_cluster else {}
-        child = self._start("gateway", label, resources)
+        child = self._spares.pop(label, None) or _gateway(self._spec, label)
         allowed = {
             name: permission.gateway_permissions(name),
             f"{name}-answer": permission.gateway_answer_permissions(name),
@@ -99,8 +111,7 @@ class Births:
 
     def host(self, label: str, roles: Collection[str]) -> Child:
         """Give a host on its way, without agents."""
-        resources = {role_resource(role_in(role)): 1.0 for role in roles} if self._spec.is_cluster else {}
-        return self._start("host", label, resources)
+        return self._spares.pop(label, None) or _host(self._spec, label, roles)
 
     async def agents(self, child: Child, roles: Collection[str]) -> dict[str, str]:
         """Give new agents of a host by role, all pulling work; none if they did not start, which was said."""
@@ -117,11 +128,6 @@ class Births:
             self._roster.forget(*jwts)
             return {}
         return {role: agent for role, (agent, _) in made.items()}
-
-    def _start(self, kind: children.Kind, label: str, resources: Mapping[str, float]) -> Child:
-        cls = self._spec.host_actor if kind == "host" else self._spec.gateway_actor
-        generation = self._spec.generation
-        return children.start(self._spec.prefix, kind, label, generation=generation, cls=cls, resources=resources)
 
     @property
     def _patience_s(self) -> float:
@@ -151,6 +157,33 @@ class Births:
 
     def _sign(self, public: str, name: str, permissions: Permissions) -> str:
         return self._issuer.user_jwt(public, name=name, permissions=permissions) if self._issuer is not None else ""
+
+
+def start_early(spec: PoolSpec, team: TeamSpec) -> None:
+    """The processes of a new deployment start beside its supervisor, which finds them and gives them their places."""
+    for label in gateway_labels(spec):
+        _gateway(spec, label)
+    for label, roles in layout(team.roles, {}, is_shared=not spec.is_cluster).items():
+        _host(spec, label, roles)
+
+
+def gateway_labels(spec: PoolSpec) -> list[str]:
+    """Name the places of a deployment's own gateways."""
+    return [f"gateway-{index}" for index in range(spec.gateways)]
+
+
+def _gateway(spec: PoolSpec, label: str) -> Child:
+    resources = {TRUSTED_RESOURCE: SHARE_OF_NODE} if spec.is_cluster else {}
+    return _start(spec, "gateway", label, cls=spec.gateway_actor, resources=resources)
+
+
+def _host(spec: PoolSpec, label: str, roles: Collection[str]) -> Child:
+    resources = {role_resource(role_in(role)): 1.0 for role in roles} if spec.is_cluster else {}
+    return _start(spec, "host", label, cls=spec.host_actor, resources=resources)
+
+
+def _start(spec: PoolSpec, kind: children.Kind, label: str, *, cls: object, resources: Mapping[str, float]) -> Child:
+    return children.start(spec.prefix, kind, label, generation=spec.generation, cls=cls, resources=resources)
 
 
 def role_resource(role: str) -> str:

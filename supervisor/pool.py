@@ -18,7 +18,7 @@ from ray.exceptions import RayError
 
 from remit.contracts.ids import pool_name, role_in
 from remit.supervisor import children
-from remit.supervisor.births import NO_CODE, Births, role_resource
+from remit.supervisor.births import NO_CODE, Births, gateway_labels, role_resource
 from remit.supervisor.control import POOL_KEY, PoolReport
 from remit.supervisor.layout import layout
 from remit.supervisor.retirement import DRAIN_S, Retirement
@@ -151,9 +151,12 @@ class Pools:
             self._roster.expect(agents.values() if child.kind == "host" else (), time.monotonic())
             await self._retirement.rest(child, tuple(agents.values()))
             return
+        if not agents:
+            self._births.keep(child)
+            return
         if child.kind == "gateway":
             self._gateways |= dict.fromkeys(agents.values(), child)
-        elif child.label in self._hosts or not agents:
+        elif child.label in self._hosts:
             child.kill()
             return
         else:
@@ -223,14 +226,14 @@ class Pools:
                 self._start(label, partial(self._start_host, label, roles))
             elif missing := roles - set(host.agents):
                 self._once(f"add {label}", partial(self._add, host, missing))
+        self._births.end_spares({*wished, *self._wished_gateways()})
         for label, host in self._hosts.items():
             extra = set(host.agents) - wished.get(label, frozenset())
             if extra:
                 self._once(f"drain {label}", partial(self._drain, host, extra))
 
     def _wished_gateways(self) -> list[str]:
-        own = [f"gateway-{index}" for index in range(self._spec.gateways)]
-        return own + [pool_name("gateway", team.build) for team in self._older()]
+        return gateway_labels(self._spec) + [pool_name("gateway", team.build) for team in self._older()]
 
     def _layout(self) -> dict[str, frozenset[str]]:
         return layout(self._team.roles, self._desired, is_shared=not self._spec.is_cluster)
