@@ -21,6 +21,7 @@ class HostSpecs:
     team_ref: str
     slots: Mapping[str, int]
     older: Mapping[str, str]
+    group_commit: bool = False
 
     def __call__(self, host: str, jwts: Mapping[str, str]) -> object:
         """Give the spec of one host; the label of one that serves an older build says so."""
@@ -35,6 +36,7 @@ class HostSpecs:
             load=load_roles,
             upcasts=load_upcasts,
             slots=self.slots,
+            group_commit=self.group_commit,
         )
 
 
@@ -47,6 +49,7 @@ class GatewaySpecs:
     data: Path
     credentials: Path
     older: Mapping[str, str]
+    group_commit: bool = False
 
     def __call__(self, gateway: str, label: str) -> object:
         """Give the spec of one gateway; the label of one that serves an older build says so."""
@@ -62,6 +65,7 @@ class GatewaySpecs:
             load=load_tools,
             configure_logs=logs.configure,
             data_dir=self.data,
+            group_commit=self.group_commit,
         )
 
 

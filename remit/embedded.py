@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import structlog
 
-from remit import builds, loader, logs, places
+from remit import builds, loader, logs, places, profile
 from remit.bus import permission, topology
 from remit.bus.connection import Bus
 from remit.bus.embedded import EmbeddedServer
@@ -272,6 +272,7 @@ class Embedded:
         from remit.tools.actor import GatewayActor
 
         url, ref, credentials = self.server.url, self.loaded.ref, self.data / "credentials"
+        gathers = profile.gathers(self._durability)
         slots = {name: role.limits.slots for name, role in self.loaded.charter.roles.items()}
         return SupervisorSpec(
             url=url,
@@ -283,14 +284,15 @@ class Embedded:
             load_aside=load_aside,
             older=self._settlement.older,
             inheritance=self._settlement.inheritance,
+            group_commit=gathers,
             configure_logs=logs.configure,
             pool=PoolSpec(
                 prefix=self.name,
                 gateways=1,
                 host_actor=HostActor,
                 gateway_actor=GatewayActor,
-                host_spec=HostSpecs(url, ref, slots, self._settlement.older),
-                gateway_spec=GatewaySpecs(url, ref, self.data, credentials, self._settlement.older),
+                host_spec=HostSpecs(url, ref, slots, self._settlement.older, gathers),
+                gateway_spec=GatewaySpecs(url, ref, self.data, credentials, self._settlement.older, gathers),
                 credentials=credentials,
             ),
         )

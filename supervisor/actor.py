@@ -47,6 +47,8 @@ class SupervisorSpec:
     """References of the older builds that runs are pinned to, by their digest."""
     inheritance: Inheritance
     pool: PoolSpec
+    group_commit: bool
+    """Whether appends are gathered: where the server syncs every write."""
     configure_logs: Callable[[], None]
 
 
@@ -87,6 +89,7 @@ class SupervisorActor:
             answer_bus=answer_bus,
             on_bug=_end_process,
             inheritance=spec.inheritance,
+            group_commit=spec.group_commit,
         )
         await supervisor.recover()
         pools = Pools(spec.pool, team, supervisor=supervisor, authority=Authority.create_or_load(spec.keys))
