@@ -248,10 +248,13 @@ def archivist_permissions() -> Permissions:
 
 
 def topology_permissions() -> Permissions:
-    """Give what brings streams and consumers to their shape, at start only; it cannot purge or delete."""
+    """Give what brings streams and consumers to their shape, at start only; it cannot purge or delete.
+
+    The one thing that it writes is the probe with which a server's durability is measured.
+    """
     return Permissions(
         account="core",
-        publish_allow=(f"{API}.STREAM.CREATE.*", f"{API}.STREAM.UPDATE.*", *_READING, *_CONSUMERS),
+        publish_allow=(f"{API}.STREAM.CREATE.*", f"{API}.STREAM.UPDATE.*", *_READING, *_CONSUMERS, subject.PROBE),
         subscribe_allow=(inbox("topology"),),
     )
 

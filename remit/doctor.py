@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from remit import offline, places
-from remit.bus import stream, subject, topology
+from remit.bus import permission, profile, stream, subject, topology
+from remit.bus.connection import Bus
 from remit.bus.embedded import binary
+from remit.bus.identity import Authority
 from remit.contracts.errors import AnswerTimeoutError, NotFoundError, RemitError, sentence
 from remit.contracts.task import TaskRequest
 
 if TYPE_CHECKING:
+    from remit.bus.profile import Proof
     from remit.client import Client
     from remit.places import Place
 
@@ -28,6 +31,7 @@ _ANSWER_S: Final = 5.0
 _STARTING: Final = timedelta(seconds=60)
 """How long hosts may take after their supervisor; later "starting" is a pool that does not come up."""
 _DISK_FREE_BYTES: Final = 1024**3
+_MONITOR: Final = "monitor"
 _PACKAGES: Final = ("remit", "ray", "nats-py", "msgspec")
 
 
@@ -83,11 +87,27 @@ async def _server(client: Client) -> Finding:
 async def _durability(client: Client) -> Finding:
     state = await stream.state(client.bus, subject.JOURNAL)
     held = f"{state.messages} entries, {state.bytes / 1024**2:.1f} MiB in the journal"
-    if not offline.is_embedded(client.place):
-        return _note("durability", f"{held}; the server's own settings decide")
-    if offline.durability(Path(client.place.data)) == "durable":
-        return _good("durability", f"durable: every entry is synced before it counts; one copy; {held}")
-    return _note("durability", f"embedded: survives any crash of processes, not a loss of power; one copy; {held}")
+    proof = await _proof(client)
+    said = f"{proof.said()}; {held}"
+    if proof.weaknesses:
+        weak = "; ".join(f"{item.where}: {item.got}, expected {item.setting}" for item in proof.weaknesses)
+        return Finding(what="durability", state="bad", said=f"not {said}: {weak}")
+    return (_good if proof.evidence == "read" else _note)("durability", said)
+
+
+async def _proof(client: Client) -> Proof:
+    place = client.place
+    if not offline.is_embedded(place):
+        return await profile.prove(client.bus, "durable")
+    durability = offline.durability(Path(place.data))
+    credentials = Authority.create_or_load(Path(place.data) / "keys").issue(
+        _MONITOR, permissions=permission.monitor_permissions(_MONITOR)
+    )
+    monitor = await Bus.connect(place.url, name=_MONITOR, credentials=credentials)
+    try:
+        return await profile.prove(client.bus, durability, monitor=monitor)
+    finally:
+        await monitor.close()
 
 
 async def _supervisor(client: Client) -> Finding:

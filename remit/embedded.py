@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import structlog
 
-from remit import builds, loader, logs, places, profile
-from remit.bus import permission, topology
+from remit import builds, loader, logs, places
+from remit.bus import permission, profile, topology
 from remit.bus.connection import Bus
 from remit.bus.embedded import EmbeddedServer
 from remit.bus.identity import Authority, Credentials
@@ -43,6 +43,7 @@ _HEAD: Final = {"gcs_server", "raylet"}
 _STORE_FAILED: Final = b"JetStream failed to store a msg"
 _ROOM_BYTES: Final = 64 * 1024 * 1024
 NAMESPACE: Final = "remit"
+MONITOR: Final = "monitor"
 _MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
 """A task may have 1 MiB, which its stream says in words; a join of several replies may have more."""
 _OBJECT_STORE_BYTES: Final = 80 * 1024 * 1024
@@ -102,6 +103,7 @@ class Embedded:
         Raises:
             DataDirectoryInUseError: another process runs this deployment; nothing changed.
             ServerStartError: the nats-server did not start.
+            ServerTooWeakError: it does not give the profile.
             BuildRefusedError: this build cannot go on with what is open.
             ClusterLostError: Ray or the supervisor did not start in time.
         """
@@ -147,8 +149,19 @@ class Embedded:
                 for role in spec.roles
             ]
             await topology.ensure(bus, [*sorted(self.loaded.team.roles), *pools], profile=self._durability)
+            await self._prove(bus)
         finally:
             await bus.close()
+
+    async def _prove(self, bus: Bus) -> None:
+        if self._durability == "embedded":
+            return
+        credentials = self.server.authority.issue(MONITOR, permissions=permission.monitor_permissions(MONITOR))
+        monitor = await Bus.connect(self.server.url, name=MONITOR, credentials=credentials)
+        try:
+            (await profile.prove(bus, self._durability, monitor=monitor)).require()
+        finally:
+            await monitor.close()
 
     async def _settle_builds(self) -> None:
         """It is known how every open run goes on under this build, and this build is kept for those that it begins."""
