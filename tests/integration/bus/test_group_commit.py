@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -206,6 +208,36 @@ async def test_outcomes_in_a_batch_are_told_and_kept(bus: Bus, journal: Journal,
 
     await eventually(kept)
     assert sorted(heard) == sorted(subject.result(f"r{n}") for n in range(MANY))
+
+
+async def test_outcomes_are_kept_though_their_copy_is_not_synced(
+    synced_server: NatsServer, eventually: Eventually
+) -> None:
+    await synced_server.start()
+    bus = await Bus.connect(synced_server.url, name="test")
+    await topology.ensure(bus, [], profile="durable")
+    journal = Journal(bus, group_commit=True)
+    await outcomes(*(journal.append(subject.decision(f"r{n}", 1, "finished"), b"%d" % n) for n in range(MANY)))
+
+    synced_server.kill()
+    for file in synced_server.folder.glob("js/**/RESULTS/msgs/*"):  # what a loss of power may leave of it
+        if file.suffix == ".blk":
+            os.truncate(file, file.stat().st_size // 2)
+        else:
+            file.unlink()
+    await synced_server.start()
+
+    async def kept() -> bool:
+        try:
+            return [await Results(bus).get(f"r{n}") for n in range(MANY)] == [b"%d" % n for n in range(MANY)]
+        except RetryableError:  # the connection comes back
+            return False
+
+    await eventually(kept)
+    config = msgspec.json.decode(await stream.api(bus, "STREAM.INFO", "RESULTS"))["config"]
+    assert config["persist_mode"] == "async"
+    await topology.ensure(bus, [], profile="durable")
+    await bus.close()
 
 
 async def test_one_entry_above_the_limit_is_refused_and_no_other(bus: Bus, journal: Journal) -> None:
