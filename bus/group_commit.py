@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 ALONE_BYTES: Final = 128 * 1024
 """What is larger goes by itself: writing it takes longer than syncing it."""
 ROUND_BYTES: Final = 1024 * 1024
-FEW: Final = 7
+FEW: Final = 12
 """So many go one by one, all at once: the server takes longer over a batch than over so few entries."""
 ROUNDS: Final = 2
 _OVERHEAD_BYTES: Final = 256

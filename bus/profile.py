@@ -88,8 +88,11 @@ _SYNCED: Final = {
 
 
 def gathers(profile: Profile) -> bool:
-    """Say whether appends are gathered into batches: where the server syncs its disk for every write."""
-    return profile != "embedded"
+    """Say whether appends are gathered into batches: where one server syncs its disk for every write.
+
+    Servers of a cluster gather by themselves what they send to one another: a batch adds nothing there.
+    """
+    return profile == "durable"
 
 
 async def prove(bus: Bus, profile: Profile, *, monitor: Bus | None = None) -> Proof:
