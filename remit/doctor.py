@@ -11,16 +11,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from remit import offline, places
-from remit.bus import permission, profile, stream, subject, topology
-from remit.bus.connection import Bus
+from remit import groundwork, offline, places
+from remit.bus import stream, subject, topology, walls
+from remit.bus.access import Access
 from remit.bus.embedded import binary
-from remit.bus.identity import Authority
 from remit.contracts.errors import AnswerTimeoutError, NotFoundError, RemitError, sentence
 from remit.contracts.task import TaskRequest
 
 if TYPE_CHECKING:
     from remit.bus.profile import Proof
+    from remit.bus.topology import Profile
     from remit.client import Client
     from remit.places import Place
 
@@ -31,7 +31,6 @@ _ANSWER_S: Final = 5.0
 _STARTING: Final = timedelta(seconds=60)
 """How long hosts may take after their supervisor; later "starting" is a pool that does not come up."""
 _DISK_FREE_BYTES: Final = 1024**3
-_MONITOR: Final = "monitor"
 _PACKAGES: Final = ("remit", "ray", "nats-py", "msgspec")
 
 
@@ -65,7 +64,7 @@ def _disk(path: Path) -> Finding:
 async def look_at(client: Client) -> list[Finding]:
     """Look at a deployment that answers: its server, its streams, its supervisor, one task through all of them."""
     found = [await _server(client), await _durability(client)]
-    for look in (_supervisor, _round_trip):
+    for look in (_walls, _supervisor, _round_trip):
         try:
             found.append(await look(client))
         except RemitError as error:
@@ -73,7 +72,7 @@ async def look_at(client: Client) -> list[Finding]:
     return found
 
 
-_NAMES: Final = {"_supervisor": "supervisor", "_round_trip": "write and read"}
+_NAMES: Final = {"_walls": "walls", "_supervisor": "supervisor", "_round_trip": "write and read"}
 
 
 async def _server(client: Client) -> Finding:
@@ -97,17 +96,27 @@ async def _durability(client: Client) -> Finding:
 
 async def _proof(client: Client) -> Proof:
     place = client.place
-    if not offline.is_embedded(place):
-        return await profile.prove(client.bus, "durable")
-    durability = offline.durability(Path(place.data))
-    credentials = Authority.create_or_load(Path(place.data) / "keys").issue(
-        _MONITOR, permissions=permission.monitor_permissions(_MONITOR)
+    is_embedded = offline.is_embedded(place)
+    durability: Profile = offline.durability(Path(place.data)) if is_embedded else "durable"
+    return await groundwork.prove(client.bus, place.url, _access(place), profile=durability)
+
+
+def _access(place: Place) -> Access:
+    keys = Path(place.data) / "keys"
+    return Access(keys=keys) if keys.is_dir() else Access(creds=Path(place.operator))
+
+
+async def _walls(client: Client) -> Finding:
+    place = client.place
+    found = await walls.breaches(place.url, _access(place))
+    if found:
+        said = "; ".join(f"{breach.wall}: {breach.why}" for breach in found)
+        return Finding(what="walls", state="bad", said=f"this server cannot hold {said}")
+    return _good(
+        "walls",
+        "an agent was refused when it spoke in another's name, and when it listened to another's answers; who shows no "
+        "credentials is not let in",
     )
-    monitor = await Bus.connect(place.url, name=_MONITOR, credentials=credentials)
-    try:
-        return await profile.prove(client.bus, durability, monitor=monitor)
-    finally:
-        await monitor.close()
 
 
 async def _supervisor(client: Client) -> Finding:

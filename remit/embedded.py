@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import structlog
 
-from remit import builds, loader, logs, places
+from remit import builds, groundwork, loader, logs, places, shipping
 from remit.bus import permission, profile, topology
+from remit.bus.access import Access
 from remit.bus.connection import Bus
 from remit.bus.embedded import EmbeddedServer
 from remit.bus.identity import Authority, Credentials
@@ -43,12 +44,10 @@ _HEAD: Final = {"gcs_server", "raylet"}
 _STORE_FAILED: Final = b"JetStream failed to store a msg"
 _ROOM_BYTES: Final = 64 * 1024 * 1024
 NAMESPACE: Final = "remit"
-MONITOR: Final = "monitor"
 _MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
 """A task may have 1 MiB, which its stream says in words; a join of several replies may have more."""
 _OBJECT_STORE_BYTES: Final = 80 * 1024 * 1024
 """The smallest that Ray takes: work goes over NATS, so nothing is kept there."""
-IDENTITIES: Final = ("publisher", "operator", "supervisor", "supervisor-answer", "topology")
 
 
 class _RayNode(Protocol):
@@ -130,8 +129,6 @@ class Embedded:
         wanted = {
             "publisher": permission.publisher_permissions("publisher"),
             "operator": permission.operator_permissions("operator"),
-            "supervisor": permission.supervisor_permissions(),
-            "supervisor-answer": permission.supervisor_answer_permissions(),
             "topology": permission.topology_permissions(),
         }
         for name, permissions in wanted.items():
@@ -154,14 +151,9 @@ class Embedded:
             await bus.close()
 
     async def _prove(self, bus: Bus) -> None:
-        if self._durability == "embedded":
-            return
-        credentials = self.server.authority.issue(MONITOR, permissions=permission.monitor_permissions(MONITOR))
-        monitor = await Bus.connect(self.server.url, name=MONITOR, credentials=credentials)
-        try:
-            (await profile.prove(bus, self._durability, monitor=monitor)).require()
-        finally:
-            await monitor.close()
+        if self._durability != "embedded":
+            access = Access(keys=self.data / "keys")
+            (await groundwork.prove(bus, self.server.url, access, profile=self._durability)).require()
 
     async def _settle_builds(self) -> None:
         """It is known how every open run goes on under this build, and this build is kept for those that it begins."""
@@ -281,32 +273,35 @@ class Embedded:
         from remit.agents.actor import HostActor
         from remit.loader import load_aside, load_spec
         from remit.supervisor.actor import SupervisorSpec
-        from remit.supervisor.pool import PoolSpec
+        from remit.supervisor.births import PoolSpec
         from remit.tools.actor import GatewayActor
 
-        url, ref, credentials = self.server.url, self.loaded.ref, self.data / "credentials"
+        url, ref, older = self.server.url, self.loaded.ref, self._settlement.older
+        access = Access(keys=self.data / "keys")
         gathers = profile.gathers(self._durability)
         slots = {name: role.limits.slots for name, role in self.loaded.charter.roles.items()}
         return SupervisorSpec(
             url=url,
-            keys=self.data / "keys",
-            journal_credentials=self._credentials("supervisor"),
-            answer_credentials=self._credentials("supervisor-answer"),
+            access=access,
             team_ref=ref,
             load=load_spec,
             load_aside=load_aside,
-            older=self._settlement.older,
+            older=older,
             inheritance=self._settlement.inheritance,
             group_commit=gathers,
+            unpack=shipping.unpack,
             configure_logs=logs.configure,
             pool=PoolSpec(
                 prefix=self.name,
                 gateways=1,
                 host_actor=HostActor,
                 gateway_actor=GatewayActor,
-                host_spec=HostSpecs(url, ref, slots, self._settlement.older, gathers),
-                gateway_spec=GatewaySpecs(url, ref, self.data, credentials, self._settlement.older, gathers),
-                credentials=credentials,
+                host_spec=HostSpecs(
+                    url=url, access=access, team_ref=ref, older=older, slots=slots, group_commit=gathers
+                ),
+                gateway_spec=GatewaySpecs(
+                    url=url, access=access, team_ref=ref, older=older, data=self.data, group_commit=gathers
+                ),
             ),
         )
 
