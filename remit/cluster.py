@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from remit import builds, groundwork, loader, logs, places, ray_cluster, shipping
-from remit.bus import topology, walls
+from remit.bus import profile, topology, walls
 from remit.bus.access import Access
 from remit.bus.blob import Blobs
 from remit.bus.identity import Authority
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from remit.contracts.blob import BlobRef
     from remit.loader import Loaded
     from remit.supervisor.actor import SupervisorSpec
+
+
+DURABILITY_WALL: Final = "W34"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +112,12 @@ async def _prepare(loaded: Loaded, target: Target, access: Access, *, strands: b
             await topology.ensure(bus, [], profile=target.profile)
             settlement = await groundwork.settle(target.url, access, loaded, data=target.here, strands=strands)
             await groundwork.ensure_streams(bus, loaded, settlement, profile=target.profile)
+            proof = await groundwork.prove(bus, target.url, access, profile=target.profile)
+            if not target.allows_weaker:
+                proof.require()
             code = await _ship(Blobs(bus), loaded, settlement)
-            return _Prepared(settlement, code, tuple(breach.wall for breach in found))
+            weaker = [*(breach.wall for breach in found), *(DURABILITY_WALL for _ in proof.weaknesses[:1])]
+            return _Prepared(settlement, code, tuple(weaker))
     except CredentialsRefusedError as error:
         raise CredentialsRefusedError(
             "the server does not know this deployment's accounts",
@@ -135,6 +142,7 @@ def _supervisor_spec(loaded: Loaded, target: Target, prepared: _Prepared) -> Sup
     # Where everything is one machine, the supervisor reads what we wrote here.
     access = Access(creds=target.creds) if target.creds else Access(keys=target.secrets or target.here / "keys")
     common = {"url": target.url, "access": access, "team_ref": loaded.ref, "older": prepared.settlement.older}
+    gathers = profile.gathers(target.profile)
     slots = {name: role.limits.slots for name, role in loaded.charter.roles.items()}
     return SupervisorSpec(
         url=target.url,
@@ -148,14 +156,15 @@ def _supervisor_spec(loaded: Loaded, target: Target, prepared: _Prepared) -> Sup
         unpack=shipping.unpack,
         configure_logs=logs.configure,
         weaker=prepared.weaker,
+        group_commit=gathers,
         pool=PoolSpec(
             prefix=target.name,
             generation=_generation(loaded, target, prepared),
             gateways=target.gateways,
             host_actor=HostActor,
             gateway_actor=GatewayActor,
-            host_spec=HostSpecs(slots=slots, **common),  # type: ignore[arg-type]  # spelled once for both
-            gateway_spec=GatewaySpecs(data=target.here, **common),  # type: ignore[arg-type]
+            host_spec=HostSpecs(slots=slots, group_commit=gathers, **common),  # type: ignore[arg-type]  # spelled once for both
+            gateway_spec=GatewaySpecs(data=target.here, group_commit=gathers, **common),  # type: ignore[arg-type]
             is_cluster=True,
         ),
     )

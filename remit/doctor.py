@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from remit import offline, places
+from remit import groundwork, offline, places
 from remit.bus import stream, subject, topology, walls
 from remit.bus.access import Access
 from remit.bus.embedded import binary
@@ -19,6 +19,8 @@ from remit.contracts.errors import AnswerTimeoutError, NotFoundError, RemitError
 from remit.contracts.task import TaskRequest
 
 if TYPE_CHECKING:
+    from remit.bus.profile import Proof
+    from remit.bus.topology import Profile
     from remit.client import Client
     from remit.places import Place
 
@@ -84,11 +86,24 @@ async def _server(client: Client) -> Finding:
 async def _durability(client: Client) -> Finding:
     state = await stream.state(client.bus, subject.JOURNAL)
     held = f"{state.messages} entries, {state.bytes / 1024**2:.1f} MiB in the journal"
-    if not offline.is_embedded(client.place):
-        return _note("durability", f"{held}; the server's own settings decide")
-    if offline.durability(Path(client.place.data)) == "durable":
-        return _good("durability", f"durable: every entry is synced before it counts; one copy; {held}")
-    return _note("durability", f"embedded: survives any crash of processes, not a loss of power; one copy; {held}")
+    proof = await _proof(client)
+    said = f"{proof.said()}; {held}"
+    if proof.weaknesses:
+        weak = "; ".join(f"{item.where}: {item.got}, expected {item.setting}" for item in proof.weaknesses)
+        return Finding(what="durability", state="bad", said=f"not {said}: {weak}")
+    return (_good if proof.evidence == "read" else _note)("durability", said)
+
+
+async def _proof(client: Client) -> Proof:
+    place = client.place
+    is_embedded = offline.is_embedded(place)
+    durability: Profile = offline.durability(Path(place.data)) if is_embedded else "durable"
+    return await groundwork.prove(client.bus, place.url, _access(place), profile=durability)
+
+
+def _access(place: Place) -> Access:
+    keys = Path(place.data) / "keys"
+    return Access(keys=keys) if keys.is_dir() else Access(creds=Path(place.operator))
 
 
 async def _walls(client: Client) -> Finding:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from remit import builds, loader, local_ray, logs, places, shipping
-from remit.bus import permission, topology
+from remit import builds, groundwork, loader, local_ray, logs, places, shipping
+from remit.bus import permission, profile, topology
 from remit.bus.access import Access
 from remit.bus.connection import Bus
 from remit.bus.embedded import EmbeddedServer
@@ -92,6 +92,7 @@ class Embedded:
         Raises:
             DataDirectoryInUseError: another process runs this deployment; nothing changed.
             ServerStartError: the nats-server did not start.
+            ServerTooWeakError: it does not give the profile.
             BuildRefusedError: this build cannot go on with what is open.
             ClusterLostError: Ray or the supervisor did not start in time.
         """
@@ -135,8 +136,14 @@ class Embedded:
                 for role in spec.roles
             ]
             await topology.ensure(bus, [*sorted(self.loaded.team.roles), *pools], profile=self._durability)
+            await self._prove(bus)
         finally:
             await bus.close()
+
+    async def _prove(self, bus: Bus) -> None:
+        if self._durability != "embedded":
+            access = Access(keys=self.data / "keys")
+            (await groundwork.prove(bus, self.server.url, access, profile=self._durability)).require()
 
     async def _settle_builds(self) -> None:
         """It is known how every open run goes on under this build, and this build is kept for those that it begins."""
@@ -238,6 +245,7 @@ class Embedded:
 
         url, ref, older = self.server.url, self.loaded.ref, self._settlement.older
         access = Access(keys=self.data / "keys")
+        gathers = profile.gathers(self._durability)
         slots = {name: role.limits.slots for name, role in self.loaded.charter.roles.items()}
         return SupervisorSpec(
             url=url,
@@ -247,6 +255,7 @@ class Embedded:
             load_aside=load_aside,
             older=older,
             inheritance=self._settlement.inheritance,
+            group_commit=gathers,
             unpack=shipping.unpack,
             configure_logs=logs.configure,
             pool=PoolSpec(
@@ -254,8 +263,12 @@ class Embedded:
                 gateways=1,
                 host_actor=HostActor,
                 gateway_actor=GatewayActor,
-                host_spec=HostSpecs(url=url, access=access, team_ref=ref, older=older, slots=slots),
-                gateway_spec=GatewaySpecs(url=url, access=access, team_ref=ref, older=older, data=self.data),
+                host_spec=HostSpecs(
+                    url=url, access=access, team_ref=ref, older=older, slots=slots, group_commit=gathers
+                ),
+                gateway_spec=GatewaySpecs(
+                    url=url, access=access, team_ref=ref, older=older, data=self.data, group_commit=gathers
+                ),
             ),
         )
 

@@ -54,6 +54,8 @@ class SupervisorSpec:
     weaker: tuple[str, ...] = ()
     """Walls that the server cannot hold, as somebody allowed: every run says so."""
     pool: PoolSpec
+    group_commit: bool
+    """Whether appends are gathered: where the server syncs every write."""
     configure_logs: Callable[[], None]
 
 
@@ -112,6 +114,7 @@ class SupervisorActor:
             answer_bus=answer_bus,
             on_bug=_end_process,
             inheritance=spec.inheritance,
+            group_commit=spec.group_commit,
         )
         await supervisor.recover()
         pools = Pools(spec.pool, team, supervisor=supervisor, issuer=spec.access.issuer(), code=code)
