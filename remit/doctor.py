@@ -158,11 +158,6 @@ async def _kept(client: Client, run: str) -> bool:
     raise AnswerTimeoutError("the outcome does not reach RESULTS", where=run)
 
 
-def _access(place: Place) -> Access:
-    keys = Path(place.data) / "keys"
-    return Access(keys=keys) if keys.is_dir() else Access(creds=Path(place.operator))
-
-
 def separation(place: Place) -> list[Finding]:
     """Say what is not separated in a deployment."""
     if offline.is_embedded(place):

@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from remit import builds, groundwork, loader, local_ray, logs, places, shipping
-from remit.bus import permission, profile, topology
+from remit import builds, groundwork, local_ray, logs, places, shipping
+from remit.bus import profile, topology
 from remit.bus.access import Access
-from remit.bus.connection import Bus
 from remit.bus.embedded import EmbeddedServer
-from remit.bus.identity import Authority, Credentials
-from remit.bus.journal import Journal
+from remit.bus.identity import Authority
 from remit.bus.private_file import private_directory
 from remit.child_specs import GatewaySpecs, HostSpecs
 from remit.contracts.errors import ClusterLostError
-from remit.contracts.ids import pool_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,10 +95,8 @@ class Embedded:
         """
         private_directory(self.data)
         self._start_server()
-        authority = Authority.create_or_load(self.data / "keys")
-        self._issue(authority)
-        asyncio.run(self._settle_builds())
-        asyncio.run(self._ensure_topology())
+        groundwork.issue(Authority.create_or_load(self.data / "keys"), self.data / "credentials")
+        asyncio.run(self._lay_ground())
         self._start_ray()
         self._start_supervisor()
         place = self.place
@@ -114,55 +109,22 @@ class Embedded:
             self.data, port=self._port, durability=self._durability, max_payload_bytes=_MAX_PAYLOAD_BYTES
         )
 
-    def _issue(self, authority: Authority) -> None:
-        directory = private_directory(self.data / "credentials")
-        wanted = {
-            "publisher": permission.publisher_permissions("publisher"),
-            "operator": permission.operator_permissions("operator"),
-            "topology": permission.topology_permissions(),
-        }
-        for name, permissions in wanted.items():
-            authority.issue(name, permissions=permissions).write(directory / f"{name}.creds")
-
-    async def _ensure_topology(self) -> None:
-        credentials = Credentials.read(self._credentials("topology"))
-        bus = await Bus.connect(self.server.url, name="topology", credentials=credentials)
-        try:
-            await topology.verify(bus)
-            older = [loader.load_aside(ref) for ref in self._settlement.older.values()]
-            pools = [
-                pool_name(role, build)
-                for build, spec in zip(self._settlement.older, older, strict=True)
-                for role in spec.roles
-            ]
-            await topology.ensure(bus, [*sorted(self.loaded.team.roles), *pools], profile=self._durability)
-            await self._prove(bus)
-        finally:
-            await bus.close()
-
-    async def _prove(self, bus: Bus) -> None:
-        if self._durability != "embedded":
-            access = Access(keys=self.data / "keys")
-            (await groundwork.prove(bus, self.server.url, access, profile=self._durability)).require()
-
-    async def _settle_builds(self) -> None:
-        """It is known how every open run goes on under this build, and this build is kept for those that it begins."""
-        bus = await Bus.connect(
-            self.server.url, name="topology", credentials=Credentials.read(self._credentials("topology"))
-        )
-        try:
+    async def _lay_ground(self) -> None:
+        """Streams and pools are there, and it is known how every open run goes on under this build."""
+        url = self.server.url
+        async with groundwork.connected(url, self._access, "topology") as bus:
             await topology.verify(bus)
             await topology.ensure(bus, [], profile=self._durability)
-        finally:
-            await bus.close()
-        operator = Credentials.read(self._credentials("operator"))
-        bus = await Bus.connect(self.server.url, name="operator", credentials=operator)
-        try:
-            journal = Journal(bus)
-            self._settlement = await builds.settle(journal, self.loaded, self.data, strands=self._strands)
-        finally:
-            await bus.close()
-        builds.keep(self.loaded, self.data)
+            self._settlement = await groundwork.settle(
+                url, self._access, self.loaded, data=self.data, strands=self._strands
+            )
+            await groundwork.ensure_streams(bus, self.loaded, self._settlement, profile=self._durability)
+            if self._durability != "embedded":
+                (await groundwork.prove(bus, url, self._access, profile=self._durability)).require()
+
+    @property
+    def _access(self) -> Access:
+        return Access(keys=self.data / "keys")
 
     def _credentials(self, name: str) -> Path:
         return self.data / "credentials" / f"{name}.creds"
@@ -244,7 +206,7 @@ class Embedded:
         from remit.tools.actor import GatewayActor
 
         url, ref, older = self.server.url, self.loaded.ref, self._settlement.older
-        access = Access(keys=self.data / "keys")
+        access = self._access
         gathers = profile.gathers(self._durability)
         slots = {name: role.limits.slots for name, role in self.loaded.charter.roles.items()}
         return SupervisorSpec(
