@@ -159,3 +159,5 @@ class TeamStatus(Message, frozen=True, kw_only=True, tag="control.team.v1"):
     open_runs: int
     parked_runs: int
     started_at: str
+    weaker: tuple[str, ...] = ()
+    """Walls that the server cannot hold, as whoever deployed the team allowed."""

@@ -58,9 +58,6 @@ def sentence(fault: Fault) -> str:
     return "; ".join(parts)
 
 
-# --- again, with backoff -------------------------------------------------------------------------
-
-
 class RetryableError(RemitError):
     """The same attempt may succeed later; nothing is known to have changed."""
 
@@ -107,9 +104,6 @@ class ContendedError(RetryableError):
     """Others changed a key again and again while it was being updated; nothing of the last try is stored."""
 
     code = "RM-107"
-
-
-# --- a coded reply or outcome --------------------------------------------------------------------
 
 
 class RefusedError(RemitError):
@@ -220,9 +214,6 @@ class RequirementDriftError(RefusedError):
     code = "RM-217"
 
 
-# --- stop, touch nothing -------------------------------------------------------------------------
-
-
 class SupersededError(RemitError):
     """A newer holder owns the work; touch nothing, not even the delivery."""
 
@@ -245,9 +236,6 @@ class AlreadyStoredError(SupersededError):
     """An entry stands at this index already; nothing was stored."""
 
     code = "RM-303"
-
-
-# --- the run ends well ---------------------------------------------------------------------------
 
 
 class StoppedError(RemitError):
@@ -304,13 +292,16 @@ class CompensationFailedError(StoppedError):
     code = "RM-409"
 
 
+class BudgetSpentError(StoppedError):
+    """A step has asked of models as much as its role may; the next answer would go above it. Nothing was asked."""
+
+    code = "RM-410"
+
+
 class RepetitionError(StoppedError):
     """A step asked for the same thing again and again."""
 
     code = "RM-405"
-
-
-# --- what a role or a tool did: data for the retry policy ----------------------------------------
 
 
 class ToolFailedError(RemitError):
@@ -347,9 +338,6 @@ class RoleFailedError(RemitError):
     """A role's handler raised or replied with something else than its contract."""
 
     code = "RM-511"
-
-
-# --- the place where it runs ---------------------------------------------------------------------
 
 
 class EnvironmentFaultError(RemitError):

@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from remit import builds, loader, local_ray, logs, places, shipping
-from remit.bus import permission, topology
+from remit import builds, groundwork, local_ray, logs, places, shipping
+from remit.bus import profile, topology
 from remit.bus.access import Access
-from remit.bus.connection import Bus
 from remit.bus.embedded import EmbeddedServer
-from remit.bus.identity import Authority, Credentials
-from remit.bus.journal import Journal
+from remit.bus.identity import Authority
 from remit.bus.private_file import private_directory
 from remit.child_specs import GatewaySpecs, HostSpecs
 from remit.contracts.errors import ClusterLostError
-from remit.contracts.ids import pool_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,15 +89,14 @@ class Embedded:
         Raises:
             DataDirectoryInUseError: another process runs this deployment; nothing changed.
             ServerStartError: the nats-server did not start.
+            ServerTooWeakError: it does not give the profile.
             BuildRefusedError: this build cannot go on with what is open.
             ClusterLostError: Ray or the supervisor did not start in time.
         """
         private_directory(self.data)
         self._start_server()
-        authority = Authority.create_or_load(self.data / "keys")
-        self._issue(authority)
-        asyncio.run(self._settle_builds())
-        asyncio.run(self._ensure_topology())
+        groundwork.issue(Authority.create_or_load(self.data / "keys"), self.data / "credentials")
+        asyncio.run(self._lay_ground())
         self._start_ray()
         self._start_supervisor()
         place = self.place
@@ -113,49 +109,22 @@ class Embedded:
             self.data, port=self._port, durability=self._durability, max_payload_bytes=_MAX_PAYLOAD_BYTES
         )
 
-    def _issue(self, authority: Authority) -> None:
-        directory = private_directory(self.data / "credentials")
-        wanted = {
-            "publisher": permission.publisher_permissions("publisher"),
-            "operator": permission.operator_permissions("operator"),
-            "topology": permission.topology_permissions(),
-        }
-        for name, permissions in wanted.items():
-            authority.issue(name, permissions=permissions).write(directory / f"{name}.creds")
-
-    async def _ensure_topology(self) -> None:
-        credentials = Credentials.read(self._credentials("topology"))
-        bus = await Bus.connect(self.server.url, name="topology", credentials=credentials)
-        try:
-            await topology.verify(bus)
-            older = [loader.load_aside(ref) for ref in self._settlement.older.values()]
-            pools = [
-                pool_name(role, build)
-                for build, spec in zip(self._settlement.older, older, strict=True)
-                for role in spec.roles
-            ]
-            await topology.ensure(bus, [*sorted(self.loaded.team.roles), *pools], profile=self._durability)
-        finally:
-            await bus.close()
-
-    async def _settle_builds(self) -> None:
-        """It is known how every open run goes on under this build, and this build is kept for those that it begins."""
-        bus = await Bus.connect(
-            self.server.url, name="topology", credentials=Credentials.read(self._credentials("topology"))
-        )
-        try:
+    async def _lay_ground(self) -> None:
+        """Streams and pools are there, and it is known how every open run goes on under this build."""
+        url = self.server.url
+        async with groundwork.connected(url, self._access, "topology") as bus:
             await topology.verify(bus)
             await topology.ensure(bus, [], profile=self._durability)
-        finally:
-            await bus.close()
-        operator = Credentials.read(self._credentials("operator"))
-        bus = await Bus.connect(self.server.url, name="operator", credentials=operator)
-        try:
-            journal = Journal(bus)
-            self._settlement = await builds.settle(journal, self.loaded, self.data, strands=self._strands)
-        finally:
-            await bus.close()
-        builds.keep(self.loaded, self.data)
+            self._settlement = await groundwork.settle(
+                url, self._access, self.loaded, data=self.data, strands=self._strands
+            )
+            await groundwork.ensure_streams(bus, self.loaded, self._settlement, profile=self._durability)
+            if self._durability != "embedded":
+                (await groundwork.prove(bus, url, self._access, profile=self._durability)).require()
+
+    @property
+    def _access(self) -> Access:
+        return Access(keys=self.data / "keys")
 
     def _credentials(self, name: str) -> Path:
         return self.data / "credentials" / f"{name}.creds"
@@ -237,7 +206,8 @@ class Embedded:
         from remit.tools.actor import GatewayActor
 
         url, ref, older = self.server.url, self.loaded.ref, self._settlement.older
-        access = Access(keys=self.data / "keys")
+        access = self._access
+        gathers = profile.gathers(self._durability)
         slots = {name: role.limits.slots for name, role in self.loaded.charter.roles.items()}
         return SupervisorSpec(
             url=url,
@@ -247,6 +217,7 @@ class Embedded:
             load_aside=load_aside,
             older=older,
             inheritance=self._settlement.inheritance,
+            group_commit=gathers,
             unpack=shipping.unpack,
             configure_logs=logs.configure,
             pool=PoolSpec(
@@ -254,8 +225,12 @@ class Embedded:
                 gateways=1,
                 host_actor=HostActor,
                 gateway_actor=GatewayActor,
-                host_spec=HostSpecs(url=url, access=access, team_ref=ref, older=older, slots=slots),
-                gateway_spec=GatewaySpecs(url=url, access=access, team_ref=ref, older=older, data=self.data),
+                host_spec=HostSpecs(
+                    url=url, access=access, team_ref=ref, older=older, slots=slots, group_commit=gathers
+                ),
+                gateway_spec=GatewaySpecs(
+                    url=url, access=access, team_ref=ref, older=older, data=self.data, group_commit=gathers
+                ),
             ),
         )
 

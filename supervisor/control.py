@@ -205,6 +205,7 @@ class Control:
             open_runs=len(self._runs),
             parked_runs=parked,
             started_at=self._started_at.isoformat(),
+            weaker=self._team.weaker,
         )
 
     async def _role(self, role: str) -> RoleStatus:
