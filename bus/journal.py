@@ -46,6 +46,11 @@ class Journal:
         self._bus = bus
         self._timeout_s = timeout_s
 
+    @property
+    def bus(self) -> Bus:
+        """The connection that it is reached over."""
+        return self._bus
+
     async def append(
         self, subject: str, body: bytes, *, fence: Fence | None = None, headers: Mapping[str, str] | None = None
     ) -> int:
@@ -120,15 +125,20 @@ class Journal:
         """Give the sequence of the newest entry; raises as `get`."""
         return (await stream.state(self._bus, JOURNAL)).last_seq
 
-    async def fold(self, filters: Sequence[str], start_seq: int, on_entry: Callable[[Entry], None]) -> int:
+    async def fold(
+        self, filters: Sequence[str], start_seq: int, on_entry: Callable[[Entry], None], *, has_bodies: bool = True
+    ) -> int:
         """Call `on_entry` for every matching entry from `start_seq` on, in order; give the sequence reached.
 
-        That is at least the newest when this was called. What `on_entry` raises ends the fold.
+        That is at least the newest when this was called. What `on_entry` raises ends the fold. Without bodies the
+        server sends subjects alone.
 
         Raises:
             BusUnavailableError: the journal could not be read to its end; every call made was right and in order.
         """
-        return await folding.fold(self._bus, JOURNAL, filters, start_seq=start_seq, on_entry=on_entry)
+        return await folding.fold(
+            self._bus, JOURNAL, filters, start_seq=start_seq, on_entry=on_entry, has_bodies=has_bodies
+        )
 
 
 class Results:

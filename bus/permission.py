@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from remit.bus import subject
-from remit.bus.subject import BLOBS, DEAD, JOURNAL, RESULTS, STATE_CACHE, TASKS
+from remit.bus.subject import BLOBS, DEAD, JOURNAL, RESULTS, SNAPSHOT, STATE_CACHE, TASKS
 from remit.contracts.errors import UsageError
 from remit.contracts.ids import LANE, RESERVED_ROLES, role_of
 
@@ -171,6 +171,7 @@ def supervisor_permissions() -> Permissions:
             *subject.TASK_SUBJECTS,  # redrive
             subject.live("*", "supervisor"),
             STATE_KEYS,
+            *subject.SNAPSHOT_SUBJECTS,
             f"{API}.STREAM.CREATE.{STATE_STREAM}",  # a cache that somebody deleted comes back
             BLOB_PARTS,
             *_READING,
@@ -274,7 +275,7 @@ def inbox(name: str) -> str:
     return f"_I.{_token(name)}.>"
 
 
-_READABLE = (TASKS, JOURNAL, RESULTS, DEAD, STATE_STREAM, BLOB_STREAM)
+_READABLE = (TASKS, JOURNAL, RESULTS, DEAD, SNAPSHOT, STATE_STREAM, BLOB_STREAM)
 _READING = (
     f"{API}.INFO",
     f"{API}.STREAM.INFO.*",

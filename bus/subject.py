@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 from remit.contracts.ids import LANE
 
-TASKS, JOURNAL, RESULTS, DEAD = "TASKS", "JOURNAL", "RESULTS", "DEAD"
+TASKS, JOURNAL, RESULTS, DEAD, SNAPSHOT = "TASKS", "JOURNAL", "RESULTS", "DEAD", "SNAPSHOT"
 BLOBS, STATE_CACHE = "blobs", "state"
 
 TASK_SUBJECTS = ("remit.task.*",)
 JOURNAL_SUBJECTS = ("remit.run.>", "remit.state.*.*.*", "remit.effect.*.*.*")
 DEAD_SUBJECTS = ("remit.dead.>",)
+SNAPSHOT_SUBJECTS = ("remit.snapshot.*",)
 FINISHED_FILTER = "remit.run.*._.*.finished"
 RESULT_TARGET = "remit.result.{{wildcard(1)}}"
 SETTLED_FILTERS = (
@@ -144,6 +145,11 @@ def dead(subject: str) -> str:
     if len(spelled := subject.encode()) <= _DEAD_BYTES:
         return f"remit.dead.{subject}"
     return f"remit.dead.cut.{hashlib.sha256(spelled).hexdigest()}"
+
+
+def snapshot(part: str) -> str:
+    """Where the newest snapshot of the journal is kept: `head`, and the numbers of its parts."""
+    return f"remit.snapshot.{part}"
 
 
 # --- requests, not stored ------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import msgspec
 
 from remit.bus import shape, stream, subject
 from remit.bus.shape import ConsumerSpec, Republish, Source, StreamSpec
-from remit.bus.subject import DEAD, JOURNAL, RESULTS, TASKS
+from remit.bus.subject import DEAD, JOURNAL, RESULTS, SNAPSHOT, TASKS
 from remit.contracts.errors import ServerTooWeakError
 
 if TYPE_CHECKING:
@@ -86,6 +86,16 @@ STREAMS: Final = (
         allow_rollup_hdrs=True,
     ),
     STATE_BUCKET,
+    # A cache as well: parts of the newest snapshot, replaced together by atomic batches.
+    StreamSpec(
+        name=SNAPSHOT,
+        subjects=subject.SNAPSHOT_SUBJECTS,
+        storage="file",
+        retention="limits",
+        max_msgs_per_subject=1,
+        allow_direct=True,
+        allow_atomic=True,
+    ),
     # Bounded, so that a publisher who is faster than the team is refused instead of filling the disk.
     StreamSpec(
         name=TASKS,

@@ -19,6 +19,7 @@ from remit.bus.embedded import EmbeddedServer
 from remit.bus.identity import Authority, Credentials
 from remit.bus.journal import Journal
 from remit.bus.private_file import private_directory
+from remit.bus.snapshot import Snapshots
 from remit.child_specs import GatewaySpecs, HostSpecs
 from remit.contracts.errors import ClusterLostError
 from remit.contracts.ids import pool_name
@@ -146,7 +147,9 @@ class Embedded:
                 for build, spec in zip(self._settlement.older, older, strict=True)
                 for role in spec.roles
             ]
-            await topology.ensure(bus, [*sorted(self.loaded.team.roles), *pools], profile=self._durability)
+            roles = [*sorted(self.loaded.team.roles), *pools]
+            oldest = await Snapshots(bus).oldest_open_seq()
+            await topology.ensure(bus, roles, profile=self._durability, oldest_open_seq=oldest)
         finally:
             await bus.close()
 
@@ -157,7 +160,8 @@ class Embedded:
         )
         try:
             await topology.verify(bus)
-            await topology.ensure(bus, [], profile=self._durability)
+            oldest = await Snapshots(bus).oldest_open_seq()
+            await topology.ensure(bus, [], profile=self._durability, oldest_open_seq=oldest)
         finally:
             await bus.close()
         operator = Credentials.read(self._credentials("operator"))
