@@ -121,6 +121,15 @@ class Journal:
         """Give the entries on matching subjects in order, as many as there are; raises as `get`."""
         return stream.entries(self._bus, JOURNAL, filter_, start_seq=start_seq, batch=batch, is_write_once=True)
 
+    async def whole(self, run: str, *, start_seq: int = 1) -> list[Entry]:
+        """Give every entry of a run and of its state, oldest first; raises as `get`."""
+        filters = (subject.run_all(run), subject.state_filter(run))
+        found = await stream.lasts(self._bus, JOURNAL, filters, start_seq=start_seq)
+        if found is None:  # the server names only so many at once
+            found = [entry for filter_ in filters async for entry in self.read(filter_, start_seq=start_seq)]
+            found.sort(key=lambda entry: entry.seq)
+        return found
+
     async def last_seq(self) -> int:
         """Give the sequence of the newest entry; raises as `get`."""
         return (await stream.state(self._bus, JOURNAL)).last_seq

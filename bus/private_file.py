@@ -14,7 +14,7 @@ def private_directory(path: Path) -> Path:
     return path
 
 
-def replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str | bytes) -> None:
     """The file holds exactly `text`, mode 0600; after a crash it holds the old text or the new one."""
     whole = _written(path, text)
     whole.replace(path)
@@ -35,11 +35,22 @@ def create(path: Path, text: str) -> bool:
     return True
 
 
-def _written(path: Path, text: str) -> Path:
+def append(path: Path, line: str) -> None:
+    """The file, mode 0600, ends with this line, on the disk."""
+    is_new = not path.exists()
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w", encoding="utf-8") as file:
+        file.write(line + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    if is_new:
+        _sync_directory(path.parent)
+
+
+def _written(path: Path, text: str | bytes) -> Path:
     # mkstemp makes the file 0600 whatever the umask says.
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(handle, "wb") as file:
+        file.write(text if isinstance(text, bytes) else text.encode())
         file.flush()
         os.fsync(file.fileno())
     return Path(name)

@@ -19,7 +19,7 @@ from remit.contracts.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from remit.bus.connection import Bus
     from remit.bus.wire import Incoming
@@ -174,6 +174,31 @@ async def entries(
             return
         if end.status != _END_OF_BATCH:
             raise BusUnavailableError("the stream was not read to its end", where=filter_, got=end.description)
+
+
+async def lasts(
+    bus: Bus, stream: str, filters: Sequence[str], *, start_seq: int = 1, batch: int = _BATCH
+) -> list[Entry] | None:
+    """Give the last entry of every subject under some filters, oldest first; None if there are more than 1,024.
+
+    Raises:
+        BusUnavailableError: they could not be read.
+    """
+    seq, where, found = max(start_seq, 1), subjects.direct_get(stream), list[Entry]()
+    while True:
+        body = msgspec.json.encode(_Position(seq, "", batch, tuple(filters)))
+        try:
+            *messages, end = await bus.fetch_batch(where, body, 30.0)
+        except AnswerTimeoutError as error:
+            raise BusUnavailableError("the stream was not read to its end", where=filters[0]) from error
+        if end.status == _TOO_MANY:
+            return None
+        found += map(_entry, messages)
+        if end.status == _NOT_FOUND or int((end.headers or {}).get("Nats-Num-Pending", "0")) == 0:
+            return found
+        if end.status != _END_OF_BATCH:
+            raise BusUnavailableError("the stream was not read to its end", where=filters[0], got=end.description)
+        seq = found[-1].seq + 1
 
 
 async def api(bus: Bus, verb: str, *names: str, body: object = None, timeout_s: float = 10.0) -> bytes:

@@ -135,6 +135,9 @@ class Embedded:
         }
         for name, permissions in wanted.items():
             authority.issue(name, permissions=permissions).write(directory / f"{name}.creds")
+        # Issued once: its key seals archives, and whoever verifies one knows that key.
+        if not (archivist := directory / "archivist.creds").exists():
+            authority.issue("archivist", permissions=permission.archivist_permissions()).write(archivist)
 
     async def _ensure_topology(self) -> None:
         credentials = Credentials.read(self._credentials("topology"))

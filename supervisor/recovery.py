@@ -134,29 +134,20 @@ async def _read_runs(journal: Journal, found: Recovered, names: Iterable[str], *
 
     async def read(name: str) -> None:
         async with limit:
-            start = begins.get(name, 1)
-            entries = await _entries(journal, subject.run_all(name), start, end_seq=found.seq)
-            values = (
-                await _entries(journal, subject.state_filter(name), start, end_seq=found.seq)
-                if state is not None
-                else []
-            )
+            entries = await journal.whole(name, start_seq=begins.get(name, 1))
         finished = found.index.finished
         for entry in entries:
+            if entry.seq > found.seq:
+                break
             found.index.apply(entry)
             found.fold.apply(entry)
-        found.index.finished = finished
-        if state is not None:
-            for entry in sorted((*filter(_is_lost_proposal, entries), *values), key=lambda entry: entry.seq):
+            if state is not None and _is_of_state(entry):
                 state.apply(entry)
+        found.index.finished = finished
 
     await asyncio.gather(*map(read, names))
 
 
-async def _entries(journal: Journal, filter_: str, start_seq: int, *, end_seq: int) -> list[Entry]:
-    return [entry async for entry in journal.read(filter_, start_seq=start_seq) if entry.seq <= end_seq]
-
-
-def _is_lost_proposal(entry: Entry) -> bool:
+def _is_of_state(entry: Entry) -> bool:
     parts = subject.parse_run(entry.subject)
-    return parts is not None and parts.author == "state"
+    return parts.author == "state" if parts is not None else True
