@@ -232,7 +232,7 @@ def operator_permissions(name: str) -> Permissions:
             subject.control("*", _token(name)),
             *_READING,
             # Without a name in the subject the server only makes ephemerals: a role's durable is out of reach.
-            *(f"{API}.CONSUMER.CREATE.{stream}" for stream in _READABLE),
+            *(f"{API}.CONSUMER.CREATE.{stream}" for stream in READABLE),
             FLOW,
         ),
         subscribe_allow=("remit.run.>", subject.RESULT_ALL, "remit.live.>", inbox(name)),
@@ -275,7 +275,7 @@ def inbox(name: str) -> str:
     return f"_I.{_token(name)}.>"
 
 
-_READABLE = (TASKS, JOURNAL, RESULTS, DEAD, SNAPSHOT, STATE_STREAM, BLOB_STREAM)
+READABLE = (TASKS, JOURNAL, RESULTS, DEAD, SNAPSHOT, STATE_STREAM, BLOB_STREAM)
 _READING = (
     f"{API}.INFO",
     f"{API}.STREAM.INFO.*",

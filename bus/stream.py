@@ -235,6 +235,8 @@ class StreamState(msgspec.Struct, frozen=True):
     bytes: int = 0
     first_seq: int = 0
     last_seq: int = 0
+    first_ts: datetime = datetime.min.replace(tzinfo=UTC)
+    """When the oldest message that is left was stored."""
 
 
 class _Info(msgspec.Struct, frozen=True):

@@ -250,6 +250,10 @@ def undeliverable(stream: str, durable: str = "*") -> str:
     return f"{_UNDELIVERABLE}.{stream}.{durable}"
 
 
+SERVER_STORE = "$SYS.REQ.SERVER.PING.JSZ"
+"""Where a server is asked about its store; for the system account."""
+
+
 def state_cache(scope: str, key: str) -> str:
     """Where the current value of a state key is cached; `nats kv get state <scope>.<key>` reads it."""
     return f"$KV.{STATE_CACHE}.{token(scope)}.{token(key)}"
