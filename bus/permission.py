@@ -22,6 +22,7 @@ PULL = f"{API}.CONSUMER.MSG.NEXT"
 DIRECT_GET = f"{API}.DIRECT.GET"
 ACKS, FLOW = "$JS.ACK.>", "$JS.FC.>"
 ADVISORIES = "$JS.EVENT.ADVISORY.>"
+SNAPSHOT_ACKS, RESTORED = "$JS.SNAPSHOT.ACK.>", "$JS.SNAPSHOT.RESTORE.>"
 SERVICE_REPLIES = "_R_.>"
 """How the server spells, inside CORE, the reply subject of a request from another account."""
 CORE_INBOXES = "_I.*.>"
@@ -254,6 +255,37 @@ def topology_permissions() -> Permissions:
         account="core",
         publish_allow=(f"{API}.STREAM.CREATE.*", f"{API}.STREAM.UPDATE.*", *_READING, *_CONSUMERS),
         subscribe_allow=(inbox("topology"),),
+    )
+
+
+def backup_permissions() -> Permissions:
+    """Give what a backup may do: have every stream sent to it whole; change nothing."""
+    return Permissions(
+        account="core",
+        publish_allow=(f"{API}.STREAM.SNAPSHOT.*", f"{API}.STREAM.INFO.*", SNAPSHOT_ACKS),
+        subscribe_allow=(inbox("backup"),),
+    )
+
+
+def restore_permissions() -> Permissions:
+    """Give what puts a backup back may do: make whole streams where there are none, and mark the names that are lost.
+
+    Who has this could give an empty account any past: it is issued for one restore, and kept nowhere.
+    """
+    return Permissions(
+        account="core",
+        publish_allow=(
+            f"{API}.STREAM.RESTORE.*",
+            f"{API}.STREAM.CREATE.{SNAPSHOT}",
+            RESTORED,
+            *subject.SNAPSHOT_SUBJECTS,
+            *subject.TASK_SUBJECTS,
+            subject.decision("*", 1, "finished"),
+            *_READING,
+            f"{API}.CONSUMER.CREATE.{JOURNAL}",
+            FLOW,
+        ),
+        subscribe_allow=(inbox("restore"),),
     )
 
 

@@ -18,7 +18,7 @@ def replace(path: Path, text: str | bytes) -> None:
     """The file holds exactly `text`, mode 0600; after a crash it holds the old text or the new one."""
     whole = _written(path, text)
     whole.replace(path)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def create(path: Path, text: str) -> bool:
@@ -31,7 +31,7 @@ def create(path: Path, text: str) -> bool:
         return False
     finally:
         whole.unlink(missing_ok=True)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
     return True
 
 
@@ -43,7 +43,7 @@ def append(path: Path, line: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     if is_new:
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
 
 
 def _written(path: Path, text: str | bytes) -> Path:
@@ -56,7 +56,8 @@ def _written(path: Path, text: str | bytes) -> Path:
     return Path(name)
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """What was made, renamed or removed in the directory is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

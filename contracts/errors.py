@@ -203,6 +203,12 @@ class EvidenceBrokenError(RefusedError):
     code = "RM-218"
 
 
+class LostInRestoreError(RefusedError):
+    """The deployment was put back from a backup that is older than this task."""
+
+    code = "RM-219"
+
+
 # --- stop, touch nothing -------------------------------------------------------------------------
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
 
 from remit.bus import subject
-from remit.bus.snapshot import Snapshots
+from remit.bus.snapshot import SnapshotHead, Snapshots
 from remit.contracts.errors import MalformedMessageError
 from remit.contracts.ids import is_run
 from remit.contracts.lease import LeaseRevoked
@@ -151,3 +152,46 @@ async def _read_runs(journal: Journal, found: Recovered, names: Iterable[str], *
 def _is_of_state(entry: Entry) -> bool:
     parts = subject.parse_run(entry.subject)
     return parts.author == "state" if parts is not None else True
+
+
+async def take_snapshot(journal: Journal, *, team: str) -> Index:
+    """A journal that was put back has a snapshot, and its consumers a place to begin; give what is open in it.
+
+    Raises:
+        TooLargeError: what outlives runs is too large for a snapshot; there is none.
+        BusRefusedError: the server refused; there is none.
+        BusUnavailableError: the journal could not be read, or no answer came.
+    """
+    index, state, snapshots = Index(), Versions(), Snapshots(journal.bus)
+
+    def apply(entry: Entry) -> None:
+        index.apply_version(entry)
+        state.apply(entry)
+
+    seq = await journal.fold(fold.FILTERS, 1, index.apply)
+    await journal.fold(versions.FILTERS, 1, apply)
+    state.forget_all_but(index.open)
+    head = SnapshotHead(
+        seq=seq,
+        oldest_open_seq=index.oldest_open_seq or seq + 1,
+        anchor=await snapshots.anchor(seq),
+        team=team,
+        build="",
+        at=datetime.now(UTC),
+    )
+    await snapshots.write(head, content(index, state))
+    return index
+
+
+def content(index: Index, state: Versions) -> bytes:
+    """Give what a snapshot holds."""
+    return msgspec.json.encode(
+        Snapshot(
+            open=index.open,
+            left=tuple(sorted(index.left)),
+            revoked=tuple(index.revoked),
+            finished=index.finished,
+            documents=state.shared(),
+            commits=state.shared_commits(index.open),
+        )
+    )

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 import structlog
 
 from remit.bus.snapshot import SnapshotHead, Snapshots
 from remit.contracts.errors import RemitError
 from remit.supervisor import fold, past
 from remit.supervisor.index import Index
-from remit.supervisor.recovery import Snapshot
+from remit.supervisor.recovery import content
 from remit.supervisor.versions import number_of
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ class SnapshotWriter:
             build=self._team.build,
             at=datetime.now(UTC),
         )
-        data = msgspec.json.encode(self._snapshot())
+        data = content(self._index, self._arbiter.versions)
         await self._snapshots.write(head, data)
         self._written_seq = head.seq
         log.info("snapshot.written", seq=head.seq, open_runs=len(self._index.open), size_bytes=len(data))
@@ -122,14 +121,3 @@ class SnapshotWriter:
         behind = [name for name, number in self._index.shared.items() if number_of(versions.held(*name)) < number]
         if behind:
             await self._arbiter.stored.catch_up(*behind)
-
-    def _snapshot(self) -> Snapshot:
-        versions, index = self._arbiter.versions, self._index
-        return Snapshot(
-            open=index.open,
-            left=tuple(sorted(index.left)),
-            revoked=tuple(index.revoked),
-            finished=index.finished,
-            documents=versions.shared(),
-            commits=versions.shared_commits(index.open),
-        )

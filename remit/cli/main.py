@@ -25,6 +25,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "contract": "List, show, export and compare message contracts.",
     "context": "List and choose deployments.",
     "status": "Show the deployment as its supervisor sees it.",
+    "backup": "Copy a deployment into a folder, while it runs.",
+    "restore": "Put a deployment back from a folder.",
     "evidence": "Verify archived runs, offline.",
     "doctor": "Try the deployment and say what it gives and what it does not.",
     "audit": "Audit a Python repository; a person agrees before anything is written.",
