@@ -24,7 +24,7 @@ import team as growing
 import uvloop
 from platformdirs import user_cache_path
 
-from remit import loader, offline, places
+from remit import archive, loader, offline, places
 from remit.bus import stream, subject
 from remit.bus.connection import Bus
 from remit.bus.identity import Authority
@@ -192,6 +192,26 @@ async def look(client: Client, admin: Bus, folder: Path, *, asked: argparse.Name
     return found
 
 
+async def archive_half(client: Client, folder: Path) -> Figures:
+    """The older half of what is over is taken out, as `remit run archive` does it."""
+    began = time.perf_counter()
+    choice = await archive.choose(client, older_than=timedelta())
+    half = archive.Choice(runs=choice.runs[len(choice.runs) // 2 :])
+    chosen_s = time.perf_counter() - began
+    archivist = await archive.Archivist.connect(client)
+    report = await archivist.archive(half)
+    await archivist.close()
+    return {
+        "runs": report.runs,
+        "chosen in s": round(chosen_s, 1),
+        "archived in s": round(time.perf_counter() - began - chosen_s, 1),
+        "files": len(report.files),
+        "MB of entries": round(report.bytes_in / 1e6, 1),
+        "MB of files": round(report.bytes_out / 1e6, 1),
+        "refused": len(report.refused),
+    } | await disk(client, folder)
+
+
 async def record(client: Client) -> list[history.Recorded]:
     """Give one real run of each kind: two that are over, one that waits."""
     await ready(client)
@@ -246,8 +266,14 @@ def measure(home: Path, asked: argparse.Namespace) -> dict[str, Figures]:
         note("empty", uvloop.run(within(deployment.place, begin)))
     with offline.served(places.current(NAME)) as place:
         note("filled", uvloop.run(within(place, fill)))
+
+    async def halve(client: Client, _admin: Bus) -> Figures:
+        return await archive_half(client, folder)
+
     with up(home) as deployment:
         note(f"{asked.runs} finished, {asked.open} open", uvloop.run(within(deployment.place, again)))
+        note("half archived", uvloop.run(within(deployment.place, halve)))
+        note("after that", uvloop.run(within(deployment.place, again)))
     return figures
 
 
