@@ -139,8 +139,8 @@ class Journal:
     ) -> int:
         """Call `on_entry` for every matching entry from `start_seq` on, in order; give the sequence reached.
 
-        That is at least the newest when this was called. What `on_entry` raises ends the fold. Without bodies the
-        server sends subjects alone.
+        That is at least the newest when this was called. What `on_entry` raises ends the fold. Entries come without
+        their headers, and if nobody needs them without bodies.
 
         Raises:
             BusUnavailableError: the journal could not be read to its end; every call made was right and in order.
