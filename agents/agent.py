@@ -47,6 +47,8 @@ class AgentSpec:
     credentials: Credentials | None
     slots: int = 32
     patience: Patience | None = None
+    group_commit: bool = False
+    """Whether appends are gathered: where the server syncs every write."""
     upcasts: Upcasts = field(default_factory=dict)
 
     @property
@@ -69,7 +71,9 @@ class Agent:
         self._host = host
         self._bus = bus
         self._on_bug = on_bug
-        self._asker = Asker(bus, role=spec.role, agent=spec.agent, patience=spec.patience)
+        self._asker = Asker(
+            bus, role=spec.role, agent=spec.agent, patience=spec.patience, group_commit=spec.group_commit
+        )
         self._handler = Handler(spec.kind, spec.upcasts)
         self._attempts: dict[Step, tuple[Attempt, asyncio.Task[None]]] = {}
         self._told = bus.new_inbox("told")
@@ -132,14 +136,18 @@ class Agent:
 
     async def drain(self, deadline_s: float) -> None:
         """Nothing runs here any more and the connection is closed; what was not done by the deadline is handed back."""
-        self.is_draining = True
-        self._try_beat()
-        if self._pull is not None:
-            await self._pull.stop()
+        await self.rest()
         await self._let_end(deadline_s)
         self._try_beat()
         await self._bus.close()
         log.info("agent.drained", agent=self.spec.agent)
+
+    async def rest(self) -> None:
+        """Nothing new is taken; what runs goes on."""
+        self.is_draining = True
+        self._try_beat()
+        if self._pull is not None:
+            await self._pull.stop()
 
     async def _let_end(self, deadline_s: float) -> None:
         running = [task for _attempt, task in self._attempts.values()]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from remit.bus import subject as subjects
+from remit.bus.wire import parse_headers
 from remit.contracts.errors import (
     AlreadyStoredError,
     AnswerTimeoutError,
@@ -19,7 +22,7 @@ from remit.contracts.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from remit.bus.connection import Bus
     from remit.bus.wire import Incoming
@@ -34,9 +37,15 @@ BATCH_COMMIT: Final = "Nats-Batch-Commit"
 ROLLUP: Final = "Nats-Rollup"
 
 WRONG_LAST_SEQUENCE, STORE_FAILED, MESSAGE_TOO_LARGE = 10071, 10077, 10054
+FENCE_IN_USE: Final = 10164
+"""In a cluster the leader judges no second entry under a fence until the first one is on enough servers."""
+_IN_USE_PAUSE_S: Final = 0.01
 _PER_SUBJECT: Final = "per subject"
 _NOT_FOUND, _END_OF_BATCH, _TOO_MANY = 404, 204, 413
+_NO_MESSAGE = 10037
 _BATCH: Final = 512
+LAG_S: Final = 0.005
+"""How long a replica is given to come up with its leader, before it is asked again."""
 
 
 class ApiError(msgspec.Struct, frozen=True):
@@ -84,6 +93,26 @@ class _Position(msgspec.Struct, frozen=True, omit_defaults=True):
     multi_last: tuple[str, ...] = ()
 
 
+class _Named(msgspec.Struct, frozen=True, omit_defaults=True):
+    seq: int = 0
+    last_by_subj: str = ""
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    subject: str
+    seq: int
+    time: str
+    data: bytes = b""
+    hdrs: bytes = b""
+
+
+class _Got(msgspec.Struct, frozen=True):
+    message: _Stored
+
+
+_got = msgspec.json.Decoder(_Got)
+
+
 async def store(
     bus: Bus, subject: str, body: bytes, *, headers: Mapping[str, str] | None = None, timeout_s: float = 5.0
 ) -> PubAck:
@@ -96,19 +125,35 @@ async def store(
         BusRefusedError: the server could not or would not store it; nothing was stored.
         BusUnavailableError: no answer came; it may or may not be stored.
     """
+    return await settled(lambda: ask(bus, subject, body, headers=headers, timeout_s=timeout_s), subject, timeout_s)
+
+
+async def ask(
+    bus: Bus, subject: str, body: bytes, *, headers: Mapping[str, str] | None = None, timeout_s: float = 5.0
+) -> PubAck:
+    """Give the server's answer to a publish, its refusal included.
+
+    Raises:
+        BusUnavailableError: no answer came; it may or may not be stored.
+    """
     try:
         answer = await bus.ask(subject, body, headers=headers, timeout_s=timeout_s)
     except AnswerTimeoutError as error:
         raise BusUnavailableError("no acknowledgement came", where=subject, expected=error.expected) from error
-    return acknowledged(answer, subject)
+    return _puback.decode(answer.data)
 
 
-def acknowledged(answer: Incoming, subject: str) -> PubAck:
-    """Give a publish's acknowledgement; raises as `store`."""
-    ack = _puback.decode(answer.data)
-    if ack.error is not None:
-        raise refusal(ack.error, subject)
-    return ack
+async def settled(send: Callable[[], Awaitable[PubAck]], subject: str, timeout_s: float) -> PubAck:
+    """Give the acknowledgement of what is sent again while its fence is in use; raises as `store`."""
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + timeout_s
+    while True:
+        ack = await send()
+        if ack.error is None:
+            return ack
+        if ack.error.err_code != FENCE_IN_USE or loop.time() > ends:
+            raise refusal(ack.error, subject)
+        await asyncio.sleep(random.uniform(0.1, 1.0) * _IN_USE_PAUSE_S)  # noqa: S311  # spreads those that wait
 
 
 def refusal(error: ApiError, where: str) -> RemitError:
@@ -129,17 +174,21 @@ _FULL: Final = frozenset({10023, 10028, 10047, STORE_FAILED})
 """Insufficient resources, resources exceeded, insufficient storage, store failed."""
 
 
-async def last(bus: Bus, stream: str, subject: str) -> Entry | None:
-    """Give the last entry on a subject, or None.
+async def last(bus: Bus, stream: str, subject: str, *, may_lag: bool = False) -> Entry | None:
+    """Give the last entry on a subject, or None; `may_lag` is enough for a copy, and asks whichever replica is near.
 
     Raises:
         BusUnavailableError: the stream could not be read.
     """
+    if bus.is_clustered and not may_lag:
+        return await _from_leader(bus, stream, _Named(last_by_subj=subject))
     return _entry_or_none(await _read_one(bus, subjects.direct_get(stream, subject), b""))
 
 
 async def at(bus: Bus, stream: str, seq: int) -> Entry | None:
     """Give the entry with a sequence, or None; raises as `last`."""
+    if bus.is_clustered:
+        return await _from_leader(bus, stream, _Named(seq=seq))
     return _entry_or_none(await _read_one(bus, subjects.direct_get(stream), msgspec.json.encode(_Position(seq))))
 
 
@@ -152,10 +201,13 @@ async def entries(
     of subjects, where it would search all blocks for the next one and count what is behind it: of 40,000 entries in
     30 us instead of 1.5 ms. It does so for 1,024 entries at most; more are searched for.
 
+    In a cluster any replica answers, and one may lag: what the leader holds by now is read until it is there.
+
     Raises:
         BusUnavailableError: reading broke off; what was given before is right and in order.
     """
     seq, where = max(start_seq, 1), subjects.direct_get(stream)
+    newest = await newest_of(bus, stream, (filter_,)) if bus.is_clustered else 0
     while True:
         named, next_one = ((filter_,), "") if is_write_once else ((), filter_)
         body = msgspec.json.encode(_Position(seq, next_one, batch, named))
@@ -171,7 +223,10 @@ async def entries(
             is_write_once = False
             continue
         if end.status == _NOT_FOUND or int((end.headers or {}).get("Nats-Num-Pending", "0")) == 0:
-            return
+            if seq > newest:
+                return
+            await asyncio.sleep(LAG_S)
+            continue
         if end.status != _END_OF_BATCH:
             raise BusUnavailableError("the stream was not read to its end", where=filter_, got=end.description)
 
@@ -185,6 +240,7 @@ async def lasts(
         BusUnavailableError: they could not be read.
     """
     seq, where, found = max(start_seq, 1), subjects.direct_get(stream), list[Entry]()
+    newest = await newest_of(bus, stream, filters) if bus.is_clustered else 0
     while True:
         body = msgspec.json.encode(_Position(seq, "", batch, tuple(filters)))
         try:
@@ -194,11 +250,40 @@ async def lasts(
         if end.status == _TOO_MANY:
             return None
         found += map(_entry, messages)
+        seq = found[-1].seq + 1 if found else seq
         if end.status == _NOT_FOUND or int((end.headers or {}).get("Nats-Num-Pending", "0")) == 0:
-            return found
+            if seq > newest:
+                return found
+            await asyncio.sleep(LAG_S)  # the replica that was read lags behind its leader
+            continue
         if end.status != _END_OF_BATCH:
             raise BusUnavailableError("the stream was not read to its end", where=filters[0], got=end.description)
-        seq = found[-1].seq + 1
+
+
+async def newest_of(bus: Bus, stream: str, filters: Sequence[str]) -> int:
+    """Give the sequence of the newest entry on any of these subjects as the leader knows it, 0 for none."""
+    found = [await _from_leader(bus, stream, _Named(last_by_subj=name)) for name in filters]
+    return max((entry.seq for entry in found if entry is not None), default=0)
+
+
+async def _from_leader(bus: Bus, stream: str, wanted: _Named) -> Entry | None:
+    """Give what the leader of a stream holds: a direct get may be answered by a replica that lags."""
+    try:
+        answer = await try_api(bus, "STREAM.MSG.GET", stream, body=wanted)
+    except BusUnavailableError as error:
+        raise BusUnavailableError("the stream could not be read", where=stream, expected=error.expected) from error
+    if isinstance(answer, ApiError):
+        if answer.err_code == _NO_MESSAGE:
+            return None
+        raise BusUnavailableError("the stream could not be read", where=stream, got=answer.description)
+    stored = _got.decode(answer).message
+    return Entry(
+        stored.subject,
+        stored.seq,
+        stored.data,
+        parse_headers(stored.hdrs) if stored.hdrs else None,
+        datetime.fromisoformat(stored.time),
+    )
 
 
 async def api(bus: Bus, verb: str, *names: str, body: object = None, timeout_s: float = 10.0) -> bytes:

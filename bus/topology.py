@@ -9,6 +9,7 @@ import msgspec
 
 from remit.bus import shape, stream, subject
 from remit.bus.shape import ConsumerSpec, Republish, Source, StreamSpec
+from remit.bus.snapshot import Snapshots
 from remit.bus.subject import DEAD, JOURNAL, RESULTS, SNAPSHOT, TASKS
 from remit.contracts.errors import ServerTooWeakError
 
@@ -112,6 +113,10 @@ STREAMS: Final = (
 )
 
 
+COPIES: Final = frozenset({RESULTS})
+"""What the server copies from the journal by itself, and copies again from where its copy ends: no need to sync it."""
+
+
 def consumers(roles: Sequence[str]) -> tuple[tuple[str, ConsumerSpec], ...]:
     """Give the durable consumers with their streams: the supervisor's, and one per role."""
     return (
@@ -134,11 +139,12 @@ def _consumer(name: str, filters: tuple[str, ...], *, max_deliver: int) -> Consu
     )
 
 
-async def ensure(bus: Bus, roles: Sequence[str], *, profile: Profile = "embedded", oldest_open_seq: int = 1) -> None:
+async def ensure(bus: Bus, roles: Sequence[str], *, profile: Profile = "embedded", oldest_open_seq: int = 0) -> None:
     """Every stream, bucket and consumer is there with its settings; entries and positions are untouched.
 
-    A consumer of JOURNAL that has to be made starts at `oldest_open_seq`. TASKS, when it has to be made, starts above
-    every run that the journal knows, so that no new task takes an old run's name.
+    A consumer of JOURNAL that has to be made starts at `oldest_open_seq`, or where the snapshot says that the oldest
+    open run begins. TASKS, when it has to be made, starts above every run that the journal knows, so that no new task
+    takes an old run's name.
 
     Raises:
         StreamMismatchError: a setting stands that cannot be changed; what could be was changed.
@@ -147,9 +153,11 @@ async def ensure(bus: Bus, roles: Sequence[str], *, profile: Profile = "embedded
     """
     for spec in STREAMS:
         replicas = _CLUSTER_REPLICAS if profile == "cluster" else 1
-        await shape.ensure_stream(bus, msgspec.structs.replace(spec, num_replicas=replicas))
+        is_unsynced = profile == "durable" and spec.name in COPIES
+        await shape.ensure_stream(bus, msgspec.structs.replace(spec, num_replicas=replicas), is_unsynced=is_unsynced)
+    oldest = oldest_open_seq or await Snapshots(bus).oldest_open_seq()
     for name, consumer in consumers(roles):
-        await shape.ensure_consumer(bus, name, consumer, start_seq=oldest_open_seq if name == JOURNAL else 1)
+        await shape.ensure_consumer(bus, name, consumer, start_seq=oldest if name == JOURNAL else 1)
 
 
 async def verify(bus: Bus) -> None:

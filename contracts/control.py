@@ -74,6 +74,12 @@ class ScaleRole(Message, frozen=True, kw_only=True, tag="control.scale.v1"):
     hosts: int
 
 
+class EndTeam(Message, frozen=True, kw_only=True, tag="control.down.v1"):
+    """Serve no more: hosts and gateways drain and end, then the supervisor; the journal stays as it is."""
+
+    drain_s: float = 30.0
+
+
 class DecideReview(Message, frozen=True, kw_only=True, tag="control.decide.v1"):
     """Decide a review; `subject` names the digest of what the person saw."""
 
@@ -153,3 +159,5 @@ class TeamStatus(Message, frozen=True, kw_only=True, tag="control.team.v1"):
     open_runs: int
     parked_runs: int
     started_at: str
+    weaker: tuple[str, ...] = ()
+    """Walls that the server cannot hold, as whoever deployed the team allowed."""

@@ -35,9 +35,6 @@ def _rebuild(kind: type[RemitError], fault: Fault) -> RemitError:
     return kind(fault.message, where=fault.where, expected=fault.expected, got=fault.got, fix=fault.fix)
 
 
-# --- again, with backoff -------------------------------------------------------------------------
-
-
 class RetryableError(RemitError):
     """The same attempt may succeed later; nothing is known to have changed."""
 
@@ -84,9 +81,6 @@ class ContendedError(RetryableError):
     """Others changed a key again and again while it was being updated; nothing of the last try is stored."""
 
     code = "RM-107"
-
-
-# --- a coded reply or outcome --------------------------------------------------------------------
 
 
 class RefusedError(RemitError):
@@ -209,9 +203,6 @@ class LostInRestoreError(RefusedError):
     code = "RM-219"
 
 
-# --- stop, touch nothing -------------------------------------------------------------------------
-
-
 class SupersededError(RemitError):
     """A newer holder owns the work; touch nothing, not even the delivery."""
 
@@ -234,9 +225,6 @@ class AlreadyStoredError(SupersededError):
     """An entry stands at this index already; nothing was stored."""
 
     code = "RM-303"
-
-
-# --- the run ends well ---------------------------------------------------------------------------
 
 
 class StoppedError(RemitError):
@@ -293,13 +281,16 @@ class CompensationFailedError(StoppedError):
     code = "RM-409"
 
 
+class BudgetSpentError(StoppedError):
+    """A step has asked of models as much as its role may; the next answer would go above it. Nothing was asked."""
+
+    code = "RM-410"
+
+
 class RepetitionError(StoppedError):
     """A step asked for the same thing again and again."""
 
     code = "RM-405"
-
-
-# --- what a role or a tool did: data for the retry policy ----------------------------------------
 
 
 class ToolFailedError(RemitError):
@@ -336,9 +327,6 @@ class RoleFailedError(RemitError):
     """A role's handler raised or replied with something else than its contract."""
 
     code = "RM-511"
-
-
-# --- the place where it runs ---------------------------------------------------------------------
 
 
 class EnvironmentFaultError(RemitError):

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import shutil
 import sys
 import time
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from remit import builds, loader, logs, places
-from remit.bus import permission, topology
+from remit import builds, groundwork, loader, local_ray, logs, places, shipping
+from remit.bus import permission, profile, topology
+from remit.bus.access import Access
 from remit.bus.connection import Bus
 from remit.bus.embedded import EmbeddedServer
 from remit.bus.identity import Authority, Credentials
 from remit.bus.journal import Journal
 from remit.bus.private_file import private_directory
-from remit.bus.snapshot import Snapshots
 from remit.child_specs import GatewaySpecs, HostSpecs
 from remit.contracts.errors import ClusterLostError
 from remit.contracts.ids import pool_name
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
 
     from remit.bus.embedded import Durability
     from remit.loader import Loaded
+    from remit.supervisor.actor import SupervisorSpec
 
 log = structlog.get_logger(__name__)
 
@@ -40,20 +39,10 @@ FIRST_PORT: Final = 4222
 READY_S: Final = 90.0
 DRAIN_S: Final = 4.5
 RETRY_S: Final = 0.3
-_HEAD: Final = {"gcs_server", "raylet"}
 _STORE_FAILED: Final = b"JetStream failed to store a msg"
 _ROOM_BYTES: Final = 64 * 1024 * 1024
-NAMESPACE: Final = "remit"
 _MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
 """A task may have 1 MiB, which its stream says in words; a join of several replies may have more."""
-_OBJECT_STORE_BYTES: Final = 80 * 1024 * 1024
-"""The smallest that Ray takes: work goes over NATS, so nothing is kept there."""
-IDENTITIES: Final = ("publisher", "operator", "supervisor", "supervisor-answer", "topology")
-
-
-class _RayNode(Protocol):
-    def dead_processes(self) -> list[tuple[str, object]]:
-        """Give Ray's own processes that ended by themselves."""
 
 
 class Embedded:
@@ -103,6 +92,7 @@ class Embedded:
         Raises:
             DataDirectoryInUseError: another process runs this deployment; nothing changed.
             ServerStartError: the nats-server did not start.
+            ServerTooWeakError: it does not give the profile.
             BuildRefusedError: this build cannot go on with what is open.
             ClusterLostError: Ray or the supervisor did not start in time.
         """
@@ -129,15 +119,11 @@ class Embedded:
         wanted = {
             "publisher": permission.publisher_permissions("publisher"),
             "operator": permission.operator_permissions("operator"),
-            "supervisor": permission.supervisor_permissions(),
-            "supervisor-answer": permission.supervisor_answer_permissions(),
             "topology": permission.topology_permissions(),
         }
         for name, permissions in wanted.items():
             authority.issue(name, permissions=permissions).write(directory / f"{name}.creds")
-        # Issued once: its key seals archives, and whoever verifies one knows that key.
-        if not (archivist := directory / "archivist.creds").exists():
-            authority.issue("archivist", permissions=permission.archivist_permissions()).write(archivist)
+        groundwork.issue_archivist(authority, directory)
 
     async def _ensure_topology(self) -> None:
         credentials = Credentials.read(self._credentials("topology"))
@@ -150,11 +136,15 @@ class Embedded:
                 for build, spec in zip(self._settlement.older, older, strict=True)
                 for role in spec.roles
             ]
-            roles = [*sorted(self.loaded.team.roles), *pools]
-            oldest = await Snapshots(bus).oldest_open_seq()
-            await topology.ensure(bus, roles, profile=self._durability, oldest_open_seq=oldest)
+            await topology.ensure(bus, [*sorted(self.loaded.team.roles), *pools], profile=self._durability)
+            await self._prove(bus)
         finally:
             await bus.close()
+
+    async def _prove(self, bus: Bus) -> None:
+        if self._durability != "embedded":
+            access = Access(keys=self.data / "keys")
+            (await groundwork.prove(bus, self.server.url, access, profile=self._durability)).require()
 
     async def _settle_builds(self) -> None:
         """It is known how every open run goes on under this build, and this build is kept for those that it begins."""
@@ -163,8 +153,7 @@ class Embedded:
         )
         try:
             await topology.verify(bus)
-            oldest = await Snapshots(bus).oldest_open_seq()
-            await topology.ensure(bus, [], profile=self._durability, oldest_open_seq=oldest)
+            await topology.ensure(bus, [], profile=self._durability)
         finally:
             await bus.close()
         operator = Credentials.read(self._credentials("operator"))
@@ -180,34 +169,19 @@ class Embedded:
         return self.data / "credentials" / f"{name}.creds"
 
     def _start_ray(self) -> None:
-        os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # the hook copies the project for every worker
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        # Ray's default of 15 puts supervisor, gateways and hosts behind whatever else this machine runs.
-        os.environ.setdefault("RAY_worker_niceness", "0")
-        # Without it Ray replaces the loopback address by an outward one, and listens to everybody.
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # without byte code every worker starts three times slower
-        import ray
-
-        ray.init(
-            address="local",
-            namespace=NAMESPACE,
-            _node_ip_address="127.0.0.1",
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,  # what it says while it starts is not for whoever starts a team
-            object_store_memory=_OBJECT_STORE_BYTES,
-            num_cpus=2,
-        )
+        local_ray.start()
 
     def _start_supervisor(self) -> None:
         import ray
 
         from remit.supervisor.actor import SupervisorActor
+        from remit.supervisor.births import start_early
 
+        spec = self._supervisor_spec()
         self._supervisor = SupervisorActor.options(  # type: ignore[attr-defined]  # added by ray.remote
             name=f"{self.name}.supervisor", lifetime="detached", max_concurrency=100
-        ).remote(self._supervisor_spec())
+        ).remote(spec)
+        start_early(spec.pool, self.loaded.team.spec(self.loaded.charter))
         try:
             self._await_supervisor()
         except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
@@ -244,7 +218,7 @@ class Embedded:
             log.warning("server.restarted", deployment=self.name, reason="its store failed; the disk has room again")
             self.server.stop()
             self._start_server()
-        if not self._head_is_alive():
+        if not local_ray.head_is_alive():
             raise ClusterLostError("Ray's head is gone", where=self.name, fix="remit up")
 
     def _store_failed(self) -> bool:
@@ -263,42 +237,39 @@ class Embedded:
         self._is_store_broken = False
         return True
 
-    def _head_is_alive(self) -> bool:
-        """Say whether Ray's own processes live. Without its head Ray ends this process after a minute, in its words."""
-        from ray._private import worker
-
-        # No public call answers while the head is gone.
-        node = cast("_RayNode | None", worker._global_node)  # noqa: SLF001
-        return node is not None and not {kind for kind, _ in node.dead_processes()} & _HEAD
-
-    def _supervisor_spec(self) -> object:
+    def _supervisor_spec(self) -> SupervisorSpec:
         from remit.agents.actor import HostActor
         from remit.loader import load_aside, load_spec
         from remit.supervisor.actor import SupervisorSpec
-        from remit.supervisor.pool import PoolSpec
+        from remit.supervisor.births import PoolSpec
         from remit.tools.actor import GatewayActor
 
-        url, ref, credentials = self.server.url, self.loaded.ref, self.data / "credentials"
+        url, ref, older = self.server.url, self.loaded.ref, self._settlement.older
+        access = Access(keys=self.data / "keys")
+        gathers = profile.gathers(self._durability)
         slots = {name: role.limits.slots for name, role in self.loaded.charter.roles.items()}
         return SupervisorSpec(
             url=url,
-            keys=self.data / "keys",
-            journal_credentials=self._credentials("supervisor"),
-            answer_credentials=self._credentials("supervisor-answer"),
+            access=access,
             team_ref=ref,
             load=load_spec,
             load_aside=load_aside,
-            older=self._settlement.older,
+            older=older,
             inheritance=self._settlement.inheritance,
+            group_commit=gathers,
+            unpack=shipping.unpack,
             configure_logs=logs.configure,
             pool=PoolSpec(
                 prefix=self.name,
                 gateways=1,
                 host_actor=HostActor,
                 gateway_actor=GatewayActor,
-                host_spec=HostSpecs(url, ref, slots, self._settlement.older),
-                gateway_spec=GatewaySpecs(url, ref, self.data, credentials, self._settlement.older),
-                credentials=credentials,
+                host_spec=HostSpecs(
+                    url=url, access=access, team_ref=ref, older=older, slots=slots, group_commit=gathers
+                ),
+                gateway_spec=GatewaySpecs(
+                    url=url, access=access, team_ref=ref, older=older, data=self.data, group_commit=gathers
+                ),
             ),
         )
 

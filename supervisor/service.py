@@ -83,6 +83,9 @@ class Pools(Protocol):
     def report(self, role: str) -> PoolReport:
         """Say what is there of a role."""
 
+    def end(self, drain_s: float) -> None:
+        """Wish for the end of the deployment."""
+
 
 class Supervisor:
     """One team's supervisor: `recover`, then `serve`."""
@@ -96,6 +99,7 @@ class Supervisor:
         on_bug: Callable[[BaseException], None],
         inheritance: Inheritance = NOTHING_INHERITED,
         pace: Pace = PACE,
+        group_commit: bool = False,
     ) -> None:
         self._team = team
         self._inheritance = inheritance
@@ -108,7 +112,7 @@ class Supervisor:
         self._is_stopped = False
         self._pools: Pools | None = None
         self._answered_at = time.monotonic()
-        self._journal = Journal(journal_bus)
+        self._journal = Journal(journal_bus, group_commit=group_commit)
         self._cache = CacheWriter(journal_bus)
         self.arbiter = Arbiter(journal_bus, self._journal, team.state, on_commit=self._cache.note)
         self.snapshots = SnapshotWriter(self._journal, team, self.arbiter, pace=pace)

@@ -34,6 +34,7 @@ from remit.tools.ledger import Ledger
 from remit.tools.outcome import answered
 from remit.tools.policy import Desk
 from remit.tools.repetition import Repetition
+from remit.tools.spending import Spending
 from remit.tools.stops import Stops
 
 if TYPE_CHECKING:
@@ -78,8 +79,9 @@ class Gateway:
         data_dir: Path,
         on_bug: Callable[[BaseException], None],
         clock: Clock,
+        group_commit: bool,
     ) -> None:
-        journal = Journal(journal_bus)
+        journal = Journal(journal_bus, group_commit=group_commit)
         self.name = desk.gateway
         self._answer_bus = answer_bus
         self._desk = desk
@@ -89,7 +91,7 @@ class Gateway:
         self._leases = Leases(journal)
         self._stops = Stops()
         self._journal, self._journal_bus = journal, journal_bus
-        self._repetition = Repetition()
+        self._repetition, self._spending = Repetition(), Spending()
         self._effects = Effects(
             Ledger(journal, gateway=desk.gateway),
             self._executor,
@@ -106,7 +108,7 @@ class Gateway:
         self._runner: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(
+    async def start(  # noqa: PLR0913  # who it is, what it serves, and how it writes
         cls,
         journal_bus: Bus,
         answer_bus: Bus,
@@ -117,13 +119,16 @@ class Gateway:
         data_dir: Path,
         on_bug: Callable[[BaseException], None],
         clock: Clock = utc_now,
+        group_commit: bool = False,
     ) -> Gateway:
         """Give a gateway that answers the calls addressed to its name.
 
         `on_bug` is called once if our own code fails; no call is served any more and its process should end.
         """
         desk = Desk(gateway=name, tools=tools, charter=team.charter)
-        gateway = cls(journal_bus, answer_bus, desk, data_dir=data_dir, on_bug=on_bug, clock=clock)
+        gateway = cls(
+            journal_bus, answer_bus, desk, data_dir=data_dir, on_bug=on_bug, clock=clock, group_commit=group_commit
+        )
         is_open = asyncio.Event()
         gateway._runner = asyncio.create_task(gateway._run(is_open), name=name)
         await is_open.wait()
@@ -237,7 +242,12 @@ class Gateway:
             held = await self._leases.find(call)
             request = policy.admit(agent, call, held.lease, desk=self._desk, now=self._clock())
             self._repetition.check(request, most=held.lease.grant.repeats)
-            return policy.missing_review(request) or await self._settled(request, lease_seq=held.seq)
+            if (missing := policy.missing_review(request)) is not None:
+                return missing
+            with self._spending.reserved(request) as spend:
+                answer = await self._settled(request, lease_seq=held.seq)
+                spend(answer)
+            return answer
         except RemitError as error:
             return _refusal(error)
 

@@ -45,5 +45,6 @@ def _text(place: Place, status: TeamStatus) -> str:
             ("since", status.started_at[:19]),
             ("open runs", f"{status.open_runs}, {status.parked_runs} of them wait for a person"),
             ("gateways", status.gateways),
+            *([("not held", f"walls {', '.join(status.weaker)}: remit doctor")] if status.weaker else []),
         ]
     )

@@ -92,6 +92,9 @@ class SimPools:
     def scale(self, role: str, hosts: int) -> None:
         """The simulation does not scale."""
 
+    def end(self, drain_s: float) -> None:
+        raise NotImplementedError
+
     def report(self, role: str) -> PoolReport:
         return PoolReport(desired=2, ready=2, busy=0, slots=64)
 
@@ -180,7 +183,7 @@ async def start_host(child: Child, names: list[str]) -> None:
     """One agent of each role pulls work."""
     child.host = Host(child.label, "sim", on_bug=on_bug_of(child.process))
     specs = [
-        AgentSpec(agent=name, kind=role, credentials=None, slots=4)
+        AgentSpec(agent=name, kind=role, credentials=None, slots=4, group_commit=child.process.world.plan.gathers)
         for role, name in zip(child.process.world.roles, names, strict=True)
     ]
     await child.host.ensure(specs)
@@ -199,6 +202,7 @@ async def start_gateway(child: Child, name: str) -> None:
         name=gateway,
         data_dir=Path("/nowhere"),
         on_bug=on_bug_of(child.process),
+        group_commit=child.process.world.plan.gathers,
     )
 
 

@@ -52,6 +52,8 @@ class Plan:
     faults: tuple[str, ...] = ()
     trouble_s: float = 8.0
     """How long things go wrong; then everything is given the time to recover."""
+    gathers: bool = False
+    """Whether every process gathers its appends, as under the profile `durable`; even two of them."""
 
 
 class Bug(msgspec.Struct, frozen=True):
@@ -174,7 +176,12 @@ class World:
             journal_bus = await Bus.connect("sim", name="supervisor")
             answer_bus = await Bus.connect("sim", name="supervisor-answer")
             supervisor = Supervisor(
-                spec(), journal_bus=journal_bus, answer_bus=answer_bus, on_bug=on_bug_of(process), pace=PACE
+                spec(),
+                journal_bus=journal_bus,
+                answer_bus=answer_bus,
+                on_bug=on_bug_of(process),
+                group_commit=self.plan.gathers,
+                pace=PACE,
             )
             await supervisor.recover()
             self._compare(supervisor)

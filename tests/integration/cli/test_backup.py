@@ -79,7 +79,7 @@ async def test_a_team_goes_on_from_its_backup_and_repeats_nothing_of_it(
 
     restored = await backup.restore(folder, backup.read(folder), again, until=8)
     oldest = await Snapshots(again).oldest_open_seq()
-    await topology.ensure(again, list(desks.team.roles), oldest_open_seq=oldest)
+    await topology.ensure(again, list(desks.team.roles))
     async with office(nats_server.url, again, tmp_path) as desk:
         assert await desk.journal.whole(waiting) == before
         await desk.told("decide", DecideReview(review_id=review.review_id, subject=review.subject, decision="approved"))
@@ -114,7 +114,7 @@ async def test_the_commands_put_back_what_was_destroyed_under_the_deployments_ow
     said = capsys.readouterr().out
     with EmbeddedServer.start(data) as server:
         bus = await connect(server, "topology", permission.topology_permissions())
-        await topology.ensure(bus, ["clerk"], oldest_open_seq=await Snapshots(bus).oldest_open_seq())
+        await topology.ensure(bus, ["clerk"])
         reader = await connect(server, "supervisor", permission.supervisor_permissions())
         journal = Journal(reader)
         now = [entry async for entry in journal.read("remit.run.>")]

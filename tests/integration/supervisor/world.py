@@ -62,12 +62,18 @@ class Pools:
     def scale(self, role: str, hosts: int) -> None:
         self.wishes[role] = hosts
 
+    def end(self, drain_s: float) -> None:
+        raise NotImplementedError
+
     def report(self, role: str) -> PoolReport:
         return PoolReport(desired=self.wishes.get(role, 2), ready=1, busy=0, slots=32)
 
 
 class World:
     """Everything around one server."""
+
+    gathers = False
+    """Whether every process gathers its appends, as under the profile `durable`."""
 
     def __init__(self, url: str, bus: Bus) -> None:
         self.url = url
@@ -94,6 +100,7 @@ class World:
             on_bug=self.bugs.append,
             inheritance=inheritance,
             pace=pace,
+            group_commit=self.gathers,
         )
         await supervisor.recover()
         await supervisor.serve(self.pools)
