@@ -272,7 +272,7 @@ class Embedded:
         from remit.tools.actor import GatewayActor
 
         url, ref, credentials = self.server.url, self.loaded.ref, self.data / "credentials"
-        slots = {name: role.limits.slots for name, role in self.loaded.charter.roles.items()}
+        slots = self.loaded.spec().slots()
         return SupervisorSpec(
             url=url,
             keys=self.data / "keys",
