@@ -143,6 +143,12 @@ async def at(bus: Bus, stream: str, seq: int) -> Entry | None:
     return _entry_or_none(await _read_one(bus, subjects.direct_get(stream), msgspec.json.encode(_Position(seq))))
 
 
+async def next_of(bus: Bus, stream: str, filter_: str, *, start_seq: int) -> Entry | None:
+    """Give the first entry on matching subjects from a sequence on, or None; raises as `last`."""
+    position = msgspec.json.encode(_Position(max(start_seq, 1), filter_))
+    return _entry_or_none(await _read_one(bus, subjects.direct_get(stream), position))
+
+
 async def entries(
     bus: Bus, stream: str, filter_: str, *, start_seq: int = 1, batch: int = _BATCH, is_write_once: bool = False
 ) -> AsyncIterator[Entry]:

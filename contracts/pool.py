@@ -5,8 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from remit.contracts.message import Message
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+
+class PoolChanged(Message, frozen=True, kw_only=True, tag="pool.changed.v1"):
+    """How many hosts a role is to have, who says so, and why: the value of the state key `pool.<role>`."""
+
+    hosts: int
+    was: int
+    by: str
+    """Name of an operator, or `supervisor`."""
+    reason: str
+    is_pinned: bool = False
+    """An operator's wish, which stands until it is given back."""
+    waiting: int = 0
+    """Steps that nobody had in hand."""
+    oldest_wait_s: float = 0.0
+    busy: int = 0
+    slots: int = 0
+    """Of all hosts that were there."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from remit.contracts.control import (
     ForkRun,
     PauseRun,
     RedriveDead,
+    ReleaseRole,
     ResumeRun,
     RetryStep,
     RoleStatus,
