@@ -12,7 +12,7 @@ import structlog
 
 from remit.agents.agent import AgentSpec
 from remit.agents.host import Host, HostReport
-from remit.bus.identity import Credentials, NKey
+from remit.bus.identity import NKey
 from remit.contracts.errors import NotFoundError
 from remit.contracts.ids import AgentId, new_agent, role_of
 from remit.contracts.upcast import NO_UPCASTS
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from remit.agents.role import AnyRole
+    from remit.bus.access import Access
     from remit.contracts.upcast import Upcasts
 
 __all__ = ["HostActor", "HostSpec"]
@@ -45,6 +46,7 @@ class HostSpec:
     url: str
     jwts: Mapping[str, str]
     """By agent: the server's word that the key made here may act in that name."""
+    access: Access
     team_ref: str
     load: Callable[[str], Mapping[str, type[AnyRole]]]
     """Gives the roles of a team by name; sent to the host by its own name, never by value."""
@@ -81,6 +83,11 @@ class HostActor:
         kinds = spec.load(spec.team_ref)
         await self._host.ensure([self._agent(spec, kinds, agent) for agent in spec.jwts])
 
+    async def rest(self) -> None:
+        """The agents here take no new work; what runs goes on."""
+        if self._host is not None:
+            await self._host.rest()
+
     async def drain(self, roles: list[str] | None, deadline_s: float) -> None:
         """The agents of these roles (of all, if None) are gone; what was not done by the deadline is handed back."""
         if self._host is not None:
@@ -109,7 +116,7 @@ class HostActor:
         return AgentSpec(
             agent=agent,
             kind=kinds[role],
-            credentials=Credentials(jwt=spec.jwts[agent], seed=key.seed),
+            credentials=spec.access.signed(key, spec.jwts[agent]),
             slots=spec.slots.get(role, _SLOTS),
             upcasts=spec.upcasts(spec.team_ref),
         )

@@ -132,14 +132,18 @@ class Agent:
 
     async def drain(self, deadline_s: float) -> None:
         """Nothing runs here any more and the connection is closed; what was not done by the deadline is handed back."""
-        self.is_draining = True
-        self._try_beat()
-        if self._pull is not None:
-            await self._pull.stop()
+        await self.rest()
         await self._let_end(deadline_s)
         self._try_beat()
         await self._bus.close()
         log.info("agent.drained", agent=self.spec.agent)
+
+    async def rest(self) -> None:
+        """Nothing new is taken; what runs goes on."""
+        self.is_draining = True
+        self._try_beat()
+        if self._pull is not None:
+            await self._pull.stop()
 
     async def _let_end(self, deadline_s: float) -> None:
         running = [task for _attempt, task in self._attempts.values()]

@@ -78,6 +78,12 @@ class Host:
                 self._beating = asyncio.create_task(self._beat())
                 self._beating.add_done_callback(self._on_task_ended)
 
+    async def rest(self) -> None:
+        """No agent here takes new work; what runs goes on."""
+        async with self._lock, asyncio.TaskGroup() as group:
+            for agent in self._agents.values():
+                group.create_task(agent.rest())
+
     async def drain(self, roles: Collection[str] | None = None, *, deadline_s: float) -> None:
         """The agents of these roles (of all, if None) are gone; what was not done by the deadline is handed back."""
         async with self._lock:

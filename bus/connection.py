@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import random
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -18,10 +20,12 @@ from remit.contracts.errors import (
     BusUnavailableError,
     CredentialsRefusedError,
     RemitError,
+    UsageError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from typing import Self
 
 __all__ = ["Bus", "Credentials", "Incoming", "Reply", "Subscription"]
 
@@ -105,23 +109,38 @@ class Bus:
     ) -> Bus:
         """Give a connection that stands; `on_closed` is called if it ends for good without `close`.
 
+        `url` may name several servers of a cluster, with commas: the first that answers is taken, and a connection
+        that is lost goes to whichever answers next.
+
         Raises:
-            BusUnavailableError: nobody answers at the url.
+            BusUnavailableError: nobody answers at any of them.
             CredentialsRefusedError: the server does not accept the credentials.
         """
-        bus = cls(name, inbox=inbox, on_closed=on_closed)
-        try:
-            await bus._open(url, credentials)
-        except BaseException:
-            await bus._wire.close()
-            raise
-        bus._stands = True
-        bus._replies.listen()
-        return bus
+        urls = [part.strip() for part in url.split(",") if part.strip()]
+        if not urls:
+            raise UsageError("this is no address of NATS", expected="nats://HOST:PORT", got=repr(url))
+        random.shuffle(urls)  # not everybody to the same one
+        for _ in urls[1:]:
+            with suppress(BusUnavailableError):
+                return await cls(name, inbox=inbox, on_closed=on_closed).opened(urls, credentials)
+            urls = [*urls[1:], urls[0]]
+        return await cls(name, inbox=inbox, on_closed=on_closed).opened(urls, credentials)
 
-    async def _open(self, url: str, credentials: Credentials | None) -> None:
+    async def opened(self, urls: list[str], credentials: Credentials | None) -> Self:
+        """Give this connection, standing, to the first of these servers; for `connect`, and raises as it does."""
+        try:
+            await self._open(urls, credentials)
+        except BaseException:
+            await self._wire.close()
+            raise
+        self._stands = True
+        self._replies.listen()
+        return self
+
+    async def _open(self, urls: list[str], credentials: Credentials | None) -> None:
         await self._wire.connect(
-            url,
+            urls,
+            dont_randomize=True,
             name=self.name,
             inbox_prefix=self.inbox,
             user_jwt_cb=_jwt_callback(credentials),

@@ -15,6 +15,7 @@ from remit.bus.permission import EDGE_DOORS, PUBLIC_DOORS, PUBLIC_FEEDS, Account
 from remit.contracts.errors import EnvironmentFaultError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -120,49 +121,59 @@ class _Seeds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     public_signing: str
 
 
+class _SigningKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The file of an issuer: accounts by their public keys, and the seeds that sign users for them."""
+
+    version: Literal[1] = 1
+    core: str
+    core_signing: str
+    edge: str
+    edge_signing: str
+    public: str
+    public_signing: str
+
+
 class _Account:
     """An account: the key that names it and the key that signs for it."""
 
-    def __init__(self, seed: str, signing_seed: str) -> None:
-        self.public = NKey(seed).public
+    def __init__(self, public: str, signing_seed: str) -> None:
+        self.public = public
         self.signing = NKey(signing_seed)
 
 
-class Authority:
-    """The root of trust of one deployment: an operator, a system account, and CORE, EDGE and PUBLIC.
+class Issuer:
+    """Says which identity may do what: it signs users for the accounts of one deployment, and nothing else."""
 
-    EDGE and PUBLIC reach CORE through the doors listed in `permission`, and through nothing else.
-    """
+    SIGNING_FILE: Final = "signing.json"
 
-    FILE: Final = "authority.json"
+    def __init__(self, accounts: Mapping[AccountName, _Account]) -> None:
+        self._accounts = accounts
 
-    def __init__(self, seeds: _Seeds) -> None:
-        self._operator = NKey(seeds.operator)
-        self._accounts: dict[AccountName, _Account] = {
-            "system": _Account(seeds.system, seeds.system_signing),
-            "core": _Account(seeds.core, seeds.core_signing),
-            "edge": _Account(seeds.edge, seeds.edge_signing),
-            "public": _Account(seeds.public, seeds.public_signing),
-        }
-
-    @classmethod
-    def create_or_load(cls, directory: Path) -> Authority:
-        """The directory holds exactly one authority, made now if there was none; a crash leaves all of it or nothing.
+    @staticmethod
+    def read(directory: Path) -> Issuer:
+        """Give the issuer whose keys a directory holds: signing keys alone, or a whole authority.
 
         Raises:
-            EnvironmentFaultError: the directory or its file is unusable; nothing changed.
+            EnvironmentFaultError: there are none, or they are damaged.
         """
-        path = directory / cls.FILE
+        if (directory / Authority.FILE).exists():
+            return Authority.create_or_load(directory)
+        path = directory / Issuer.SIGNING_FILE
         try:
-            private_file.private_directory(directory)
-            if not path.exists():
-                private_file.create(path, msgspec.json.encode(_new_seeds()).decode())
-            return cls(msgspec.json.decode(path.read_bytes(), type=_Seeds))
+            keys = msgspec.json.decode(path.read_bytes(), type=_SigningKeys)
+            return Issuer(
+                {
+                    "core": _Account(keys.core, keys.core_signing),
+                    "edge": _Account(keys.edge, keys.edge_signing),
+                    "public": _Account(keys.public, keys.public_signing),
+                }
+            )
         except OSError as error:
-            raise EnvironmentFaultError(f"cannot keep the keys: {error}", where=str(directory)) from error
+            fix = "mount the folder `secrets` of `remit identity export` there"
+            raise EnvironmentFaultError(f"cannot read the signing keys: {error}", where=str(path), fix=fix) from error
         except (msgspec.DecodeError, UsageError) as error:
-            fix = "restore the file from a backup; without it every identity must be issued anew"
-            raise EnvironmentFaultError("the keys are damaged", where=str(path), fix=fix) from error
+            fix = "write it again: remit identity export"
+            raise EnvironmentFaultError("the signing keys are damaged", where=str(path), fix=fix) from error
 
     def account(self, name: AccountName) -> str:
         """Give the public key of an account."""
@@ -193,11 +204,70 @@ class Authority:
         jwt = self.user_jwt(key.public, name=name, permissions=permissions, expires_at=expires_at)
         return Credentials(jwt=jwt, seed=key.seed)
 
+
+class Authority(Issuer):
+    """The root of trust of one deployment: an operator, a system account, and CORE, EDGE and PUBLIC.
+
+    EDGE and PUBLIC reach CORE through the doors listed in `permission`, and through nothing else.
+    """
+
+    FILE: Final = "authority.json"
+
+    def __init__(self, seeds: _Seeds) -> None:
+        self._seeds = seeds
+        self._operator = NKey(seeds.operator)
+        super().__init__(
+            {
+                "system": _Account(NKey(seeds.system).public, seeds.system_signing),
+                "core": _Account(NKey(seeds.core).public, seeds.core_signing),
+                "edge": _Account(NKey(seeds.edge).public, seeds.edge_signing),
+                "public": _Account(NKey(seeds.public).public, seeds.public_signing),
+            }
+        )
+
+    @classmethod
+    def create_or_load(cls, directory: Path) -> Authority:
+        """The directory holds exactly one authority, made now if there was none; a crash leaves all of it or nothing.
+
+        Raises:
+            EnvironmentFaultError: the directory or its file is unusable; nothing changed.
+        """
+        path = directory / cls.FILE
+        try:
+            private_file.private_directory(directory)
+            if not path.exists():
+                private_file.create(path, msgspec.json.encode(_new_seeds()).decode())
+            return cls(msgspec.json.decode(path.read_bytes(), type=_Seeds))
+        except OSError as error:
+            raise EnvironmentFaultError(f"cannot keep the keys: {error}", where=str(directory)) from error
+        except (msgspec.DecodeError, UsageError) as error:
+            fix = "restore the file from a backup; without it every identity must be issued anew"
+            raise EnvironmentFaultError("the keys are damaged", where=str(path), fix=fix) from error
+
+    def signing_keys(self) -> str:
+        """Give the file of an issuer: what signs users, without the keys that make or change accounts."""
+        seeds, accounts = self._seeds, self._accounts
+        keys = _SigningKeys(
+            core=accounts["core"].public,
+            core_signing=seeds.core_signing,
+            edge=accounts["edge"].public,
+            edge_signing=seeds.edge_signing,
+            public=accounts["public"].public,
+            public_signing=seeds.public_signing,
+        )
+        return msgspec.json.encode(keys).decode()
+
+    def offered_account_jwts(self) -> dict[str, str]:
+        """Give CORE, EDGE and PUBLIC by name, each signed by its own key, for another operator to sign again."""
+        own = {"CORE": self._seeds.core, "EDGE": self._seeds.edge, "PUBLIC": self._seeds.public}
+        claimed = {str(body["name"]): body for body in self._account_claims()}
+        return {name.lower(): claims.encode(claimed[name], signer=NKey(seed)) for name, seed in own.items()}
+
     def account_jwts(self) -> dict[str, str]:
         """Give the JWT of every account by its public key, issued now."""
         return {str(body["sub"]): claims.encode(body, signer=self._operator) for body in self._account_claims()}
 
-    def server_config(self, resolver_directory: Path) -> str:
+    def server_config(self, resolver_directory: Path | str) -> str:
         """Give the part of nats-server's configuration that makes it obey this authority.
 
         The accounts are issued anew, so the server takes them over what its resolver kept from an older release.

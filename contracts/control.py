@@ -84,6 +84,12 @@ class ReleaseRole(Message, frozen=True, kw_only=True, tag="control.release.v1"):
     role: str
 
 
+class EndTeam(Message, frozen=True, kw_only=True, tag="control.down.v1"):
+    """Serve no more: hosts and gateways drain and end, then the supervisor; the journal stays as it is."""
+
+    drain_s: float = 30.0
+
+
 class DecideReview(Message, frozen=True, kw_only=True, tag="control.decide.v1"):
     """Decide a review; `subject` names the digest of what the person saw."""
 

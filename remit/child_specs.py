@@ -2,69 +2,79 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from remit import logs
+from remit import logs, shipping
 from remit.contracts.ids import pool_name, role_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from remit.bus.access import Access
+    from remit.supervisor.births import Provision
 
-@dataclass(frozen=True)
-class HostSpecs:
-    """Tells a host what to run."""
+
+@dataclass(frozen=True, kw_only=True)
+class ChildSpecs:
+    """What hosts and gateways have in common."""
 
     url: str
+    access: Access
     team_ref: str
-    slots: Mapping[str, int]
-    older: Mapping[str, str]
+    older: Mapping[str, str] = field(default_factory=dict)
+    """References of the older builds that are served, by their digest."""
 
-    def __call__(self, host: str, jwts: Mapping[str, str]) -> object:
-        """Give the spec of one host; the label of one that serves an older build says so."""
+    def ref_of(self, label: str) -> str:
+        """Give the reference of the build that a child serves; the label of one of an older build says so."""
+        kind = role_in(label)
+        return next((ref for build, ref in self.older.items() if pool_name(kind, build) == label), self.team_ref)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostSpecs(ChildSpecs):
+    """Tells a host what to run."""
+
+    slots: Mapping[str, int]
+
+    def __call__(self, host: str, given: Provision) -> object:
+        """Give the spec of one host."""
         from remit.agents.actor import HostSpec
         from remit.loader import load_roles, load_upcasts
 
+        ref = self.ref_of(host)
         return HostSpec(
             host=host,
             url=self.url,
-            jwts=jwts,
-            team_ref=_ref_of(host, self.team_ref, self.older),
-            load=load_roles,
-            upcasts=load_upcasts,
+            jwts=given.jwts,
+            access=self.access,
+            team_ref=ref,
+            load=shipping.loading(load_roles, ref, given.code),
+            upcasts=shipping.loading(load_upcasts, ref, given.code),
             slots=self.slots,
         )
 
 
-@dataclass(frozen=True)
-class GatewaySpecs:
+@dataclass(frozen=True, kw_only=True)
+class GatewaySpecs(ChildSpecs):
     """Tells a gateway what to serve."""
 
-    url: str
-    team_ref: str
     data: Path
-    credentials: Path
-    older: Mapping[str, str]
 
-    def __call__(self, gateway: str, label: str) -> object:
-        """Give the spec of one gateway; the label of one that serves an older build says so."""
+    def __call__(self, gateway: str, label: str, given: Provision) -> object:
+        """Give the spec of one gateway."""
         from remit.loader import load_tools
         from remit.tools.actor import GatewaySpec
 
+        ref = self.ref_of(label)
         return GatewaySpec(
             name=gateway,
             url=self.url,
-            journal_creds=self.credentials / f"{gateway}-journal.creds",
-            answer_creds=self.credentials / f"{gateway}-answer.creds",
-            team_ref=_ref_of(label, self.team_ref, self.older),
-            load=load_tools,
+            jwts=given.jwts,
+            access=self.access,
+            team_ref=ref,
+            load=shipping.loading(load_tools, ref, given.code),
             configure_logs=logs.configure,
             data_dir=self.data,
         )
-
-
-def _ref_of(label: str, ref: str, older: Mapping[str, str]) -> str:
-    kind = role_in(label)
-    return next((old for build, old in older.items() if pool_name(kind, build) == label), ref)

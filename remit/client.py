@@ -20,6 +20,7 @@ from remit.contracts.control import (
     CancelRun,
     ControlDone,
     DecideReview,
+    EndTeam,
     ForkRun,
     PauseRun,
     RedriveDead,
@@ -30,7 +31,14 @@ from remit.contracts.control import (
     ScaleRole,
     TeamStatus,
 )
-from remit.contracts.errors import ClusterLostError, Fault, NoRespondersError, NotFoundError, RemitError
+from remit.contracts.errors import (
+    AnswerTimeoutError,
+    ClusterLostError,
+    Fault,
+    NoRespondersError,
+    NotFoundError,
+    RemitError,
+)
 from remit.contracts.message import decode, decode_any, encode
 from remit.contracts.plan import PlanSpec
 from remit.contracts.step import Refused
@@ -49,6 +57,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 OPERATOR, PUBLISHER = "operator", "publisher"
 CONTROL_S = 10.0
+_LOOK_S = 0.2
 
 
 class Client:
@@ -180,6 +189,27 @@ class Client:
     async def scale(self, role: str, hosts: int) -> ControlDone:
         """The wish for hosts is journaled; raises as `ask`."""
         return await self.ask("scale", ScaleRole(role=role, hosts=hosts), ControlDone)
+
+    async def down(self, drain_s: float) -> ControlDone:
+        """The team is served no more, once it is drained; raises as `ask`."""
+        return await self.ask("down", EndTeam(drain_s=drain_s), ControlDone)
+
+    async def until_down(self, within_s: float) -> None:
+        """Return when no supervisor answers any more.
+
+        Raises:
+            AnswerTimeoutError: one still does.
+        """
+        ends = asyncio.get_running_loop().time() + within_s
+        while asyncio.get_running_loop().time() < ends:
+            try:
+                await self.status()
+            except ClusterLostError:
+                return
+            except AnswerTimeoutError:
+                continue  # it ends just now
+            await asyncio.sleep(_LOOK_S)
+        raise AnswerTimeoutError("the deployment does not end", where=self.place.name, fix="remit down")
 
     async def decide(self, decision: DecideReview) -> ControlDone:
         """The review is decided; raises as `ask`."""

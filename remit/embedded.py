@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import structlog
 
-from remit import builds, loader, logs, places
+from remit import builds, loader, logs, places, shipping
 from remit.bus import permission, topology
+from remit.bus.access import Access
 from remit.bus.connection import Bus
 from remit.bus.embedded import EmbeddedServer
 from remit.bus.identity import Authority, Credentials
@@ -47,7 +48,6 @@ _MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
 """A task may have 1 MiB, which its stream says in words; a join of several replies may have more."""
 _OBJECT_STORE_BYTES: Final = 80 * 1024 * 1024
 """The smallest that Ray takes: work goes over NATS, so nothing is kept there."""
-IDENTITIES: Final = ("publisher", "operator", "supervisor", "supervisor-answer", "topology")
 
 
 class _RayNode(Protocol):
@@ -128,8 +128,6 @@ class Embedded:
         wanted = {
             "publisher": permission.publisher_permissions("publisher"),
             "operator": permission.operator_permissions("operator"),
-            "supervisor": permission.supervisor_permissions(),
-            "supervisor-answer": permission.supervisor_answer_permissions(),
             "topology": permission.topology_permissions(),
         }
         for name, permissions in wanted.items():
@@ -268,30 +266,29 @@ class Embedded:
         from remit.agents.actor import HostActor
         from remit.loader import load_aside, load_spec
         from remit.supervisor.actor import SupervisorSpec
-        from remit.supervisor.pool import PoolSpec
+        from remit.supervisor.births import PoolSpec
         from remit.tools.actor import GatewayActor
 
-        url, ref, credentials = self.server.url, self.loaded.ref, self.data / "credentials"
+        url, ref, older = self.server.url, self.loaded.ref, self._settlement.older
+        access = Access(keys=self.data / "keys")
         slots = self.loaded.spec().slots()
         return SupervisorSpec(
             url=url,
-            keys=self.data / "keys",
-            journal_credentials=self._credentials("supervisor"),
-            answer_credentials=self._credentials("supervisor-answer"),
+            access=access,
             team_ref=ref,
             load=load_spec,
             load_aside=load_aside,
-            older=self._settlement.older,
+            older=older,
             inheritance=self._settlement.inheritance,
+            unpack=shipping.unpack,
             configure_logs=logs.configure,
             pool=PoolSpec(
                 prefix=self.name,
                 gateways=1,
                 host_actor=HostActor,
                 gateway_actor=GatewayActor,
-                host_spec=HostSpecs(url, ref, slots, self._settlement.older),
-                gateway_spec=GatewaySpecs(url, ref, self.data, credentials, self._settlement.older),
-                credentials=credentials,
+                host_spec=HostSpecs(url=url, access=access, team_ref=ref, older=older, slots=slots),
+                gateway_spec=GatewaySpecs(url=url, access=access, team_ref=ref, older=older, data=self.data),
             ),
         )
 

@@ -118,7 +118,7 @@ def sources(ref: str) -> dict[str, Path]:
     folder = _folder(ref)
     found = [path for pattern in ("*.py", "*.yaml", "*.yml", "*.json", "*.toml") for path in folder.rglob(pattern)]
     named = {path.relative_to(folder).as_posix(): path for path in found if path.is_file()}
-    return {name: path for name, path in sorted(named.items()) if not _is_aside(name)}
+    return {name: path for name, path in sorted(named.items()) if not is_aside(name)}
 
 
 def code_digest(ref: str) -> str:
@@ -137,7 +137,8 @@ def _folder(ref: str) -> Path:
     return Path(found.origin).parent if found is not None and found.origin else Path(ref)
 
 
-def _is_aside(name: str) -> bool:
+def is_aside(name: str) -> bool:
+    """Say whether a file below a team's folder is none of its build: a test, hidden, or made by a tool."""
     parts = name.split("/")
     is_test = parts[-1].startswith("test_") or parts[-1] == "conftest.py" or "tests" in parts[:-1]
     return is_test or any(part.startswith(".") or part in _ASIDE for part in parts)

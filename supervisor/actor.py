@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import ray
 import structlog
 
+from remit.bus import permission
+from remit.bus.blob import Blobs
 from remit.bus.connection import Bus
-from remit.bus.identity import Authority, Credentials
 from remit.contracts.errors import BusUnavailableError
 from remit.contracts.proposal import TEAM_SCOPE
 from remit.contracts.team import with_older
-from remit.supervisor.pool import Pools, PoolSpec, wishes
+from remit.supervisor.pool import Pools, wishes
 from remit.supervisor.service import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
+    from remit.bus.access import Access
+    from remit.bus.permission import Permissions
+    from remit.contracts.blob import BlobRef
     from remit.contracts.team import TeamSpec
     from remit.supervisor.binding import Inheritance
+    from remit.supervisor.births import PoolSpec
 
 log = structlog.get_logger(__name__)
 
@@ -35,10 +39,7 @@ class SupervisorSpec:
     """Where the bus is, where the keys are (files, never values), and what team to supervise."""
 
     url: str
-    keys: Path
-    """Directory of the authority that signs the identities of agents and gateways."""
-    journal_credentials: Path
-    answer_credentials: Path
+    access: Access
     team_ref: str
     load: Callable[[str], TeamSpec]
     load_aside: Callable[[str], TeamSpec]
@@ -46,6 +47,10 @@ class SupervisorSpec:
     older: Mapping[str, str]
     """References of the older builds that runs are pinned to, by their digest."""
     inheritance: Inheritance
+    code: Mapping[str, BlobRef] = field(default_factory=dict)
+    """Where the shipped code of a build lies in the object store, by its reference; the rest is installed."""
+    unpack: Callable[[bytes], str]
+    """Makes shipped code readable here, and gives the reference by which it is loaded."""
     pool: PoolSpec
     configure_logs: Callable[[], None]
 
@@ -71,16 +76,27 @@ class SupervisorActor:
         self._begin()
         await self._ready.wait()
 
+    async def generation(self) -> str:
+        """Give which deployment this is."""
+        return self._spec.pool.generation
+
     async def pid(self) -> int:
         """Give the process."""
         return os.getpid()
 
+    def _team(self, code: Mapping[str, bytes]) -> TeamSpec:
+        spec = self._spec
+        here = {ref: spec.unpack(archive) for ref, archive in code.items()}
+        older = {build: here.get(ref, ref) for build, ref in spec.older.items()}
+        return with_older(spec.load(here.get(spec.team_ref, spec.team_ref)), spec.load_aside, older)
+
     async def _run(self) -> None:
         spec = self._spec
         spec.configure_logs()
-        team = with_older(spec.load(spec.team_ref), spec.load_aside, spec.older)
-        journal_bus = await _connect(spec.url, "supervisor", spec.journal_credentials)
-        answer_bus = await _connect(spec.url, "supervisor-answer", spec.answer_credentials)
+        journal_bus = await _connect(spec, "supervisor", permission.supervisor_permissions())
+        answer_bus = await _connect(spec, "supervisor-answer", permission.supervisor_answer_permissions())
+        code = {ref: await Blobs(journal_bus).get(blob) for ref, blob in spec.code.items()}
+        team = self._team(code)
         supervisor = Supervisor(
             team,
             journal_bus=journal_bus,
@@ -89,21 +105,23 @@ class SupervisorActor:
             inheritance=spec.inheritance,
         )
         await supervisor.recover()
-        pools = Pools(spec.pool, team, supervisor=supervisor, authority=Authority.create_or_load(spec.keys))
+        pools = Pools(spec.pool, team, supervisor=supervisor, issuer=spec.access.issuer(), code=code)
         await pools.adopt(wishes(supervisor.arbiter.values(TEAM_SCOPE)))
         await supervisor.serve(pools)
         pools.settle_dead()
         self._ready.set()
         log.info("supervisor.started", team=team.name, build=team.build, charter=team.charter_digest)
         await pools.run()
+        await supervisor.stop()
+        log.info("supervisor.ended", reason="down")
+        ray.kill(ray.get_runtime_context().current_actor)  # for good: whoever dies otherwise is started again
 
 
-async def _connect(url: str, name: str, credentials: Path) -> Bus:
+async def _connect(spec: SupervisorSpec, name: str, permissions: Permissions) -> Bus:
     # Deaf for ever it would still look alive: Ray restarts only a process that has ended.
     closed = BusUnavailableError("the connection to NATS is closed for good", where=name)
-    return await Bus.connect(
-        url, name=name, credentials=Credentials.read(credentials), on_closed=lambda: _end_process(closed)
-    )
+    credentials = spec.access.own(name, permissions)
+    return await Bus.connect(spec.url, name=name, credentials=credentials, on_closed=lambda: _end_process(closed))
 
 
 def _end_on_bug(task: asyncio.Task[None]) -> None:

@@ -23,11 +23,15 @@ Kind = Literal["host", "gateway"]
 
 @dataclass(frozen=True, kw_only=True)
 class Child:
-    """A detached actor. Its Ray name is `<prefix>.<kind>.<label>.<random>`; the label is its place in the layout."""
+    """A detached actor, called `<prefix>.<kind>.<label>.<generation>-<random>` in Ray.
+
+    The label is its place in the layout, the generation is the deployment that it was started for.
+    """
 
     kind: Kind
     label: str
     name: str
+    generation: str
     actor: ray.actor.ActorHandle[object]
 
     async def ask(self, method: str, *arguments: object, within_s: float = ANSWER_S) -> object:
@@ -52,13 +56,15 @@ class Child:
         ray.kill(self.actor)
 
 
-def start(prefix: str, kind: Kind, label: str, *, cls: object, resources: Mapping[str, float]) -> Child:
+def start(
+    prefix: str, kind: Kind, label: str, *, generation: str, cls: object, resources: Mapping[str, float]
+) -> Child:
     """Start a child; it lives until it is ended, whoever started it."""
-    name = f"{prefix}.{kind}.{label}.{secrets.token_hex(3)}"
+    name = f"{prefix}.{kind}.{label}.{generation}-{secrets.token_hex(3)}"
     actor = cls.options(  # type: ignore[attr-defined]  # an actor class, given as data
         name=name, lifetime="detached", num_cpus=0, max_concurrency=100, resources=dict(resources) or None
     ).remote()
-    return Child(kind=kind, label=label, name=name, actor=actor)
+    return Child(kind=kind, label=label, name=name, generation=generation, actor=actor)
 
 
 def find(prefix: str) -> list[Child]:
@@ -66,12 +72,20 @@ def find(prefix: str) -> list[Child]:
     found: list[Child] = []
     for name in ray.util.list_named_actors():
         match name.removeprefix(prefix).split("."):
-            case ["", "host" | "gateway" as kind, label, _random] if name.startswith(prefix):
+            case ["", "host" | "gateway" as kind, label, made] if name.startswith(prefix):
                 try:
                     actor = ray.get_actor(name)
                 except ValueError:  # it died between the two calls
                     continue
-                found.append(Child(kind="host" if kind == "host" else "gateway", label=label, name=name, actor=actor))
+                found.append(
+                    Child(
+                        kind="host" if kind == "host" else "gateway",
+                        label=label,
+                        name=name,
+                        generation=made.partition("-")[0],
+                        actor=actor,
+                    )
+                )
     return found
 
 

@@ -15,6 +15,7 @@ from remit.contracts.control import (
     CancelRun,
     ControlDone,
     DecideReview,
+    EndTeam,
     ForkRun,
     PauseRun,
     RedriveDead,
@@ -61,8 +62,11 @@ if TYPE_CHECKING:
         def gateways(self) -> tuple[str, ...]:
             """Names of the gateways that serve calls now."""
 
+        def end(self, drain_s: float) -> None:
+            """Wish for the end of the deployment."""
 
-Wish = CancelRun | ScaleRole | DecideReview | RedriveDead | RollbackState | AskStatus | AskPlan | Steer
+
+Wish = CancelRun | ScaleRole | EndTeam | DecideReview | RedriveDead | RollbackState | AskStatus | AskPlan | Steer
 WISHES: dict[str, type[Wish]] = {
     "cancel": CancelRun,
     "pause": PauseRun,
@@ -71,6 +75,7 @@ WISHES: dict[str, type[Wish]] = {
     "rollback_run": RollbackRun,
     "fork": ForkRun,
     "scale": ScaleRole,
+    "down": EndTeam,
     "decide": DecideReview,
     "redrive": RedriveDead,
     "rollback": RollbackState,
@@ -130,6 +135,9 @@ class Control:
                 return await self._cancel(wish, operator)
             case ScaleRole():
                 return await self._scale(wish, operator)
+            case EndTeam():
+                self._pools.end(max(0.0, wish.drain_s))
+                return ControlDone(detail=f"ending; {len(self._runs)} open runs stay in the journal")
             case DecideReview():
                 return await self._decide(wish, operator)
             case RedriveDead():

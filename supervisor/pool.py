@@ -16,21 +16,22 @@ from typing import TYPE_CHECKING, Final, cast
 import structlog
 from ray.exceptions import RayError
 
-from remit.bus import permission
-from remit.contracts.ids import new_gateway, pool_name, role_in, role_of
+from remit.contracts.ids import pool_name, role_in
 from remit.supervisor import children
+from remit.supervisor.births import NO_CODE, Births, role_resource
 from remit.supervisor.control import POOL_KEY, PoolReport
 from remit.supervisor.layout import layout
+from remit.supervisor.retirement import DRAIN_S, Retirement
 from remit.supervisor.roster import Roster
 from remit.supervisor.tree import Intensity, Restarts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
-    from pathlib import Path
 
-    from remit.bus.identity import Authority
+    from remit.bus.identity import Issuer
     from remit.contracts.control import Heartbeat
     from remit.contracts.team import TeamSpec
+    from remit.supervisor.births import PoolSpec
     from remit.supervisor.children import Child
     from remit.supervisor.service import Supervisor
 
@@ -39,26 +40,6 @@ log = structlog.get_logger(__name__)
 RECONCILE_S: Final = 0.5
 SILENCE_S: Final = 5.0
 """A host whose agents are silent for so long is frozen: it is ended, and its work goes to others."""
-DRAIN_S: Final = 30.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class PoolSpec:
-    """How children are started; the start functions come from `remit/`, which alone knows all planes."""
-
-    prefix: str
-    gateways: int
-    host_actor: object
-    gateway_actor: object
-    host_spec: Callable[[str, Mapping[str, str]], object]
-    """Gives what a host is told: from its name and the JWT of each of its agents."""
-    gateway_spec: Callable[[str, str], object]
-    """Gives what a gateway is told, from its name and its label; its credentials are in files, never in messages of
-    Ray. The label of a host or a gateway names its build, if that is an older one."""
-    credentials: Path
-    """Directory in which the credentials of gateways are written."""
-    role_resources: bool = False
-    """Ask Ray for the resource `role_<role>`, as the nodes of a cluster offer it."""
 
 
 @dataclass(slots=True)
@@ -74,19 +55,29 @@ class Host:
 class Pools:
     """Keeps as many hosts and gateways alive as are wished."""
 
-    def __init__(self, spec: PoolSpec, team: TeamSpec, *, supervisor: Supervisor, authority: Authority) -> None:
+    def __init__(
+        self,
+        spec: PoolSpec,
+        team: TeamSpec,
+        *,
+        supervisor: Supervisor,
+        issuer: Issuer | None,
+        code: Mapping[str, bytes] = NO_CODE,
+    ) -> None:
         self._spec = spec
         self._team = team
         self._supervisor = supervisor
-        self._authority = authority
         self._desired = {name: role.pool for name, role in team.roles.items()}
         self._hosts: dict[str, Host] = {}
         self._gateways: dict[str, Child] = {}
         self._restarts: dict[str, Restarts] = {}
         self._roster = Roster()
+        self._retirement = Retirement(gone=self._gone)
+        self._births = Births(spec, team, issuer=issuer, code=code, roster=self._roster, failed=self._failed)
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._bug: BaseException | None = None
+        self._ends_within_s: float | None = None
 
     # --- what the supervisor and operators ask ---------------------------------------------------
 
@@ -131,13 +122,13 @@ class Pools:
 
     def _why_pending(self, role: str) -> str:
         now = time.monotonic()
-        for host, roles in layout(self._team.roles, self._desired).items():
+        for host, roles in self._layout().items():
             restarts = self._restarts.get(host)
             if role in roles and restarts is not None and restarts.wait_s(now) > 0:
                 state = "quarantined" if restarts.is_quarantined else "restarting"
                 return f"{host} is {state} for {restarts.wait_s(now):.0f} s"
-        if self._spec.role_resources and not children.offered(f"role_{role}"):
-            return f"no node offers the resource role_{role}"
+        if self._spec.is_cluster and not children.offered(role_resource(role)):
+            return f"no node offers the resource {role_resource(role)}"
         return "starting"
 
     # --- an earlier supervisor's children --------------------------------------------------------
@@ -149,11 +140,16 @@ class Pools:
         log.info("pools.adopted", hosts=len(self._hosts), gateways=len(self._gateways))
 
     async def _adopt(self, child: Child) -> None:
+        """One of this deployment stays in its place; one of another build or other settings is replaced."""
         try:
             agents = cast("dict[str, str]", await child.ask("names"))
         except (RayError, TimeoutError) as error:
             log.warning("child.lost", child=child.name, error=str(error)[:200])
             child.kill()
+            return
+        if child.generation != self._spec.generation:
+            self._roster.expect(agents.values() if child.kind == "host" else (), time.monotonic())
+            await self._retirement.rest(child, tuple(agents.values()))
             return
         if child.kind == "gateway":
             self._gateways |= dict.fromkeys(agents.values(), child)
@@ -168,10 +164,12 @@ class Pools:
     def settle_dead(self) -> None:
         """Dispatch again what is held by agents or served by gateways that are not there any more."""
         live = {agent for host in self._hosts.values() for agent in host.agents.values()} | set(self._gateways)
-        for name in self._supervisor.holders() - live:
+        for name in self._supervisor.holders() - live - self._retirement.names:
             self._gone(name)
+        self._keep(self._retirement.run(), "retire")
 
     def _gone(self, name: str) -> None:
+        self._roster.forget(name)
         if name.startswith("gw-"):
             self._supervisor.gateway_gone(name)
         else:
@@ -179,13 +177,29 @@ class Pools:
 
     # --- reconciliation --------------------------------------------------------------------------
 
+    def end(self, drain_s: float) -> None:
+        """Wish for the end of the deployment: `run` returns when no child is left."""
+        self._ends_within_s = drain_s
+        self._changed.set()
+
+    async def _end(self, drain_s: float) -> None:
+        for task in self._tasks:
+            task.cancel()
+        leaving = [(host.child, tuple(host.agents.values())) for host in self._hosts.values()]
+        leaving += [(child, (name,)) for name, child in self._gateways.items()]
+        await asyncio.gather(*(self._retirement.rest(child, names) for child, names in leaving))
+        await self._retirement.run(drain_s)
+        for child in children.find(self._spec.prefix):  # one that was just starting
+            child.kill()
+        log.info("pools.ended", children=len(leaving))
+
     async def run(self) -> None:
-        """Reconcile until cancelled.
+        """Reconcile until cancelled, or until the end that was wished for.
 
         Raises whatever one of the tasks here raised: the process is to end and be replaced.
         """
         looked_at = time.monotonic()
-        while True:
+        while self._ends_within_s is None:
             if self._bug is not None:
                 raise self._bug
             if time.monotonic() - looked_at > SILENCE_S / 2:
@@ -196,12 +210,13 @@ class Pools:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), RECONCILE_S)
             self._changed.clear()
+        await self._end(self._ends_within_s)
 
     def _reconcile(self) -> None:
         for label in self._wished_gateways():
             if all(child.label != label for child in self._gateways.values()):
                 self._start(label, partial(self._start_gateway, label))
-        wished = layout(self._team.roles, self._desired) | self._wished_older()
+        wished = self._layout() | self._wished_older()
         for label, roles in wished.items():
             host = self._hosts.get(label)
             if host is None:
@@ -217,11 +232,22 @@ class Pools:
         own = [f"gateway-{index}" for index in range(self._spec.gateways)]
         return own + [pool_name("gateway", team.build) for team in self._older()]
 
+    def _layout(self) -> dict[str, frozenset[str]]:
+        return layout(self._team.roles, self._desired, is_shared=not self._spec.is_cluster)
+
     def _wished_older(self) -> dict[str, frozenset[str]]:
-        """One host for each older build that runs are pinned to; it is drained when the last of them is over."""
-        return {
-            pool_name("host", team.build): frozenset(team.pool(role) for role in team.roles) for team in self._older()
-        }
+        """Hosts for each older build that runs are pinned to: one, or on a cluster one for each of its roles.
+
+        They are drained when the last of these runs is over.
+        """
+        found: dict[str, frozenset[str]] = {}
+        for team in self._older():
+            pools = [team.pool(role) for role in team.roles]
+            if self._spec.is_cluster:
+                found |= {pool: frozenset({pool}) for pool in pools}
+            else:
+                found[pool_name("host", team.build)] = frozenset(pools)
+        return found
 
     def _older(self) -> list[TeamSpec]:
         return [self._team.older[build] for build in sorted(self._supervisor.older_builds())]
@@ -232,66 +258,26 @@ class Pools:
             self._once(f"start {label}", start)
 
     async def _start_gateway(self, label: str) -> None:
-        name = new_gateway()
-        for suffix, permissions in (
-            ("journal", permission.gateway_permissions(name)),
-            ("answer", permission.gateway_answer_permissions(name)),
-        ):
-            identity = f"{name}-{suffix}"
-            self._authority.issue(identity, permissions=permissions).write(self._spec.credentials / f"{identity}.creds")
-        child = children.start(self._spec.prefix, "gateway", label, cls=self._spec.gateway_actor, resources={})
-        if await self._tell(child, "ensure", self._spec.gateway_spec(name, label)):
+        started = await self._births.gateway(label)
+        if started is not None:
+            name, child = started
             self._gateways[name] = child
             self._keep(self._bury(child), f"watch {child.name}")
             log.info("gateway.started", gateway=name)
 
     async def _start_host(self, label: str, roles: frozenset[str]) -> None:
-        resources = {f"role_{role}": 1.0 for role in roles} if self._spec.role_resources else {}
-        child = children.start(self._spec.prefix, "host", label, cls=self._spec.host_actor, resources=resources)
-        host = Host(child)
+        host = Host(self._births.host(label, roles))
         await self._add(host, roles)
         if host.agents:
             self._hosts[label] = host
-            self._keep(self._bury(child), f"watch {child.name}")
+            self._keep(self._bury(host.child), f"watch {host.child.name}")
             log.info("host.started", host=label, agents=sorted(host.agents.values()))
 
     async def _add(self, host: Host, roles: frozenset[str] | set[str]) -> None:
-        child = host.child
-        try:
-            keys = await child.ask("keys", sorted(roles), within_s=children.START_S)
-        except (RayError, TimeoutError) as error:
-            self._failed(child, error)
-            return
-        made = cast("dict[str, tuple[str, str]]", keys)
-        jwts = {agent: self._jwt(role, agent, public) for role, (agent, public) in made.items()}
-        self._roster.expect(jwts, time.monotonic())  # it may claim before `ensure` is answered
-        if await self._tell(child, "ensure", self._spec.host_spec(child.label, jwts)):
-            host.agents |= {role: agent for role, (agent, _) in made.items()}
-        else:
-            self._roster.forget(*jwts)
+        host.agents |= await self._births.agents(host.child, roles)
 
-    def _jwt(self, role: str, agent: str, public: str) -> str:
-        charter = self._team_of(role).charter.roles[role_of(agent)]
-        permissions = permission.agent_permissions(role, agent, tools=charter.tools, asks=charter.asks)
-        return self._authority.user_jwt(public, name=agent, permissions=permissions)
-
-    def _team_of(self, pool: str) -> TeamSpec:
-        """Give the build whose pool this is."""
-        role = role_in(pool)
-        return next((team for team in self._team.older.values() if team.pool(role) == pool), self._team)
-
-    async def _tell(self, child: Child, method: str, spec: object) -> bool:
-        try:
-            await child.ask(method, spec, within_s=children.START_S)
-        except (RayError, TimeoutError) as error:
-            self._failed(child, error)
-            return False
-        return True
-
-    def _failed(self, child: Child, error: Exception) -> None:
-        log.error("child.failed", child=child.name, error=str(error)[-600:])
+    def _failed(self, child: Child) -> None:
         self._restarts[child.label].died(time.monotonic())
-        child.kill()
 
     async def _drain(self, host: Host, roles: set[str]) -> None:
         gone = {role: host.agents[role] for role in roles}
@@ -300,8 +286,7 @@ class Pools:
         for role, agent in gone.items():
             if host.agents.get(role) == agent:
                 del host.agents[role]
-            self._roster.forget(agent)
-            self._supervisor.agent_gone(agent)
+            self._gone(agent)
         if not host.agents:
             self._hosts.pop(host.child.label, None)
             host.child.kill()
@@ -322,7 +307,6 @@ class Pools:
         self._restarts.setdefault(child.label, Restarts(Intensity())).died(time.monotonic())
         for name in names:
             self._gateways.pop(name, None)
-            self._roster.forget(name)
             self._gone(name)
         self._changed.set()
 

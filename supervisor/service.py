@@ -83,6 +83,9 @@ class Pools(Protocol):
     def report(self, role: str) -> PoolReport:
         """Say what is there of a role."""
 
+    def end(self, drain_s: float) -> None:
+        """Wish for the end of the deployment."""
+
 
 class Supervisor:
     """One team's supervisor: `recover`, then `serve`."""

@@ -12,7 +12,8 @@ import ray
 import structlog
 
 from remit.bus.connection import Bus
-from remit.bus.identity import Credentials
+from remit.bus.identity import NKey
+from remit.contracts.errors import NotFoundError
 from remit.contracts.ids import GatewayId
 from remit.tools.gateway import Gateway
 from remit.tools.program import kill_every_program
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from remit.bus.access import Access
+    from remit.bus.identity import Credentials
     from remit.contracts.team import TeamSpec
     from remit.tools.tool import Tool
 
@@ -33,13 +36,13 @@ WATCH_S: Final = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class GatewaySpec:
-    """What a gateway process is started with. Secrets are named by their files: nothing of them goes through Ray."""
+    """What a gateway process is started with; holds no secret."""
 
     name: str
     url: str
-    journal_creds: Path | None
-    """None where the server knows no identities: in tests."""
-    answer_creds: Path | None
+    jwts: Mapping[str, str]
+    """By connection, `<name>` and `<name>-answer`: the server's word that the key made here may act in that name."""
+    access: Access
     team_ref: str
     load: Callable[[str], tuple[TeamSpec, Mapping[str, Tool[object]]]]
     """A function that can be imported by its name; it gives the team of `team_ref` and the tools' bodies."""
@@ -64,15 +67,24 @@ class GatewayShell:
     """One gateway in one process: what the actor does, without Ray."""
 
     def __init__(self) -> None:
+        self._keys: dict[str, NKey] = {}
         self._starting: asyncio.Task[Gateway] | None = None
         self._buses: tuple[Bus, ...] = ()
+
+    async def keys(self, names: list[str]) -> dict[str, str]:
+        """Give a new public key for every name; the private ones never leave this process."""
+        made = {name: NKey.generate("user") for name in names}
+        self._keys.update(made)
+        return {name: key.public for name, key in made.items()}
 
     async def ensure(self, spec: GatewaySpec) -> str:
         """The gateway serves in the background; give its name. Called again, it is the same one.
 
         Raises:
             BusUnavailableError: nobody answers at the url; nothing was started.
-            EnvironmentFaultError: the credentials are missing or refused; nothing was started.
+            NotFoundError: a connection whose key was not made here; nothing was started.
+            EnvironmentFaultError: the shared credentials are missing; nothing was started.
+            CredentialsRefusedError: the server does not know this gateway; nothing was started.
             TeamInvalidError: the team cannot be loaded; nothing was started.
         """
         if self._starting is None:
@@ -122,14 +134,21 @@ class GatewayShell:
             return None
         return starting.result()
 
+    def _credentials(self, spec: GatewaySpec, name: str) -> Credentials | None:
+        if spec.access.keys is None:
+            return spec.access.shared()
+        if name not in self._keys or name not in spec.jwts:
+            raise NotFoundError("this gateway made no key for that name", got=name, fix="ask it for `keys` first")
+        return spec.access.signed(self._keys[name], spec.jwts[name])
+
     async def _start(self, spec: GatewaySpec) -> Gateway:
         if spec.configure_logs is not None:
             spec.configure_logs()
         team, tools = await asyncio.to_thread(spec.load, spec.team_ref)
         buses: list[Bus] = []
         try:
-            for name, creds in ((spec.name, spec.journal_creds), (f"{spec.name}-answer", spec.answer_creds)):
-                credentials = Credentials.read(creds) if creds is not None else None
+            for name in (spec.name, f"{spec.name}-answer"):
+                credentials = self._credentials(spec, name)
                 buses.append(
                     await Bus.connect(spec.url, name=name, credentials=credentials, on_closed=_end_unconnected)
                 )

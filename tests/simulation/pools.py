@@ -92,6 +92,9 @@ class SimPools:
     def scale(self, role: str, hosts: int) -> None:
         """The simulation does not scale."""
 
+    def end(self, drain_s: float) -> None:
+        raise NotImplementedError
+
     def report(self, role: str) -> PoolReport:
         return PoolReport(desired=2, ready=2, busy=0, slots=64)
 

@@ -15,6 +15,7 @@ import ray
 from ray.exceptions import ActorDiedError
 
 from remit.agents.actor import HostActor, HostSpec
+from remit.bus.access import Access
 from remit.bus.permission import agent_permissions
 from remit.contracts.errors import NotFoundError
 from tests.integration.agents.world import World, soon
@@ -104,6 +105,7 @@ class Shell:
                 )
                 for role, (agent, public) in keys.items()
             },
+            access=Access(keys=world.server.directory / "keys"),
             team_ref="probe_team",
             load=importlib.import_module("probe_team").load,
             slots={"probe": 4},

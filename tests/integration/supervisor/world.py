@@ -61,6 +61,9 @@ class Pools:
     def scale(self, role: str, hosts: int) -> None:
         self.wishes[role] = hosts
 
+    def end(self, drain_s: float) -> None:
+        raise NotImplementedError
+
     def report(self, role: str) -> PoolReport:
         return PoolReport(desired=self.wishes.get(role, 2), ready=1, busy=0, slots=32)
 

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import os
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
@@ -14,10 +15,11 @@ import ray
 from ray.exceptions import ActorDiedError
 
 from remit.bus import permission, subject, topology
+from remit.bus.access import Access
 from remit.bus.connection import Bus
 from remit.bus.embedded import EmbeddedServer
 from remit.bus.journal import Journal
-from remit.contracts.errors import EnvironmentFaultError
+from remit.contracts.errors import EnvironmentFaultError, NotFoundError
 from remit.contracts.lease import Grant, Lease
 from remit.contracts.message import decode_any, encode, raw
 from remit.contracts.step import Refused
@@ -114,24 +116,23 @@ async def connect(server: EmbeddedServer, name: str, permissions: permission.Per
     return await Bus.connect(server.url, name=name, credentials=credentials)
 
 
-async def spec_of(server: EmbeddedServer, *, load: str = "load") -> GatewaySpec:
+async def spec_of(server: EmbeddedServer, shell: Shell, *, load: str = "load") -> GatewaySpec:
     """Give the spec of a gateway that the server knows; its step is leased."""
     topologist = await connect(server, "topology", permission.topology_permissions())
     await topology.ensure(topologist, ["clerk"])
     await topologist.close()
     await lease(server)
-    files = {}
-    for suffix, permissions in (
-        ("journal", permission.gateway_permissions("gw-1")),
-        ("answer", permission.gateway_answer_permissions("gw-1")),
-    ):
-        files[suffix] = server.directory / f"gw-1-{suffix}.creds"
-        server.authority.issue(f"gw-1-{suffix}", permissions=permissions).write(files[suffix])
+    allowed = {
+        "gw-1": permission.gateway_permissions("gw-1"),
+        "gw-1-answer": permission.gateway_answer_permissions("gw-1"),
+    }
+    keys = cast("dict[str, str]", await shell.ask("keys", sorted(allowed)))
+    jwts = {name: server.authority.user_jwt(key, name=name, permissions=allowed[name]) for name, key in keys.items()}
     return GatewaySpec(
         name="gw-1",
         url=server.url,
-        journal_creds=files["journal"],
-        answer_creds=files["answer"],
+        jwts=jwts,
+        access=Access(keys=server.directory / "keys"),
         team_ref="gateway_team",
         load=getattr(importlib.import_module("gateway_team"), load),
         data_dir=server.directory / "data",
@@ -170,7 +171,7 @@ async def asked(server: EmbeddedServer) -> ToolAnswered | Refused:
 
 
 async def test_ensure_starts_one_gateway_however_often_it_is_said(server: EmbeddedServer, shell: Shell) -> None:
-    spec = await spec_of(server)
+    spec = await spec_of(server, shell)
     assert await shell.ask("names") == {}
 
     names = await asyncio.gather(*(shell.ask("ensure", spec) for _ in range(3)))
@@ -186,23 +187,27 @@ async def test_ensure_starts_one_gateway_however_often_it_is_said(server: Embedd
     assert not (await shell.describe()).is_connected
 
 
-async def test_a_gateway_without_its_credentials_does_not_start_and_may_be_started_later(
+async def test_a_gateway_whose_key_was_not_made_in_it_does_not_start_and_may_be_started_later(
     server: EmbeddedServer, shell: Shell
 ) -> None:
-    spec = await spec_of(server)
-    assert spec.journal_creds is not None
-    kept = spec.journal_creds.rename(spec.journal_creds.with_suffix(".kept"))
+    spec = await spec_of(server, shell)
 
-    with pytest.raises(EnvironmentFaultError, match="credentials"):
-        await shell.ask("ensure", spec)
-    kept.rename(spec.journal_creds)
+    with pytest.raises(NotFoundError, match="made no key"):
+        await shell.ask("ensure", replace(spec, name="gw-2"))
 
     assert await shell.ask("ensure", spec) == "gw-1"
 
 
+async def test_a_gateway_of_a_weaker_server_needs_the_shared_credentials(server: EmbeddedServer, shell: Shell) -> None:
+    spec = await spec_of(server, shell)
+
+    with pytest.raises(EnvironmentFaultError, match="credentials"):
+        await shell.ask("ensure", replace(spec, access=Access(creds=server.directory / "absent.creds")))
+
+
 async def test_a_bug_of_our_own_ends_the_process_without_an_answer(server: EmbeddedServer, shell: Shell) -> None:
     """A team without a charter stands for any mistake that shows only in the middle of a call."""
-    await shell.ask("ensure", await spec_of(server, load="load_broken"))
+    await shell.ask("ensure", await spec_of(server, shell, load="load_broken"))
     watching = asyncio.ensure_future(shell.ask("watch"))
     asking = asyncio.ensure_future(asked(server))
 
