@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003  # read by the decoder
+from datetime import datetime  # read by the decoder
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,7 +29,7 @@ class Backlog(msgspec.Struct, frozen=True, kw_only=True):
     num_ack_pending: int = 0
     num_redelivered: int = 0
     delivered: Delivered = Delivered()
-    ts: datetime | None = None
+    ts: str = ""
     """When the server said so, by its own clock."""
 
 
@@ -60,13 +60,13 @@ async def waiting(bus: Bus, role: str) -> Waiting:
     """
     answer = await bus.ask(f"$JS.API.CONSUMER.INFO.{JOURNAL}.{role}", b"", timeout_s=1.0)
     known = msgspec.json.decode(answer.data, type=Backlog)
-    if known.ts is None:
+    if not known.ts:
         raise BusUnavailableError("the consumer of a role cannot be asked", where=role)
     oldest_wait_s = 0.0
     if known.num_pending:
         oldest = await stream.next_of(bus, JOURNAL, subject.work_filter(role), start_seq=known.delivered.stream_seq + 1)
         if oldest is not None and oldest.stored_at is not None:
-            oldest_wait_s = max(0.0, (known.ts - oldest.stored_at).total_seconds())
+            oldest_wait_s = max(0.0, (datetime.fromisoformat(known.ts) - oldest.stored_at).total_seconds())
     return Waiting(
         waiting=known.num_pending,
         handed_over=known.num_ack_pending,

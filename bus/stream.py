@@ -14,6 +14,7 @@ from remit.contracts.errors import (
     BusRefusedError,
     BusUnavailableError,
     FencedOutError,
+    QueueFullError,
     RemitError,
     TooLargeError,
 )
@@ -35,6 +36,10 @@ ROLLUP: Final = "Nats-Rollup"
 
 WRONG_LAST_SEQUENCE, STORE_FAILED, MESSAGE_TOO_LARGE = 10071, 10077, 10054
 _PER_SUBJECT: Final = "per subject"
+_MAXIMUM: Final = "maximum"
+_TASKS: Final = "remit.task."
+RETRY_IN_S: Final = 5
+"""What a publisher is told that finds the queue full; in that time a team takes thousands of tasks, or it stands."""
 _NOT_FOUND, _END_OF_BATCH, _TOO_MANY = 404, 204, 413
 _BATCH: Final = 512
 
@@ -121,6 +126,10 @@ def refusal(error: ApiError, where: str) -> RemitError:
         return AlreadyStoredError("an entry stands at this index", where=where, got=got)
     if error.err_code == MESSAGE_TOO_LARGE:
         return TooLargeError("the message is above the stream's limit", where=where, got=got)
+    if error.err_code == STORE_FAILED and where.startswith(_TASKS) and _MAXIMUM in error.description:
+        return QueueFullError(
+            "the queue of tasks is full", where=where, got=got, fix=f"publish it again in {RETRY_IN_S} s"
+        )
     fix = "free disk space or wait until tasks are done" if error.err_code in _FULL else ""
     return BusRefusedError("NATS refused", where=where, got=got, fix=fix)
 

@@ -142,6 +142,10 @@ class Heartbeat(Message, frozen=True, kw_only=True, tag="registry.heartbeat.v1")
     slots: int
     busy: int
     state: Literal["ready", "draining"]
+    age_s: float = 0.0
+    """Of the process."""
+    memory_bytes: int = 0
+    """What the process holds in memory; 0 where that cannot be told."""
 
 
 class RoleStatus(Message, frozen=True, kw_only=True, tag="control.role.v1"):

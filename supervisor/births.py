@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
 import structlog
@@ -29,6 +29,7 @@ NODE_S: Final = 600.0
 TRUSTED_RESOURCE: Final = "remit_trusted"
 """What the nodes offer that may hold keys: supervisor and gateways run there, hosts of roles do not."""
 SHARE_OF_NODE: Final = 0.001
+_MEBIBYTE: Final = 1024 * 1024
 NO_CODE: Final[Mapping[str, bytes]] = {}
 
 
@@ -60,6 +61,15 @@ class PoolSpec:
     """Nodes offer the resource `role_<role>` for hosts, which serve one role each, and `remit_trusted` for gateways."""
 
 
+@dataclass(slots=True)
+class Host:
+    """A host and the agents in it."""
+
+    child: Child
+    agents: dict[str, str] = field(default_factory=dict)
+    """Role to agent."""
+
+
 class Births:
     """Starts the children of one team."""
 
@@ -71,7 +81,7 @@ class Births:
         issuer: Issuer | None,
         code: Mapping[str, bytes],
         roster: Roster,
-        failed: Callable[[Child], None],
+        failed: Callable[[Child, str], None],
     ) -> None:
         self._spec = spec
         self._team = team
@@ -99,8 +109,20 @@ class Births:
 
     def host(self, label: str, roles: Collection[str]) -> Child:
         """Give a host on its way, without agents."""
-        resources = {role_resource(role_in(role)): 1.0 for role in roles} if self._spec.is_cluster else {}
-        return self._start("host", label, resources)
+        return self._start("host", label, self.needs(roles))
+
+    def needs(self, roles: Collection[str]) -> dict[str, float]:
+        """Give what a host of these roles asks Ray for: on one machine nothing, it is there already."""
+        if not self._spec.is_cluster:
+            return {}
+        asked = {role_resource(role_in(role)): 1.0 for role in roles}
+        for role in roles:
+            sizing = self._team_of(role).roles[role_in(role)].sizing
+            own = {children.CPU: sizing.num_cpus, children.MEMORY: sizing.memory_mb * _MEBIBYTE, **sizing.resources}
+            for name, amount in own.items():
+                if amount:
+                    asked[name] = asked.get(name, 0.0) + amount
+        return asked
 
     async def agents(self, child: Child, roles: Collection[str]) -> dict[str, str]:
         """Give new agents of a host by role, all pulling work; none if they did not start, which was said."""
@@ -133,7 +155,7 @@ class Births:
             answer = await child.ask(method, argument, within_s=within_s)
         except (RayError, TimeoutError) as error:
             log.error("child.failed", child=child.name, error=str(error)[-600:])  # noqa: TRY400  # the stack is Ray's
-            self._on_failed(child)
+            self._on_failed(child, _told(error))
             child.kill()
             return None
         return True if answer is None else answer
@@ -151,6 +173,12 @@ class Births:
 
     def _sign(self, public: str, name: str, permissions: Permissions) -> str:
         return self._issuer.user_jwt(public, name=name, permissions=permissions) if self._issuer is not None else ""
+
+
+def _told(error: Exception) -> str:
+    """Give the last line of what Ray says of an actor: the rest is its stack."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else "it did not answer"
 
 
 def role_resource(role: str) -> str:

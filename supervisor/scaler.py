@@ -10,12 +10,12 @@ import asyncio
 import math
 import secrets
 import time
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 import structlog
 
-from remit.bus.backlog import waiting
+from remit.bus.backlog import backlog, waiting
 from remit.contracts.control import AUTO_HOSTS
 from remit.contracts.document import TEAM_SCOPE
 from remit.contracts.errors import RetryableError, UsageError
@@ -40,14 +40,26 @@ LOOK_S: Final = 1.0
 SUPERVISOR: Final = "supervisor"
 
 
+Mode = Literal["fixed", "pinned", "scaled"]
+
+
 class Pools(Protocol):
-    """What the scaler asks of the pools."""
+    """What the pools tell an operator, and what they are told."""
 
     def scale(self, role: str, hosts: int) -> None:
         """Wish for a number of hosts of a role."""
 
     def report(self, role: str) -> PoolReport:
         """Say what is there of a role."""
+
+    def gateways(self) -> tuple[str, ...]:
+        """Names of the gateways that serve calls now."""
+
+    def release(self, role: str) -> int:
+        """Let the quarantined hosts of a role start now; give how many there were."""
+
+    def end(self, drain_s: float) -> None:
+        """Wish for the end of the deployment."""
 
 
 class Scaler:
@@ -60,7 +72,7 @@ class Scaler:
         self._team = team
         self._bus = bus
         self._overwrites = overwrites
-        self._pools = pools
+        self.pools = pools
         self._slots = team.slots()
         self._changes = {role: change for role, change in wishes.changes(values).items() if role in team.roles}
         self._hosts = wishes.hosts(team.roles, self._changes)
@@ -69,7 +81,7 @@ class Scaler:
 
     # --- what operators are told, and wish -------------------------------------------------------
 
-    def mode(self, role: str) -> str:
+    def mode(self, role: str) -> Mode:
         """Say who decides how many hosts a role has: `fixed`, `pinned` or `scaled`."""
         change = self._changes.get(role)
         if change is not None and change.is_pinned:
@@ -111,6 +123,10 @@ class Scaler:
         async with self._changing:
             await self._change(role, self._hosts[role], by=by, reason=reason, is_pinned=self.mode(role) == "pinned")
 
+    async def redelivered(self, role: str) -> int:
+        """Give how many steps of a role were handed out more than once, and are not settled."""
+        return (await backlog(self._bus, role)).num_redelivered
+
     # --- what is seen ----------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -126,7 +142,7 @@ class Scaler:
     async def _look(self, role: str) -> None:
         if self.mode(role) == "pinned":
             return
-        seen, report = await waiting(self._bus, role), self._pools.report(role)
+        seen, report = await waiting(self._bus, role), self.pools.report(role)
         sight = Sight(
             waiting=seen.waiting,
             handed_over=seen.handed_over,
@@ -173,7 +189,7 @@ class Scaler:
             TEAM_SCOPE, {POOL_KEY + role: plain_of(change)}, by=by, rule="set", position=position
         )
         self._changes[role], self._hosts[role] = change, hosts
-        self._pools.scale(role, hosts)
+        self.pools.scale(role, hosts)
         if change.hosts != change.was:
             log.info("pool.changed", role=role, hosts=hosts, was=change.was, by=by, reason=reason)
 

@@ -11,8 +11,8 @@ import pytest
 
 from remit.bus import stream, topology
 from remit.bus.journal import Journal
-from remit.bus.subject import JOURNAL, RESULTS, TASKS
-from remit.contracts.errors import BusRefusedError, ServerTooWeakError, StreamMismatchError, TooLargeError
+from remit.bus.subject import DEAD, JOURNAL, RESULTS, TASKS
+from remit.contracts.errors import QueueFullError, ServerTooWeakError, StreamMismatchError, TooLargeError
 
 if TYPE_CHECKING:
     from remit.bus.connection import Bus
@@ -44,7 +44,7 @@ async def snapshot(bus: Bus) -> dict[str, object]:
     for name in STREAMS:
         info = await ask(bus, "STREAM.INFO", name)
         made[name] = (info["config"], info["created"])
-    for name, durable in ((TASKS, "supervisor"), (JOURNAL, "supervisor"), (JOURNAL, "clerk")):
+    for name, durable in ((DEAD, "supervisor"), (JOURNAL, "supervisor"), (JOURNAL, "clerk")):
         info = await ask(bus, "CONSUMER.INFO", name, durable)
         made[f"{name}.{durable}"] = (info["config"], info["created"])
     return made
@@ -195,11 +195,11 @@ async def test_a_full_queue_refuses_in_words(bus: Bus) -> None:
     await change(bus, TASKS, max_msgs=1)
     await stream.store(bus, "remit.task.support", b"{}")
 
-    with pytest.raises(BusRefusedError) as caught:
+    with pytest.raises(QueueFullError) as caught:
         await stream.store(bus, "remit.task.support", b"{}")
 
     assert "maximum messages exceeded" in caught.value.got
-    assert caught.value.fix
+    assert (caught.value.code, caught.value.fix) == ("RM-108", "publish it again in 5 s")
 
 
 async def test_a_message_above_the_streams_limit_is_refused(bus: Bus) -> None:
