@@ -162,6 +162,11 @@ class Bus:
         return bool(self._wire.is_connected)
 
     @property
+    def is_clustered(self) -> bool:
+        """Whether the server is one of a cluster, where a stream has replicas that lag behind its leader."""
+        return bool(self._wire._server_info.get("cluster"))  # noqa: SLF001  # nats-py parses it to less
+
+    @property
     def max_payload(self) -> int:
         """The largest message, headers included, that the server takes."""
         return self._wire.max_payload

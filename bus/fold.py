@@ -50,10 +50,14 @@ async def fold(
 ) -> int:
     """Call `on_entry` for every matching entry, in order, once; give the sequence reached, see `Journal.fold`."""
     end = (await stream.state(bus, name)).last_seq
+    newest = await stream.newest_of(bus, name, filters) if bus.is_clustered else 0
     reader = _Reader(bus, end=end, next_seq=max(start_seq, 1), on_entry=on_entry)
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         if reader.next_seq > end or await reader.read(name, filters):
-            return max(end, reader.next_seq - 1)
+            if reader.next_seq > newest:
+                return max(end, reader.next_seq - 1)
+            await asyncio.sleep(stream.LAG_S * 2**attempt)  # the replica that was read lags behind its leader
+            continue
         log.warning("fold.interrupted", stream=name, next_seq=reader.next_seq, end=end)
     raise BusUnavailableError("the stream was not read to its end", where=name, got=f"stopped at {reader.next_seq - 1}")
 

@@ -248,10 +248,10 @@ def archivist_permissions() -> Permissions:
 
 
 def topology_permissions() -> Permissions:
-    """Give what brings streams and consumers to their shape, at start only; it cannot purge or delete."""
+    """Give what makes streams and consumers, and ships code, at start only; it cannot purge or delete."""
     return Permissions(
         account="core",
-        publish_allow=(f"{API}.STREAM.CREATE.*", f"{API}.STREAM.UPDATE.*", *_READING, *_CONSUMERS),
+        publish_allow=(f"{API}.STREAM.CREATE.*", f"{API}.STREAM.UPDATE.*", BLOB_PARTS, *_READING, *_CONSUMERS),
         subscribe_allow=(inbox("topology"),),
     )
 
@@ -290,7 +290,12 @@ _CONSUMERS = (f"{API}.CONSUMER.CREATE.>", f"{API}.CONSUMER.DURABLE.CREATE.>")
 
 
 def _reading_by_get(stream: str) -> tuple[str, ...]:
-    return (f"{API}.STREAM.INFO.{stream}", f"{DIRECT_GET}.{stream}", f"{DIRECT_GET}.{stream}.>")
+    return (
+        f"{API}.STREAM.INFO.{stream}",
+        f"{API}.STREAM.MSG.GET.{stream}",  # in a cluster, from the leader
+        f"{DIRECT_GET}.{stream}",
+        f"{DIRECT_GET}.{stream}.>",
+    )
 
 
 def _check_agent(role: str, agent: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from remit.bus import subject as subjects
+from remit.bus.wire import parse_headers
 from remit.contracts.errors import (
     AlreadyStoredError,
     AnswerTimeoutError,
@@ -20,7 +22,7 @@ from remit.contracts.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from remit.bus.connection import Bus
     from remit.bus.wire import Incoming
@@ -41,7 +43,10 @@ _TASKS: Final = "remit.task."
 RETRY_IN_S: Final = 5
 """What a publisher is told that finds the queue full; in that time a team takes thousands of tasks, or it stands."""
 _NOT_FOUND, _END_OF_BATCH, _TOO_MANY = 404, 204, 413
+_NO_MESSAGE = 10037
 _BATCH: Final = 512
+LAG_S: Final = 0.005
+"""How long a replica is given to come up with its leader, before it is asked again."""
 
 
 class ApiError(msgspec.Struct, frozen=True):
@@ -87,6 +92,26 @@ class _Position(msgspec.Struct, frozen=True, omit_defaults=True):
     next_by_subj: str = ""
     batch: int = 0
     multi_last: tuple[str, ...] = ()
+
+
+class _Named(msgspec.Struct, frozen=True, omit_defaults=True):
+    seq: int = 0
+    last_by_subj: str = ""
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    subject: str
+    seq: int
+    time: str
+    data: bytes = b""
+    hdrs: bytes = b""
+
+
+class _Got(msgspec.Struct, frozen=True):
+    message: _Stored
+
+
+_got = msgspec.json.Decoder(_Got)
 
 
 async def store(
@@ -144,11 +169,15 @@ async def last(bus: Bus, stream: str, subject: str) -> Entry | None:
     Raises:
         BusUnavailableError: the stream could not be read.
     """
+    if bus.is_clustered:
+        return await _from_leader(bus, stream, _Named(last_by_subj=subject))
     return _entry_or_none(await _read_one(bus, subjects.direct_get(stream, subject), b""))
 
 
 async def at(bus: Bus, stream: str, seq: int) -> Entry | None:
     """Give the entry with a sequence, or None; raises as `last`."""
+    if bus.is_clustered:
+        return await _from_leader(bus, stream, _Named(seq=seq))
     return _entry_or_none(await _read_one(bus, subjects.direct_get(stream), msgspec.json.encode(_Position(seq))))
 
 
@@ -167,10 +196,13 @@ async def entries(
     of subjects, where it would search all blocks for the next one and count what is behind it: of 40,000 entries in
     30 us instead of 1.5 ms. It does so for 1,024 entries at most; more are searched for.
 
+    In a cluster any replica answers, and one may lag: what the leader holds by now is read until it is there.
+
     Raises:
         BusUnavailableError: reading broke off; what was given before is right and in order.
     """
     seq, where = max(start_seq, 1), subjects.direct_get(stream)
+    newest = await newest_of(bus, stream, (filter_,)) if bus.is_clustered else 0
     while True:
         named, next_one = ((filter_,), "") if is_write_once else ((), filter_)
         body = msgspec.json.encode(_Position(seq, next_one, batch, named))
@@ -186,9 +218,38 @@ async def entries(
             is_write_once = False
             continue
         if end.status == _NOT_FOUND or int((end.headers or {}).get("Nats-Num-Pending", "0")) == 0:
-            return
+            if seq > newest:
+                return
+            await asyncio.sleep(LAG_S)
+            continue
         if end.status != _END_OF_BATCH:
             raise BusUnavailableError("the stream was not read to its end", where=filter_, got=end.description)
+
+
+async def newest_of(bus: Bus, stream: str, filters: Sequence[str]) -> int:
+    """Give the sequence of the newest entry on any of these subjects as the leader knows it, 0 for none."""
+    found = [await _from_leader(bus, stream, _Named(last_by_subj=name)) for name in filters]
+    return max((entry.seq for entry in found if entry is not None), default=0)
+
+
+async def _from_leader(bus: Bus, stream: str, wanted: _Named) -> Entry | None:
+    """Give what the leader of a stream holds: a direct get may be answered by a replica that lags."""
+    try:
+        answer = await try_api(bus, "STREAM.MSG.GET", stream, body=wanted)
+    except BusUnavailableError as error:
+        raise BusUnavailableError("the stream could not be read", where=stream, expected=error.expected) from error
+    if isinstance(answer, ApiError):
+        if answer.err_code == _NO_MESSAGE:
+            return None
+        raise BusUnavailableError("the stream could not be read", where=stream, got=answer.description)
+    stored = _got.decode(answer).message
+    return Entry(
+        stored.subject,
+        stored.seq,
+        stored.data,
+        parse_headers(stored.hdrs) if stored.hdrs else None,
+        datetime.fromisoformat(stored.time),
+    )
 
 
 async def api(bus: Bus, verb: str, *names: str, body: object = None, timeout_s: float = 10.0) -> bytes:

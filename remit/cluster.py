@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
+import socket
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from remit.bus.blob import Blobs
 from remit.bus.identity import Authority
 from remit.bus.private_file import private_directory
 from remit.child_specs import GatewaySpecs, HostSpecs
-from remit.contracts.errors import ClusterLostError, CredentialsRefusedError
+from remit.contracts.errors import ClusterLostError, CredentialsRefusedError, UsageError
 from remit.contracts.message import digest_of
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ log = structlog.get_logger(__name__)
 NAMESPACE: Final = "remit"
 READY_S: Final = 120.0
 _RETRY_S: Final = 0.2
+_CONNECT_S: Final = 5.0
+_LOOPBACK: Final = ("127.0.0.1", "localhost")
+_ADDRESS: Final = re.compile(r"auto|(?:ray://)?(?P<host>[^\s:/]+):(?P<port>\d{1,5})")
 _ANSWER_S: Final = 15.0
 
 
@@ -89,8 +94,11 @@ def deploy(loaded: Loaded, target: Target, *, strands: bool = False) -> Deployed
         CredentialsRefusedError: the server does not know the deployment's accounts; nothing changed.
         ServerTooWeakError: the server does not give the profile; streams may have been made.
         BuildRefusedError: this build cannot go on with what is open; what served still does.
+        UsageError: the address of Ray is none; nothing changed.
         ClusterLostError: Ray does not answer, or the supervisor did not start in time; the journal is unharmed.
     """
+    _set_environment(target.ray_address)
+    _check_address(target.ray_address)
     private_directory(target.here)
     access = _access_here(target)
     if access.keys is not None:
@@ -230,13 +238,18 @@ def on_ray(address: str) -> Iterator[None]:
     Raises:
         ClusterLostError: Ray does not answer there.
     """
-    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # the hook copies the project for every worker
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    host = _check_address(address)
+    here = host if host in _LOOPBACK else None
     import ray
 
     try:
-        ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(
+            address=address,
+            namespace=NAMESPACE,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _node_ip_address=here,
+        )
     except (ConnectionError, RuntimeError, ValueError, ImportError) as error:
         raise ClusterLostError(
             "Ray does not answer",
@@ -248,6 +261,38 @@ def on_ray(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _set_environment(address: str) -> None:
+    """Ray reads these when it is imported for the first time."""
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # the hook copies the project for every worker
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if any(host in address for host in _LOOPBACK):
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # else Ray looks for it under an outward address
+
+
+def _check_address(address: str) -> str:
+    """Give the host of an address at which somebody listens; Ray itself tries for minutes, and then ends the process.
+
+    Raises:
+        ClusterLostError: nobody does.
+        UsageError: it is no address.
+    """
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
+        raise UsageError(
+            "this is no address of a Ray cluster", expected="HOST:PORT, ray://HOST:PORT or auto", got=address
+        )
+    host, port = found["host"] or "", found["port"]
+    if port is not None:
+        try:
+            socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
+        except OSError as error:
+            raise ClusterLostError(
+                "Ray does not answer", where=address, got=str(error), fix="see the address in what `ray start` printed"
+            ) from error
+    return host
 
 
 def supervisor_of(name: str) -> ActorHandle[object] | None:
@@ -330,6 +375,7 @@ def _place(loaded: Loaded, target: Target) -> places.Place:
 
 def end_by_force(name: str, ray_address: str) -> int:
     """No actor of a deployment lives any more; give how many there were. For a supervisor that does not answer."""
+    _set_environment(ray_address)
     import ray
 
     from remit.supervisor import children

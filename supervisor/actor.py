@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from remit.bus.access import Access
-    from remit.bus.permission import Permissions
+    from remit.bus.identity import Credentials
     from remit.contracts.blob import BlobRef
     from remit.contracts.team import TeamSpec
     from remit.supervisor.binding import Inheritance
@@ -94,8 +94,14 @@ class SupervisorActor:
     async def _run(self) -> None:
         spec = self._spec
         spec.configure_logs()
-        journal_bus = await _connect(spec, "supervisor", permission.supervisor_permissions())
-        answer_bus = await _connect(spec, "supervisor-answer", permission.supervisor_answer_permissions())
+        journal_bus = await _connect(
+            spec.url, "supervisor", spec.access.own("supervisor", permission.supervisor_permissions())
+        )
+        answer_bus = await _connect(
+            spec.url,
+            "supervisor-answer",
+            spec.access.own("supervisor-answer", permission.supervisor_answer_permissions()),
+        )
         code = {ref: await Blobs(journal_bus).get(blob) for ref, blob in spec.code.items()}
         team = self._team(code)
         supervisor = Supervisor(
@@ -118,11 +124,10 @@ class SupervisorActor:
         ray.kill(ray.get_runtime_context().current_actor)  # for good: whoever dies otherwise is started again
 
 
-async def _connect(spec: SupervisorSpec, name: str, permissions: Permissions) -> Bus:
+async def _connect(url: str, name: str, credentials: Credentials | None) -> Bus:
     # Deaf for ever it would still look alive: Ray restarts only a process that has ended.
     closed = BusUnavailableError("the connection to NATS is closed for good", where=name)
-    credentials = spec.access.own(name, permissions)
-    return await Bus.connect(spec.url, name=name, credentials=credentials, on_closed=lambda: _end_process(closed))
+    return await Bus.connect(url, name=name, credentials=credentials, on_closed=lambda: _end_process(closed))
 
 
 def _end_on_bug(task: asyncio.Task[None]) -> None:

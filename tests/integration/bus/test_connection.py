@@ -35,11 +35,12 @@ OVERLONG_LINE = b"PUB " + b"a" * 300_000 + b" 0\r\n\r\n"
 SUPERVISOR_CUT_OFF = """
 import asyncio, sys
 from pathlib import Path
+from remit.bus.identity import Credentials
 from remit.supervisor.actor import _connect
 from tests.integration.bus.test_connection import OVERLONG_LINE
 
 async def main(url, name, credentials):
-    bus = await _connect(url, name, Path(credentials))
+    bus = await _connect(url, name, Credentials.read(Path(credentials)))
     bus._wire._enqueue(OVERLONG_LINE)
     await asyncio.Event().wait()
 

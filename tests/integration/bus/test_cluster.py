@@ -1,0 +1,57 @@
+"""Three servers in a cluster: what is stored is on all of them, and one of them may be lost."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from remit.bus import permission, stream, subject, topology
+from remit.bus.journal import Journal
+from remit.contracts.errors import RetryableError
+from tests.integration.nats_cluster import NatsCluster, nats_cluster
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from remit.bus.connection import Bus
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[NatsCluster]:
+    async with (
+        nats_cluster(tmp_path) as cluster,
+        cluster.connected("topology", permission.topology_permissions()) as bus,
+    ):
+        await topology.ensure(bus, ["clerk"], profile="cluster")
+        yield cluster
+
+
+async def test_what_was_stored_outlives_the_leader_and_writing_goes_on(cluster: NatsCluster) -> None:
+    async with cluster.connected("supervisor", permission.supervisor_permissions()) as bus:
+        journal = Journal(bus, timeout_s=1.0)
+        before = await journal.append("remit.run.r1._.1.started", b"before")
+        leader = await _leader(bus)
+
+        next(server for server in cluster.servers if server.name == leader).kill()
+
+        after = await _until_stored(journal, "remit.run.r1._.2.planned", b"after")
+        kept = [(entry.seq, entry.data) async for entry in journal.read(subject.run_all("r1"))]
+        assert kept == [(before, b"before"), (after, b"after")]
+
+
+async def _leader(bus: Bus) -> str:
+    found = msgspec.json.decode(await stream.api(bus, "STREAM.INFO", subject.JOURNAL))
+    return str(found["cluster"]["leader"])
+
+
+async def _until_stored(journal: Journal, name: str, body: bytes) -> int:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await journal.append_own(name, body)
+            except RetryableError:  # the servers elect a leader
+                await asyncio.sleep(0.05)
