@@ -4,21 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from remit.contracts.message import Message
-
-
-class Fault(Message, frozen=True, kw_only=True, tag="error.fault.v1"):
-    """An error as data: the same words in a reply, an outcome, the CLI and the log."""
-
-    code: str
-    """Stable code `RM-…`; documented in docs/errors.md."""
-    message: str
-    where: str = ""
-    """Path into the message (`$.input.customer`), or `file:line`."""
-    expected: str = ""
-    got: str = ""
-    fix: str = ""
-    """What to do or the command to run next."""
+from remit.contracts.fault import Fault, sentence
 
 
 class RemitError(Exception):
@@ -46,16 +32,6 @@ class RemitError(Exception):
 
 def _rebuild(kind: type[RemitError], fault: Fault) -> RemitError:
     return kind(fault.message, where=fault.where, expected=fault.expected, got=fault.got, fix=fault.fix)
-
-
-def sentence(fault: Fault) -> str:
-    """Say a fault in one line: code, what, where, expected and got, the next command."""
-    parts = [f"{fault.code} {fault.message}"] + ([f"at {fault.where}"] if fault.where else [])
-    told = (("expected", fault.expected), ("got", fault.got))
-    parts += [said] if (said := ", ".join(f"{word} {value}" for word, value in told if value)) else []
-    if fault.fix:
-        parts.append(f"next: {fault.fix}")
-    return "; ".join(parts)
 
 
 # --- again, with backoff -------------------------------------------------------------------------
