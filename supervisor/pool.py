@@ -74,6 +74,7 @@ class Pools:
             gateways=self._gateways,
             watch=self._watch,
         )
+        self._warm: list[dict[str, float]] = []
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._bug: BaseException | None = None
@@ -225,6 +226,7 @@ class Pools:
             self._end_silent()
             self._reconcile()
             self._renew()
+            self._keep_warm()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), RECONCILE_S)
             self._changed.clear()
@@ -256,6 +258,13 @@ class Pools:
 
     def _may_start(self, label: str) -> bool:
         return self._restarts.setdefault(label, Restarts(Intensity())).may_start(time.monotonic())
+
+    def _keep_warm(self) -> None:
+        roles = [(name, role.sizing.warm) for name, role in self._team.roles.items() if role.sizing.warm]
+        warm = [self._births.needs({name}) for name, more in roles for _ in range(self._desired[name] + more)]
+        if self._spec.is_cluster and warm != self._warm:
+            self._warm = warm
+            self._once("keep warm", partial(asyncio.to_thread, children.keep_warm, warm))
 
     def _wished_gateways(self) -> list[str]:
         own = [f"gateway-{index}" for index in range(self._spec.gateways)]
@@ -305,7 +314,13 @@ class Pools:
         host.agents |= await self._births.agents(host.child, roles)
 
     def _failed(self, child: Child, reason: str) -> None:
-        self._restarts.setdefault(child.label, Restarts(Intensity())).died(time.monotonic(), reason)
+        restarts = self._restarts.setdefault(child.label, Restarts(Intensity()))
+        restarts.died(time.monotonic(), reason)
+        if restarts.is_quarantined:
+            log.error("child.quarantined", child=child.name, reason=restarts.reason)
+            for role in self._layout().get(child.label, frozenset()):
+                if said := alarm(role, self._quarantined(role), self._desired[role]):
+                    log.error("role.alarmed", role=role, alarm=said)
 
     async def _drain(self, host: Host, roles: set[str]) -> None:
         gone = {role: host.agents[role] for role in roles}
