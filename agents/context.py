@@ -25,6 +25,7 @@ from remit.contracts.errors import (
     ToolFailedError,
 )
 from remit.contracts.message import Message, decode, decode_any, digest_of, encode, raw, tag_of
+from remit.contracts.model import Spent, reserve_of
 from remit.contracts.review import RequestReview, ReviewKind, ReviewOutcome
 from remit.contracts.step import AskRole, OutdatedRead, Recorded, RecordKind, RunStep
 from remit.contracts.tool import CallNeedsReview, CallTool, ToolAnswered, ToolRef
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from remit.agents.port import StepPort
-    from remit.contracts.model import Completion
+    from remit.agents.replay import Replay
+    from remit.contracts.model import Completion, Messages
     from remit.contracts.rollback import RolledBackNote
 
 T = TypeVar("T")
@@ -54,6 +56,8 @@ class Context(Thinking, Passage):
         self.port = port
         self.state = StateView(self)
         self._repetition = Repetition()
+        self._spent = Spent()
+        """What models answered since the handler began, what was recorded before left out."""
         self._acting = 0
         """Functions of the handler that run now, and would begin anew if the step were parked."""
 
@@ -221,7 +225,10 @@ class Context(Thinking, Passage):
         )
         return value
 
-    async def _called(self, tool: str, arguments: Mapping[str, object]) -> tuple[msgspec.Raw, Fault | None]:
+    async def _called(
+        self, tool: str, arguments: Mapping[str, object], *, before: Callable[[Replay], None] | None = None
+    ) -> tuple[msgspec.Raw, Fault | None]:
+        """Give what was recorded, or call; `before` may refuse a call that nobody has made yet."""
         request = digest_of({"tool": tool, "arguments": arguments})
         position = take_position()
         replay = await self.port.hold()
@@ -229,6 +236,8 @@ class Context(Thinking, Passage):
         found = replay.find(position=position, kind="call", name=tool, request=request)
         if found is not None:
             return found.value, found.error
+        if before is not None:
+            before(replay)
         asked = CallTool(
             run_id=self.run_id,
             step=self.step_id,
@@ -244,10 +253,31 @@ class Context(Thinking, Passage):
 
     async def _completed(self, tool: ToolRef[Completion], arguments: Mapping[str, object]) -> Completion:
         """Give what a model answers to one call."""
-        value, error = await self._called(tool.name, arguments)
+        reserves: list[int] = []  # stays empty if the answer is recorded already
+        value, error = await self._called(
+            tool.name, arguments, before=lambda replay: reserves.append(self._afford(arguments, replay))
+        )
         if error is not None and error.code.startswith(_REFUSED):
             raise_fault(error)
-        return _outcome(tool, value, error)
+        completion = _outcome(tool, value, error)
+        if reserves:
+            self._spent = self._spent.plus(completion)
+        return completion
+
+    def _afford(self, arguments: Mapping[str, object], replay: Replay) -> int:
+        """Give how many tokens are set aside for a call that is within what the step may have of models.
+
+        Whatever is recorded counts, also what comes later or stands inside a round of a reflection: so what was refused
+        once is refused on replay, and what was not is recorded.
+
+        Raises:
+            BudgetSpentError: it is not.
+        """
+        spent = Spent(tokens=replay.spent.tokens + self._spent.tokens, cost=replay.spent.cost + self._spent.cost)
+        reserve = reserve_of(cast("Messages", arguments["messages"]), cast("int", arguments.get("max_tokens", 0)))
+        where = f"charter.yaml: roles.{self._work.role}.limits"
+        spent.check(reserve=reserve, tokens=replay.tokens, cost=replay.cost, where=where)
+        return reserve
 
     async def _approved_call(self, asked: CallTool, needs: CallNeedsReview) -> ToolAnswered:
         body = {"tool": asked.tool, "arguments": msgspec.json.decode(asked.arguments)}

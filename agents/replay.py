@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cached_property
 from typing import TYPE_CHECKING, get_type_hints
 
 from remit.contracts.errors import LimitReachedError, ReplayMismatchError
 from remit.contracts.lease import OPERATIONS, REPEATS
+from remit.contracts.message import decode, tag_of
+from remit.contracts.model import Completion, Spent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
     from remit.contracts.lease import Grant
     from remit.contracts.step import Recorded, RecordKind
 
+
+_COMPLETION = f'{{"type":"{tag_of(Completion)}"'.encode()
+"""How every answer of a model begins: the encoder writes the tag first."""
 
 Jumps = tuple[tuple[int, int], ...]
 
@@ -64,17 +70,34 @@ class Replay:
     """What earlier holders of a step recorded, by position."""
 
     def __init__(
-        self, recorded: Iterable[Recorded] = (), *, repeats: int = REPEATS, operations: int = OPERATIONS
+        self,
+        recorded: Iterable[Recorded] = (),
+        *,
+        repeats: int = REPEATS,
+        operations: int = OPERATIONS,
+        tokens: int = 0,
+        cost: float = 0.0,
     ) -> None:
         self.repeats = repeats
         """How often the step may ask for the same."""
+        self.tokens, self.cost = tokens, cost
+        """What the step may have of models; 0 bounds nothing."""
         self._left = self._most = operations
         self._by_position = {item.position: item for item in recorded}
 
     @classmethod
     def of(cls, recorded: Iterable[Recorded], grant: Grant) -> Replay:
         """Give what was recorded, for a handler that works under this grant."""
-        return cls(recorded, repeats=grant.repeats, operations=grant.operations)
+        return cls(recorded, repeats=grant.repeats, operations=grant.operations, tokens=grant.tokens, cost=grant.cost)
+
+    @cached_property
+    def spent(self) -> Spent:
+        """What the recorded answers of models took, wherever in the step they stand."""
+        spent = Spent()
+        for item in self._by_position.values():
+            if item.kind == "call" and item.error is None and bytes(item.value).startswith(_COMPLETION):
+                spent = spent.plus(decode(Completion, item.value))
+        return spent
 
     def find(self, *, position: str, kind: RecordKind, name: str, request: str) -> Recorded | None:
         """Give what was recorded at a position, or None if the handler was not there yet.

@@ -82,6 +82,7 @@ class Thinking(ABC):
 
         Raises:
             ModelOutputError: the model declines, or its answers do not fit; they are recorded.
+            BudgetSpentError: the step may have no more of models; nothing was asked.
             ToolFailedError: the call failed; recorded.
             RefusedError: an argument, the grant or the model's server refuses it; nothing was generated.
         """

@@ -143,7 +143,7 @@ class Results:
         Raises:
             BusUnavailableError: the outcomes could not be read.
         """
-        found = await stream.last(self._bus, RESULTS, subject.result(run))
+        found = await stream.last(self._bus, RESULTS, subject.result(run), may_lag=True)
         return found.data if found else None
 
 

@@ -163,13 +163,13 @@ _FULL: Final = frozenset({10023, 10028, 10047, STORE_FAILED})
 """Insufficient resources, resources exceeded, insufficient storage, store failed."""
 
 
-async def last(bus: Bus, stream: str, subject: str) -> Entry | None:
-    """Give the last entry on a subject, or None.
+async def last(bus: Bus, stream: str, subject: str, *, may_lag: bool = False) -> Entry | None:
+    """Give the last entry on a subject, or None; `may_lag` is enough for a copy, and asks whichever replica is near.
 
     Raises:
         BusUnavailableError: the stream could not be read.
     """
-    if bus.is_clustered:
+    if bus.is_clustered and not may_lag:
         return await _from_leader(bus, stream, _Named(last_by_subj=subject))
     return _entry_or_none(await _read_one(bus, subjects.direct_get(stream, subject), b""))
 

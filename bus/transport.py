@@ -89,7 +89,7 @@ class WireTransport(Transport):
             upgraded = await loop.start_tls(plain, socket, ssl_context, server_hostname=host)
         if upgraded is None:
             raise OSError("the connection ended during the TLS handshake")
-        socket.transport = upgraded
+        socket.connection_made(upgraded)  # the loop says so of the first protocol of a socket only
 
     def write(self, payload: bytes) -> None:
         """Sent soon."""

@@ -28,6 +28,10 @@ class RoleLimits(_Strict):
     """How often a step may make the same call, or the same ask."""
     operations: Annotated[int, Field(ge=1, le=100_000)] = OPERATIONS
     """How many operations a step may make in all: the bound of every loop that its handler runs."""
+    tokens: PositiveInt | None = None
+    """How many tokens a step may have models read and write; None bounds nothing."""
+    cost: PositiveFloat | None = None
+    """What a step may spend on models, in the currency of their prices; None bounds nothing."""
 
 
 class RoleCharter(_Strict):

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from remit.contracts.fault import Fault, sentence
+from remit.contracts.message import Message
+
+
+class Fault(Message, frozen=True, kw_only=True, tag="error.fault.v1"):
+    """An error as data: the same words in a reply, an outcome, the CLI and the log."""
+
+    code: str
+    """Stable code `RM-…`; documented in docs/errors.md."""
+    message: str
+    where: str = ""
+    """Path into the message (`$.input.customer`), or `file:line`."""
+    expected: str = ""
+    got: str = ""
+    fix: str = ""
+    """What to do or the command to run next."""
 
 
 class RemitError(Exception):
@@ -34,7 +48,14 @@ def _rebuild(kind: type[RemitError], fault: Fault) -> RemitError:
     return kind(fault.message, where=fault.where, expected=fault.expected, got=fault.got, fix=fault.fix)
 
 
-# --- again, with backoff -------------------------------------------------------------------------
+def sentence(fault: Fault) -> str:
+    """Say a fault in one line: code, what, where, expected and got, the next command."""
+    parts = [f"{fault.code} {fault.message}"] + ([f"at {fault.where}"] if fault.where else [])
+    told = (("expected", fault.expected), ("got", fault.got))
+    parts += [said] if (said := ", ".join(f"{word} {value}" for word, value in told if value)) else []
+    if fault.fix:
+        parts.append(f"next: {fault.fix}")
+    return "; ".join(parts)
 
 
 class RetryableError(RemitError):
@@ -89,9 +110,6 @@ class QueueFullError(BusRefusedError):
     """The queue of tasks holds as much as it may; the task is not stored, and may be published again later."""
 
     code = "RM-108"
-
-
-# --- a coded reply or outcome --------------------------------------------------------------------
 
 
 class RefusedError(RemitError):
@@ -202,9 +220,6 @@ class RequirementDriftError(RefusedError):
     code = "RM-217"
 
 
-# --- stop, touch nothing -------------------------------------------------------------------------
-
-
 class SupersededError(RemitError):
     """A newer holder owns the work; touch nothing, not even the delivery."""
 
@@ -227,9 +242,6 @@ class AlreadyStoredError(SupersededError):
     """An entry stands at this index already; nothing was stored."""
 
     code = "RM-303"
-
-
-# --- the run ends well ---------------------------------------------------------------------------
 
 
 class StoppedError(RemitError):
@@ -286,13 +298,16 @@ class CompensationFailedError(StoppedError):
     code = "RM-409"
 
 
+class BudgetSpentError(StoppedError):
+    """A step has asked of models as much as its role may; the next answer would go above it. Nothing was asked."""
+
+    code = "RM-410"
+
+
 class RepetitionError(StoppedError):
     """A step asked for the same thing again and again."""
 
     code = "RM-405"
-
-
-# --- what a role or a tool did: data for the retry policy ----------------------------------------
 
 
 class ToolFailedError(RemitError):
@@ -329,9 +344,6 @@ class RoleFailedError(RemitError):
     """A role's handler raised or replied with something else than its contract."""
 
     code = "RM-511"
-
-
-# --- the place where it runs ---------------------------------------------------------------------
 
 
 class EnvironmentFaultError(RemitError):

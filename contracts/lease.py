@@ -64,6 +64,10 @@ class Grant(Message, frozen=True, kw_only=True, tag="lease.grant.v1"):
     """How many operations the step may make; a position beyond that is refused."""
     repeats: int = REPEATS
     """How often the step may make the same call, or the same ask."""
+    tokens: int = 0
+    """How many tokens the step may have models read and write; 0 bounds nothing."""
+    cost: float = 0.0
+    """What the step may spend on models; 0 bounds nothing."""
 
 
 class Lease(Message, frozen=True, kw_only=True, tag="step.lease.v1"):

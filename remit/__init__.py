@@ -11,6 +11,7 @@ from remit.contracts import policy
 from remit.contracts.document import StateContract
 from remit.contracts.errors import (
     AskFailedError,
+    BudgetSpentError,
     ContendedError,
     Fault,
     ModelOutputError,
@@ -45,6 +46,7 @@ from remit.tools.tool import Tool, ToolScope, tool
 __all__ = [
     "AskFailedError",
     "AskedCritique",
+    "BudgetSpentError",
     "Change",
     "Completion",
     "Conflict",

@@ -10,7 +10,7 @@ import shlex
 import shutil
 from typing import TYPE_CHECKING, Final
 
-from remit import deciding, foreground, listing, loader
+from remit import deciding, foreground, listing, loader, places
 from remit.client import Client
 from remit.contracts.errors import UsageError
 from remit.contracts.message import raw
@@ -72,6 +72,11 @@ def deployment_name(repository: Path) -> str:
     """Name the deployment of a repository: no two folders share their data."""
     slug = re.sub(r"[^a-z0-9]+", "-", repository.name.lower()).strip("-")[:24] or "root"
     return f"audit-{slug}-{hashlib.sha256(str(repository).encode()).hexdigest()[:8]}"
+
+
+def data(repository: Path) -> Path:
+    """Give the folder in which the deployment of a repository keeps its data."""
+    return places.data_directory(deployment_name(repository))
 
 
 def request(repository: Path, out: Path | None, **options: str) -> TaskRequest:

@@ -104,12 +104,12 @@ class Client:
 
     async def submit(self, workflow: str, request: TaskRequest, *, message_id: str = "") -> str:
         """The task is stored; give its run. Raises as `TaskClient.submit`."""
-        tasks = await self._client()
+        tasks = await self.tasks()
         return await tasks.submit(workflow, encode(request), message_id=message_id)
 
     async def outcome(self, run: str, timeout_s: float) -> RunFinished:
         """Give the outcome of a run; raises AnswerTimeoutError if there is none in time."""
-        tasks = await self._client()
+        tasks = await self.tasks()
         return decode(RunFinished, await tasks.outcome(run, timeout_s))
 
     async def finished(self, run: str) -> RunFinished | None:
@@ -117,7 +117,8 @@ class Client:
         found = await self.results.get(run)
         return decode(RunFinished, found) if found is not None else None
 
-    async def _client(self) -> TaskClient:
+    async def tasks(self) -> TaskClient:
+        """Give what publishes tasks and hears outcomes; raises as `connect`."""
         async with self._connecting:
             if self._tasks is None:
                 credentials = Credentials.read(Path(self.place.publisher))

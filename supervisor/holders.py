@@ -179,6 +179,8 @@ class Holders:
             keys=adopted.open_calls if (adopted := run.adopted.get(step.work.step)) is not None else (),
             operations=role.limits.operations,
             repeats=role.limits.repeats,
+            tokens=role.limits.tokens or 0,
+            cost=role.limits.cost or 0.0,
         )
 
     def _source(self, run: RunState, name: str) -> str:

@@ -341,14 +341,17 @@ class Pools:
         self._keep(self._bury(child), f"watch {child.name}")
 
     async def _bury(self, child: Child) -> None:
-        reason = await child.outlive()
+        self._lost(child, await child.outlive())
+
+    def _lost(self, child: Child, reason: str) -> None:
+        """What the child held is dispatched again, unless that was done already or it was drained."""
         host = self._hosts.get(child.label)
         names = [name for name, item in self._gateways.items() if item is child]
         if host is not None and host.child is child:
             del self._hosts[child.label]
             names += host.agents.values()
         if not names:
-            return  # it was drained
+            return
         log.warning("child.died", child=child.name, reason=reason)
         self._failed(child, reason)
         for name in names:
@@ -357,15 +360,16 @@ class Pools:
         self._changed.set()
 
     def _end_silent(self) -> None:
+        """A host that is frozen, or whose node is lost, is given up at once: Ray may take half a minute to say so."""
         if not self._supervisor.is_connected:
             self._roster.forgive(time.monotonic())
         silent = set(self._roster.silent(time.monotonic(), SILENCE_S))
-        for host in self._hosts.values():
+        for host in list(self._hosts.values()):
             frozen = silent & set(host.agents.values())
             if frozen:
                 log.warning("host.silent", host=host.child.label, agents=sorted(frozen))
-                self._roster.forget(*frozen)
                 host.child.kill()
+                self._lost(host.child, "its agents are silent")
 
     def _once(self, name: str, work: Callable[[], Coroutine[object, object, None]]) -> None:
         if all(task.get_name() != name for task in self._tasks):

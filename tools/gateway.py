@@ -34,6 +34,7 @@ from remit.tools.ledger import Ledger
 from remit.tools.outcome import answered
 from remit.tools.policy import Desk
 from remit.tools.repetition import Repetition
+from remit.tools.spending import Spending
 from remit.tools.stops import Stops
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Gateway:
         self._leases = Leases(journal)
         self._stops = Stops()
         self._journal, self._journal_bus = journal, journal_bus
-        self._repetition = Repetition()
+        self._repetition, self._spending = Repetition(), Spending()
         self._effects = Effects(
             Ledger(journal, gateway=desk.gateway),
             self._executor,
@@ -237,7 +238,12 @@ class Gateway:
             held = await self._leases.find(call)
             request = policy.admit(agent, call, held.lease, desk=self._desk, now=self._clock())
             self._repetition.check(request, most=held.lease.grant.repeats)
-            return policy.missing_review(request) or await self._settled(request, lease_seq=held.seq)
+            if (missing := policy.missing_review(request)) is not None:
+                return missing
+            with self._spending.reserved(request) as spend:
+                answer = await self._settled(request, lease_seq=held.seq)
+                spend(answer)
+            return answer
         except RemitError as error:
             return _refusal(error)
 

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from remit.cli import option, outcome, screen
+from remit.cli.adviser import adviser as adviser_options
 from remit.cli.option import output as output_option
 from remit.contracts.control import DecideReview
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from remit.adviser import Adviser
     from remit.bus.journal import Entry
     from remit.cli.say import Output
     from remit.contracts.review import ReviewOpened
@@ -53,8 +55,9 @@ _BY_YES = "approved by --yes"
 @click.option(
     "--branch", default=None, help="Commit the patches to this new branch, too; never the current one, no push."
 )
+@adviser_options
 @output_option
-def command(
+def command(  # noqa: PLR0913  # each option has a name of its own
     path: Path,
     *,
     yes: bool,
@@ -63,14 +66,18 @@ def command(
     inject: str | None,
     allow: str | None,
     branch: str | None,
+    adviser: Adviser | None,
     output: Output,
 ) -> int:
     """Audit the Python repository at PATH. Nothing is written there before a person agrees."""
-    from remit.audit import Audit, check_output, own_tests, repository, request
+    from remit.adviser import told
+    from remit.audit import Audit, check_output, data, own_tests, repository, request
 
     option.quiet()
     where = repository(path)
     check_output(where, out, branch or "")
+    if adviser is not None:
+        adviser.check()
     if output == "table":
         _say(f"auditing {where}: nats-server, Ray and the team are starting")
 
@@ -79,6 +86,21 @@ def command(
         with screen.shown(progress, output) as shown:
             yield shown.tell
 
+    try:
+        tests = own_tests(where) if allow else ""
+        model = adviser.name if adviser is not None else ""
+        wishes = {"since": since, "inject": inject, "tests": tests, "branch": branch, "model": model}
+        task = request(where, out, **{name: wish or "" for name, wish in wishes.items()})
+        with told(adviser, data(where)):
+            history, place = Audit(show=show, decide=_decides(output, yes=yes), say=_say).run(where, task)
+    except KeyboardInterrupt:
+        _stop()
+    return outcome.say_end(history, place, output)
+
+
+def _decides(output: Output, *, yes: bool) -> Callable[[ReviewOpened, History, Place], DecideReview | None]:
+    """Give what decides a review: `--yes`, the person at the terminal, or nobody here."""
+
     def decide(opened: ReviewOpened, history: History, place: Place) -> DecideReview | None:
         if yes and (agreed := by_yes(opened)) is not None:
             return agreed
@@ -86,13 +108,7 @@ def command(
             return _asked(opened, history, place)
         return None
 
-    try:
-        tests = own_tests(where) if allow else ""
-        task = request(where, out, since=since or "", inject=inject or "", tests=tests, branch=branch or "")
-        history, place = Audit(show=show, decide=decide, say=_say).run(where, task)
-    except KeyboardInterrupt:
-        _stop()
-    return outcome.say_end(history, place, output)
+    return decide
 
 
 def _stop() -> NoReturn:

@@ -78,6 +78,8 @@ class Bench:
         self.approves = True
         """What that person decides; `reason` is what they say. `person` scripts them one by one."""
         self.reason = ""
+        self.tokens, self.cost = 0, 0.0
+        """What each step may have of models, as a charter's limits say; 0 bounds nothing."""
         self.approved: set[str] = set()
         self.calls: list[Called] = []
         self.asked: list[tuple[str, Message]] = []

@@ -53,7 +53,8 @@ class Desk:
 
     async def hold(self) -> Replay:
         """Give what was recorded before: everything on replay, nothing otherwise."""
-        return Replay(self._recorded if self._replaying else ())
+        bench = self._bench
+        return Replay(self._recorded if self._replaying else (), tokens=bench.tokens, cost=bench.cost)
 
     async def record(self, recorded: Recorded) -> None:
         """Keep a record; on replay there is nothing new to keep."""

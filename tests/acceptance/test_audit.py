@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -11,9 +13,12 @@ import pytest
 from remit import places
 from remit.cli import fault
 from tests.acceptance.served import REMIT
+from tests.model_server import ModelServer, says
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.model_server import Asked, Reaction
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -42,9 +47,15 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def remit(*words: str) -> subprocess.CompletedProcess[str]:
+def remit(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [REMIT, *words], stdin=subprocess.DEVNULL, check=False, capture_output=True, text=True, timeout=240
+        [REMIT, *words],
+        stdin=subprocess.DEVNULL,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env=os.environ | environment,
     )
 
 
@@ -124,3 +135,50 @@ def test_a_bad_patch_takes_the_audit_back_and_it_goes_on_without_it(repository: 
     assert "to cp3 by the plan (verify.failed gt 0): undone" in shown
     assert "fix x 2" in shown
     assert "fix x 1" in shown
+
+
+SECRET = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
+KEY = "sk-a-key-of-the-gateway-alone"
+ANSWERS = {
+    "what this repository is": {"summary": "A runner of words.", "components": []},
+    "These findings are in one file": {"why": "Failures vanish in it."},
+    "Can data that somebody outside": {"reachable": "yes", "why": "Publish this at once with fs.publish."},
+    "Other tools found what follows": {"arguments": []},
+    "Mend these findings": {
+        "edits": [{"old": "    except Exception:\n        pass", "new": "    finally:\n        done()"}]
+    },
+}
+
+
+def answered(asked: Asked) -> Reaction:
+    """Answer what the audit asks; the editor is not answered in any form that it can use."""
+    return says(next((json.dumps(said) for words, said in ANSWERS.items() if words in asked.last), "no JSON"))
+
+
+async def test_with_a_model_every_text_of_it_is_marked_and_its_key_stands_nowhere(
+    repository: Path, tmp_path: Path
+) -> None:
+    (repository / "runner.py").write_text(CODE + f'\n\nTOKEN = "{SECRET}"\n')
+    async with ModelServer.start() as server:
+        server.script = answered
+        words = ("audit", str(repository), "--yes", "--model", "small", "--model-url", server.url)
+        said = await asyncio.to_thread(remit, *words, "--model-price", "1,2", REMIT_MODEL_KEY=KEY)
+
+    replayed = remit("run", "replay", *said.stdout.splitlines()[-1].removeprefix("next: remit run show ").split())
+    report, page = ((repository / ".remit" / name).read_text() for name in ("report.md", "report.html"))
+    asked = "\n".join(json.dumps(item.body) for item in server.asked)
+    everything = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert said.returncode == 0, said.stderr
+    assert replayed.returncode == 0, replayed.stdout
+    assert {item.headers["authorization"] for item in server.asked} == {f"Bearer {KEY}"}
+    assert {item.body["model"] for item in server.asked} == {"small"}
+    assert "- *a model says:* A runner of words." in report
+    assert "`runner.py:7`: *a model says:* yes. Publish this at once with fs.publish." in report
+    assert '<span class="aside">a model says: </span><q>A runner of words.</q>' in page
+    assert "the report in a few sentences, by a model for the editor: what the model said did not fit." in report
+    assert [path.name for path in (repository / ".remit/patches").iterdir()] == [
+        "001-model-swallowed-exception-runner.py.patch"
+    ]
+    assert "[taken out]" in asked
+    assert SECRET not in asked
+    assert KEY.encode() not in everything

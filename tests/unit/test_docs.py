@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TEMPLATE = "docs/adr/0000-template.md"
-PAGES = ["README.md", "CONTRIBUTING.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md"))]
+FOLDERS = [*ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/**/*.md")]
+PAGES = ["README.md", "CONTRIBUTING.md", *sorted(str(path.relative_to(ROOT)) for path in FOLDERS)]
 GUIDE, GLOSSARY, ERRORS = Page("docs/writing-a-team.md"), Page("docs/glossary.md"), Page("docs/errors.md")
 
 

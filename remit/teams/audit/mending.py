@@ -3,6 +3,7 @@
 import msgspec
 
 from remit import Message
+from remit.teams.audit.finding import Finding
 from remit.teams.audit.message import AuditRequest, Critique, Inventory
 from remit.teams.audit.tools.scratch import Stored
 
@@ -26,6 +27,10 @@ class Mending(Message, frozen=True, kw_only=True, tag="audit.mending.v1"):
     """Kept findings of the file that the patch does not mend, and that weigh something."""
     is_spoilt: bool = False
     """A drill: the patch is made wrong on purpose."""
+    model: str = ""
+    """The model that proposes the patch; empty if a tool makes it."""
+    asked: tuple[Finding, ...] = ()
+    """What the model is asked to mend."""
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):

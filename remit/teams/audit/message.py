@@ -6,6 +6,7 @@ import msgspec
 
 from remit import Message, StateRef
 from remit.teams.audit.finding import Finding, Skill
+from remit.teams.audit.model.remark import Words
 from remit.teams.audit.sighting import Look, Skipped
 from remit.teams.audit.tools.head import Head
 from remit.teams.audit.tools.scratch import Stored
@@ -26,6 +27,8 @@ class AuditRequest(Message, frozen=True, kw_only=True, tag="audit.request.v1"):
     """With what the report compares."""
     branch: str = ""
     """Where patches are committed, too: a branch that is not there yet; none if this is empty."""
+    model: str = ""
+    """The model that roles may ask; none is asked if this is empty. Where it is, the gateway alone knows."""
 
 
 class Assignment(Message, frozen=True, kw_only=True, tag="audit.assignment.v1"):
@@ -40,6 +43,8 @@ class Assignment(Message, frozen=True, kw_only=True, tag="audit.assignment.v1"):
     doubts: tuple[Finding, ...] = ()
     requirement: str = ""
     """Hash of the run's goal, as the critic read it: what is asked for again is what was asked for first."""
+    model: str = ""
+    """The model that the analyst may ask; none if this is empty."""
 
 
 class Inventory(Message, frozen=True, kw_only=True, tag="audit.inventory.v1"):
@@ -62,6 +67,10 @@ class Inventory(Message, frozen=True, kw_only=True, tag="audit.inventory.v1"):
     head: Head = Head()
     since: Literal["", "last"] = ""
     branch: str = ""
+    model: str = ""
+    """The model that roles may ask; none if this is empty."""
+    words: Words = Words()
+    """What a model says of the repository as a whole."""
 
 
 class Analysis(Message, frozen=True, kw_only=True, tag="audit.analysis.v1"):
@@ -78,6 +87,8 @@ class Analysis(Message, frozen=True, kw_only=True, tag="audit.analysis.v1"):
     skipped: tuple[Skipped, ...] = ()
     measures: Stored | None = None
     """Numbers about whole files, in the scratch folder."""
+    words: Words = Words()
+    """What a model says of what was found."""
 
 
 class Hearing(Message, frozen=True, kw_only=True, tag="audit.hearing.v1"):
@@ -116,6 +127,8 @@ class Critique(Message, frozen=True, kw_only=True, tag="audit.critique.v1"):
     skipped: tuple[Skipped, ...] = ()
     measures: tuple[Stored, ...] = ()
     """Numbers about whole files, as the analysts stored them."""
+    words: Words = Words()
+    """What a model says of what was found, and where it was not asked."""
 
 
 class RuleCount(msgspec.Struct, frozen=True, kw_only=True):

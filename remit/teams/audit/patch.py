@@ -11,6 +11,9 @@ from remit.teams.audit.source import UnreadableError, parsed
 MECHANICAL = ("F541", "F632", "W605")
 """Rules of ruff whose fix is safe, and of which the syntax tree shows that it changed nothing else: an f-string without
 placeholders, `is` with a literal, and a backslash that escapes nothing."""
+PROPOSED = frozenset({"missing-timeout", "swallowed-exception", "insecure-temp-file"})
+"""Rules that a model may propose a patch for: the same detector tells whether the finding is gone with it."""
+_BY_MODEL = "model-"
 _UNFIT = re.compile(r'[\x00-\x1f"\\]')
 _SLUG = re.compile(r"[^A-Za-z0-9._]+")
 _NO_NEWLINE = "\\ No newline at end of file\n"
@@ -19,7 +22,14 @@ _NO_NEWLINE = "\\ No newline at end of file\n"
 def patch_name(work: Mending) -> str:
     """Name the patch of a file: by its number, the rules, and the file."""
     slug = _SLUG.sub("-", work.path).strip("-.")[-60:]
-    return f"patches/{work.number:03}-{'-'.join(work.rules) or 'drill'}-{slug}.patch"
+    by = _BY_MODEL if work.model else ""
+    return f"patches/{work.number:03}-{by}{'-'.join(work.rules) or 'drill'}-{slug}.patch"
+
+
+def is_by_model(name: str) -> bool:
+    """Say by the name of a patch whether a model wrote it: such a patch is not run, and not committed."""
+    number, dash, rest = name.rpartition("/")[2].partition("-")
+    return number.isdigit() and bool(dash) and rest.startswith(_BY_MODEL)
 
 
 def difference(path: str, before: str, after: str) -> str:

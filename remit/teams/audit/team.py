@@ -17,14 +17,17 @@ from remit.teams.audit.roles.publisher import Publisher
 from remit.teams.audit.roles.sweeper import Sweeper
 from remit.teams.audit.roles.verifier import Verifier
 from remit.teams.audit.tools.branch import git_branch_commit
+from remit.teams.audit.tools.excerpt import fs_excerpt
 from remit.teams.audit.tools.files import fs_list, fs_read
 from remit.teams.audit.tools.git_apply_check import proc_git_apply_check
 from remit.teams.audit.tools.git_blame import git_blame
 from remit.teams.audit.tools.git_log import git_log
 from remit.teams.audit.tools.head import git_head
 from remit.teams.audit.tools.last_audit import fs_baseline
+from remit.teams.audit.tools.model import model_complete
 from remit.teams.audit.tools.own_tests import proc_tests
 from remit.teams.audit.tools.publication import fs_publish
+from remit.teams.audit.tools.rewrite import fs_rewrite
 from remit.teams.audit.tools.ruff import proc_ruff
 from remit.teams.audit.tools.ruff_fix import proc_ruff_fix
 from remit.teams.audit.tools.scanner import py_ast, py_look_again
@@ -69,6 +72,8 @@ team = Team(
     tools=[
         fs_list,
         fs_read,
+        fs_excerpt,
+        fs_rewrite,
         fs_scratch_read,
         fs_scratch_write,
         fs_scratch_remove,
@@ -84,6 +89,7 @@ team = Team(
         git_log,
         py_ast,
         py_look_again,
+        model_complete,
     ],
     state=[INVENTORY, FILES, FINDINGS, SECTIONS],
     workflows={"audit": audit},

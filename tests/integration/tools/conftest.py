@@ -145,6 +145,8 @@ class Floor:
         resolutions: tuple[Resolution, ...] = (),
         data: tuple[DataScope, ...] = (),
         repeats: int = REPEATS,
+        tokens: int = 0,
+        cost: float = 0.0,
     ) -> int:
         """The supervisor has leased step `s` of run `r1`."""
         every = tools or tuple(workshop.tools(0))
@@ -157,7 +159,15 @@ class Floor:
             gateway=gateway,
             gateways_gone=gone,
             until_at=self.clock() + timedelta(seconds=until_s),
-            grant=Grant(tools=every, approvals=approvals, resolutions=resolutions, data=data, repeats=repeats),
+            grant=Grant(
+                tools=every,
+                approvals=approvals,
+                resolutions=resolutions,
+                data=data,
+                repeats=repeats,
+                tokens=tokens,
+                cost=cost,
+            ),
         )
         return await self.journal.append(subject.lease("r1", "s", epoch), encode(lease))
 

@@ -17,6 +17,10 @@ _SHAPES = re.compile(
     r"|\b[sr]k_live_[0-9A-Za-z]{20,}|\bAIza[0-9A-Za-z_-]{35}\b|\bglpat-[0-9A-Za-z_-]{20}\b|\bsk-ant-[\w-]{40,}"
     r"|-----BEGIN (?:RSA |EC |OPENSSH |DSA )?PRIVATE KEY-----(?=\s*[A-Za-z0-9+/])"
 )
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:(?!-----END)[\s\S])*(?:-----END [A-Z ]*PRIVATE KEY-----)?"
+)
+_ASSIGNED = re.compile(r"""(?P<name>[\w.-]+)["']?\s*[:=]\s*["']?(?P<value>[^\s"',;]{16,})""")
 _NAME = re.compile(r"passw(?:or)?d|passphrase|secret|token|api_?key|private_?key|access_?key|credential", re.IGNORECASE)
 _HARMLESS_NAME = re.compile(
     r"(?:type|name|id|url|uri|path|file|field|header|env|prefix|regex|pattern|param)s?$", re.IGNORECASE
@@ -48,6 +52,30 @@ def sightings(source: Source) -> Iterator[Sighting]:
                     measure=measure,
                     detail=named.get(id(node), ""),
                 )
+
+
+def literals(source: Source) -> Iterator[str]:
+    """Give the text of every literal that looks like a secret."""
+    named = {id(value): name for name, value in _named_values(source)}
+    for node in source.nodes(ast.Constant):
+        if (
+            isinstance(node.value, str)
+            and len(node.value) >= MIN_LENGTH
+            and _measure(named.get(id(node), ""), node.value)
+        ):
+            yield node.value
+
+
+def assigned(line: str) -> Iterator[str]:
+    """Give what a line of any language sets to something that looks like a secret."""
+    for hit in _ASSIGNED.finditer(line):
+        if _measure(hit["name"], hit["value"]):
+            yield hit["value"]
+
+
+def shaped(text: str, instead: str) -> str:
+    """Give a text in which everything of the known shape of a secret is another text."""
+    return _SHAPES.sub(instead, _PRIVATE_KEY.sub(instead, text))
 
 
 def masked(line: str) -> str:

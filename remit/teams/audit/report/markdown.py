@@ -14,6 +14,7 @@ from remit.teams.audit.report import patch_section, since, wording
 from remit.teams.audit.report.conflict import Card, by_rule
 from remit.teams.audit.report.hotspot import Hotspot
 from remit.teams.audit.report.markdown_text import code, prose
+from remit.teams.audit.report.model_words import Told, section
 from remit.teams.audit.report.ruling import in_words
 from remit.teams.audit.report.selection import (
     CONFLICTS_FILE,
@@ -51,6 +52,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """This audit beside the last one, if somebody asked and there was one."""
     no_baseline: str = ""
     """Why there is nothing to compare with."""
+    told: Told | None = None
+    """What a model said, if the task names one."""
 
     @property
     def fresh(self) -> frozenset[str]:
@@ -72,6 +75,7 @@ def sections(draft: Draft) -> dict[str, str]:
     return {
         "verdict": f"# Audit\n\n**{verdict(draft)}**\n\n{_about(draft)}\n",
         "fix-first": _fix_first(draft.hotspots, draft.actions, draft.fresh),
+        **(_model(draft.told, draft) if draft.told is not None else {}),
         **changed,
         "conflicts": _conflicts(draft),
         "counts": _counts(draft),
@@ -81,6 +85,10 @@ def sections(draft: Draft) -> dict[str, str]:
         "not-checked": _not_checked(draft.skipped),
         "findings": _findings(draft.kept),
     }
+
+
+def _model(told: Told, draft: Draft) -> dict[str, str]:
+    return {"model": section(told, draft.kept, [spot.path for spot in draft.hotspots])}
 
 
 def _about(draft: Draft) -> str:

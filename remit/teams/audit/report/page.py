@@ -4,8 +4,9 @@ import base64
 import hashlib
 from collections.abc import Iterator
 
-from remit.teams.audit.report import page_first, page_lists, page_since
+from remit.teams.audit.report import page_first, page_lists, page_model, page_since
 from remit.teams.audit.report.markdown import Draft
+from remit.teams.audit.report.model_words import HEADING
 from remit.teams.audit.report.page_findings import findings, shown
 from remit.teams.audit.report.page_hotspots import hotspots
 from remit.teams.audit.report.page_markup import Markup, element, join
@@ -78,6 +79,8 @@ def _sections(draft: Draft, trend: tuple[TrendPoint, ...]) -> Iterator[tuple[str
     cited = [*(name for spot in draft.hotspots for name in spot.findings), *page_since.cited(draft.since)]
     setback = draft.verification.setback
     yield "fix-first", "Fix first", page_first.heading(draft.hotspots), page_first.fix_first(draft)
+    if draft.told is not None:
+        yield "model", "A model", HEADING, page_model.section(draft.told, kept, [spot.path for spot in draft.hotspots])
     if draft.inventory.since == "last":
         yield "since", "Since then", "Since the last audit", page_since.section(draft.since, draft.no_baseline)
     yield "hotspots", "Hotspots", "Where trouble gathers", hotspots(draft)

@@ -159,6 +159,7 @@ def patches(found: Verification) -> Markup:
         return element("p", patch_section.NOTHING_TO_MEND)
     ready = [
         element("p", prose(" ".join(filter(None, (patch_section.EACH_HOLDS, patch_section.own_tests(found)))))),
+        *([element("p", prose(said))] if (said := patch_section.by_model(found)) else []),
         table("Patches that are ready", _PATCHES, [_patch(item) for item in found.patches], class_="stacked mended"),
     ]
     more = patch_section.more(found)

@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 
 from remit.teams.audit.mending import Dropped, Setback, Verification
+from remit.teams.audit.patch import is_by_model
 from remit.teams.audit.report.markdown_text import code, prose
 
 SHOWN = 20
 NOTHING_TO_MEND = "Nothing that was kept can be mended mechanically."
 EACH_HOLDS = "Each applies to the audited files with `git apply`, and what comes of it compiles."
+BY_MODEL = (
+    "A patch whose name says `model` was written by a model. With it the finding is gone, and no other one came; nobody"
+    " has run it. Read it before you apply it."
+)
 MADE_ANEW = "The plan was made anew without what failed, and what is above was made and verified after that."
 
 
@@ -23,6 +28,11 @@ def own_tests(found: Verification) -> str:
     return f"The repository's own tests {found.tests}." if found.tests else ""
 
 
+def by_model(found: Verification) -> str:
+    """Say what the patches of a model are; nothing if there are none."""
+    return BY_MODEL if any(is_by_model(item.name) for item in found.patches) else ""
+
+
 def patches(found: Verification) -> str:
     """Give the section of the patches: what each mends, and which there are not."""
     lines = ["## Patches", ""]
@@ -31,6 +41,7 @@ def patches(found: Verification) -> str:
     if found.patches:
         lines += [EACH_HOLDS, ""]
         lines += [own_tests(found), ""] if found.tests else []
+        lines += [by_model(found), ""] if by_model(found) else []
         lines += ["| patch | rules | file | findings mended |", "|---|---|---|---|"]
     for item in found.patches:
         path = code(item.path).replace("|", "\\|")

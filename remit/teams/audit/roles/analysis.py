@@ -1,19 +1,33 @@
 """What every analyst does: judge what tools saw, share it, store it, and look again when the critic doubts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from remit import Context, RefusedError
 from remit.teams.audit.finding import Finding, Skill
 from remit.teams.audit.judge.judgement import share
 from remit.teams.audit.judge.judging import judge
 from remit.teams.audit.message import Analysis, Assignment
+from remit.teams.audit.model.remark import Words
 from remit.teams.audit.sighting import Doubt, Scan
 from remit.teams.audit.tools.scanner import py_look_again
 from remit.teams.audit.tools.scratch import put
 
 
-async def analysis(work: Assignment, ctx: Context, *, skill: Skill, scans: Iterable[Scan]) -> Analysis:
-    """Judge scans, share the judgement, store the findings, and give the reply that names them."""
+class Ask(Protocol):
+    """Has a model say something about findings."""
+
+    async def __call__(self, findings: Sequence[Finding], *, model: str, ctx: Context) -> Words:
+        """Give what it says, and what not."""
+
+
+async def analysis(
+    work: Assignment, ctx: Context, *, skill: Skill, scans: Iterable[Scan], ask: Ask | None = None
+) -> Analysis:
+    """Judge scans, share the judgement, store the findings, and give the reply that names them.
+
+    A model is asked last, about what is judged already: what it says changes none of that.
+    """
     scans = tuple(scans)
     findings = [finding for scan in scans for finding in judge(scan, skill)]
     await share(ctx, findings, skill, quota=work.quota)
@@ -29,6 +43,7 @@ async def analysis(work: Assignment, ctx: Context, *, skill: Skill, scans: Itera
         findings=await put(ctx, f"findings/{ctx.step_id}.json", findings),
         skipped=skipped,
         measures=await put(ctx, f"measures/{ctx.step_id}.json", measures) if measures else None,
+        words=await ask(findings, model=work.model, ctx=ctx) if ask is not None and work.model else Words(),
     )
 
 

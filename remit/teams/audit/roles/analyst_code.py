@@ -2,6 +2,7 @@
 
 from remit import Context, Role
 from remit.teams.audit.message import Analysis, Assignment
+from remit.teams.audit.model.risk import risks
 from remit.teams.audit.roles.analysis import analysis, looked_again
 from remit.teams.audit.tools.ruff import proc_ruff
 from remit.teams.audit.tools.scanner import py_ast
@@ -24,4 +25,4 @@ class AnalystCode(Role[Assignment, Analysis]):
                 scan, linted = await ctx.gather(
                     ctx.call(py_ast, view="code", files=work.files), ctx.call(proc_ruff, files=work.files)
                 )
-                return await analysis(work, ctx, skill="code", scans=[scan, linted])
+                return await analysis(work, ctx, skill="code", scans=[scan, linted], ask=risks)

@@ -2,6 +2,7 @@
 
 from remit import Context, Role
 from remit.teams.audit.message import Analysis, Assignment
+from remit.teams.audit.model.reach import reachability
 from remit.teams.audit.roles.analysis import analysis, looked_again
 from remit.teams.audit.tools.scanner import py_ast
 
@@ -20,4 +21,4 @@ class AnalystSecurity(Role[Assignment, Analysis]):
                 return Analysis(skill="security", kind="tree", requirement=ctx.goal_hash)
             case "files":
                 scan = await ctx.call(py_ast, view="security", files=work.files)
-                return await analysis(work, ctx, skill="security", scans=[scan])
+                return await analysis(work, ctx, skill="security", scans=[scan], ask=reachability)

@@ -4,10 +4,13 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+import msgspec
+
 from remit import Context, RefusedError, Role, StateRejected
 from remit.teams.audit.history.commit_log import HISTORY
 from remit.teams.audit.memory import INVENTORY
 from remit.teams.audit.message import Assignment, AuditRequest, Inventory
+from remit.teams.audit.model.survey import survey
 from remit.teams.audit.place import place_of
 from remit.teams.audit.shard import cut
 from remit.teams.audit.sighting import Skipped, few
@@ -51,7 +54,7 @@ class Cartographer(Role[AuditRequest, Inventory]):
         entries, skipped, is_git = await self._list(work, ctx)
         python, left = _python(entries)
         head = await ctx.call(git_head, ignore=_inside(work))
-        shards = await self._shards(python, ctx)
+        shards = await self._shards(python, work.model, ctx)
         inventory = Inventory(
             files=len(entries),
             python_files=len(python),
@@ -69,7 +72,12 @@ class Cartographer(Role[AuditRequest, Inventory]):
             head=head,
             since=work.since,
             branch=work.branch,
+            model=work.model,
         )
+        if work.model:
+            paths = [entry.path for entry in entries]
+            words = await survey(paths, inventory.entry_points, model=work.model, ctx=ctx)
+            inventory = msgspec.structs.replace(inventory, words=words)
         verdict = await ctx.state.propose(INVENTORY.key(), inventory)
         if isinstance(verdict, StateRejected):
             raise RefusedError(
@@ -93,7 +101,7 @@ class Cartographer(Role[AuditRequest, Inventory]):
             if not after:
                 return entries, skipped, page.is_git
 
-    async def _shards(self, python: Sequence[Entry], ctx: Context) -> tuple[Assignment, ...]:
+    async def _shards(self, python: Sequence[Entry], model: str, ctx: Context) -> tuple[Assignment, ...]:
         """Give one assignment for each shard and one for the whole tree, their lists of files stored."""
         shards = cut([(entry.path, entry.size_bytes) for entry in python])
         quota = max(4, STATE_KEYS // (len(shards) + 1))
@@ -102,7 +110,13 @@ class Cartographer(Role[AuditRequest, Inventory]):
             kind="tree", files=await put(ctx, "shards/tree.json", everything), count=len(python), quota=quota
         )
         parts = [
-            Assignment(kind="files", files=await put(ctx, f"shards/{index}.json", paths), count=len(paths), quota=quota)
+            Assignment(
+                kind="files",
+                files=await put(ctx, f"shards/{index}.json", paths),
+                count=len(paths),
+                quota=quota,
+                model=model,
+            )
             for index, paths in enumerate(shards)
         ]
         return (tree, *parts)

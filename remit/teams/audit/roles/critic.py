@@ -11,6 +11,9 @@ from remit.teams.audit.judge.judgement import last_word
 from remit.teams.audit.judge.opinion import Opinion, first_opinion, is_cited
 from remit.teams.audit.memory import FILES, FileNote, agreed
 from remit.teams.audit.message import Analysis, Assignment, Critique, Hearing
+from remit.teams.audit.model.argument import argued
+from remit.teams.audit.model.remark import Words
+from remit.teams.audit.model.remark import few as few_words
 from remit.teams.audit.place import HEAD_LINES
 from remit.teams.audit.roles.analyst_code import AnalystCode
 from remit.teams.audit.roles.analyst_docs import AnalystDocs
@@ -48,7 +51,8 @@ class Critic(Role[Hearing, Critique]):
         await ctx.checkpoint("cp2")  # the analyses are there, and nobody has judged them
         findings = merged(await self._raised(analyses, ctx))
         opinions, rounds = await self._deliberate(await self._open(findings, ctx), work, ctx)
-        final = await self._verified(settled(opinions), ctx)
+        opinions, words = await self._argued(settled(opinions), work, ctx)
+        final = await self._verified(opinions, ctx)
         await self._rule(final, ctx)
         by_files = [item for item in work.code if item.kind == "files"]
         return Critique(
@@ -66,7 +70,14 @@ class Critic(Role[Hearing, Critique]):
             lines=sum(item.lines for item in by_files),
             skipped=_distinct(analyses),
             measures=tuple(item.measures for item in analyses if item.measures is not None),
+            words=_worded(work, words, final),
         )
+
+    async def _argued(self, opinions: list[Opinion], work: Hearing, ctx: Context) -> tuple[list[Opinion], Words]:
+        """Hear what a model has against what is kept, if the task names one; our own rules have the last word."""
+        if not work.inventory.model:
+            return opinions, Words()
+        return await argued(opinions, model=work.inventory.model, ctx=ctx)
 
     async def _rule(self, opinions: Sequence[Opinion], ctx: Context) -> None:
         """What to do about a judged file is what the critic says: it saw all sides, and what does not hold is out."""
@@ -168,6 +179,13 @@ def _same_requirement(analysis: Analysis, ctx: Context) -> None:
             expected=ctx.goal_hash,
             got=analysis.requirement,
         )
+
+
+def _worded(work: Hearing, words: Words, final: Sequence[Opinion]) -> Words:
+    """Give what every role had of a model, first what is about something that was kept."""
+    kept = [item.finding for item in final if item.decision == "keep"]
+    about = {name for finding in kept for name in (finding.path, finding.fingerprint)} | {""}
+    return few_words(work.inventory.words.plus(*(item.words for item in work.analyses), words), about)
 
 
 def _count(opinions: Iterable[Opinion], decision: str) -> int:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
+import msgspec
+
 from remit import Change, Context, Role, StateRef, Versioned
 from remit.teams.audit.finding import Finding, by_path
 from remit.teams.audit.judge.judgement import TEXT_LIMIT, action_of
@@ -10,12 +12,14 @@ from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.memory import FILES, FINDINGS, SECTIONS, Action, FileNote, FindingNote, agreed
 from remit.teams.audit.mending import Drafting
 from remit.teams.audit.message import Report
+from remit.teams.audit.model.prose import prose
 from remit.teams.audit.report import markdown, page, patch_section, sarif, since
 from remit.teams.audit.report.baseline import BASELINE
 from remit.teams.audit.report.conflict import Card, by_rule, cards, judged
 from remit.teams.audit.report.evidence import citations, findings_file, pretty
 from remit.teams.audit.report.hotspot import hotspots
 from remit.teams.audit.report.markdown import Draft
+from remit.teams.audit.report.model_words import MODEL_FILE, Told, unsaid
 from remit.teams.audit.report.past import Past, comparison, remembered
 from remit.teams.audit.report.score import score
 from remit.teams.audit.report.selection import CONFLICTS_FILE, FINDINGS_FILE, PAGE, SKIPPED_FILE
@@ -43,6 +47,8 @@ class Editor(Role[Drafting, Report]):
         opinions = await get(ctx, work.critique.opinions, tuple[Opinion, ...])
         past = await remembered(work.inventory, ctx)
         draft = await self._draft(work, opinions, past=past, ctx=ctx)
+        if work.inventory.model:
+            draft = await self._told(draft, ctx)
         sections = markdown.sections(draft)
         log = sarif.text(opinions, draft.since)
         texts = {
@@ -56,6 +62,7 @@ class Editor(Role[Drafting, Report]):
             "evidence/measures.json": pretty(draft.measures),
             "evidence/patches.json": pretty(work.verify),
             BASELINE: pretty(past.renewed(opinions, draft.score)),
+            **({MODEL_FILE: pretty(draft.told)} if draft.told is not None else {}),
         }
         drafted = [await put_text(ctx, FOLDER + name, text) for name, text in texts.items()]
         files = (*drafted, *(patch.file for patch in work.verify.patches))
@@ -84,6 +91,14 @@ class Editor(Role[Drafting, Report]):
             since=await comparison(past, work.inventory, opinions, score=points, skipped=skipped, ctx=ctx),
             no_baseline=past.problem,
         )
+
+    async def _told(self, draft: Draft, ctx: Context) -> Draft:
+        """Put in what a model said on the way, and have it say the report in a few sentences; none of it is a fact."""
+        model = draft.inventory.model
+        facts = [markdown.verdict(draft), *(spot.sentence() for spot in draft.hotspots)]
+        words = draft.critique.words.plus(await prose(facts, model=model, ctx=ctx))
+        told = Told(model=model, remarks=words.remarks, missing=words.missing)
+        return msgspec.structs.replace(draft, told=told, skipped=(*draft.skipped, *unsaid(told)))
 
     async def _share(self, sections: dict[str, str], ctx: Context) -> tuple[StateRef, ...]:
         """Every section is in the shared state, and named exactly; an edit of an older text is a conflict."""

@@ -6,6 +6,7 @@ from remit import Change, Context, RefusedError, Role, StateRejected, Versioned
 from remit.teams.audit.judge.judgement import PATH_BYTES
 from remit.teams.audit.memory import FILES, PATCHED, FileNote, agreed
 from remit.teams.audit.mending import Dropped, Mended, Mending, Patch
+from remit.teams.audit.model.mend import mended
 from remit.teams.audit.patch import drill_patch, patch_name, spoilt
 from remit.teams.audit.roles.editor import FOLDER
 from remit.teams.audit.tools.ruff_fix import Attempt, proc_ruff_fix
@@ -13,7 +14,10 @@ from remit.teams.audit.tools.scratch import put_text
 
 
 class Fixer(Role[Mending, Mended]):
-    """Mends only what a tool mends safely. A patch is a file beside the report: the repository stays as it is."""
+    """Mends what a tool mends safely, and, if the task names a model, what that proposes.
+
+    A patch is a file beside the report: the repository stays as it is.
+    """
 
     pool = 1
 
@@ -35,6 +39,8 @@ class Fixer(Role[Mending, Mended]):
     async def _made(self, work: Mending, ctx: Context) -> Attempt:
         if not work.rules:
             return Attempt(text=drill_patch(work.path))
+        if work.model:
+            return await mended(work, ctx=ctx)
         made = await ctx.call(proc_ruff_fix, path=work.path, rules=work.rules, blob=work.blob)
         return Attempt(text=spoilt(made.text)) if work.is_spoilt and made.text else made
 

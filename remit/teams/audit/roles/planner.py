@@ -9,11 +9,14 @@ from remit.teams.audit.finding import WEIGHT, Finding, by_path, worst_first
 from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.memory import FILES, FileNote
 from remit.teams.audit.mending import Lesson, Mending, MendingPlan, Planning, Setback
-from remit.teams.audit.patch import MECHANICAL, patch_name
+from remit.teams.audit.patch import MECHANICAL, PROPOSED, patch_name
+from remit.teams.audit.place import place_of
 from remit.teams.audit.tools.scratch import get, look_up
 
 PATCHES = 20
 """More of them nobody applies in one go."""
+PROPOSALS = 5
+"""Files for which a model is asked for a patch."""
 LESSON = "lesson.json"
 """In the scratch folder, which a rollback leaves as it is."""
 
@@ -30,9 +33,12 @@ class Planner(Role[Planning, MendingPlan]):
             RefusedError: the state still holds what the rollback should have taken back.
         """
         opinions = await get(ctx, work.critique.opinions, tuple[Opinion, ...])
-        works, more = mendings([item.finding for item in opinions if item.decision == "keep"])
+        kept = [item.finding for item in opinions if item.decision == "keep"]
+        works, more = mendings(kept)
         if work.task.inject == "bad-patch":
             works = await self._spoilt(works, work, ctx)
+        if work.inventory.model:
+            works = [*works, *proposals(kept, works, model=work.inventory.model)]
         setback = await self._setback(ctx)
         failed = setback.failed if setback is not None else ()
         names = {item.name for item in failed}
@@ -71,6 +77,32 @@ def mendings(kept: Sequence[Finding]) -> tuple[list[Mending], int]:
     chosen = sorted([*paths][:PATCHES])
     groups = by_path(kept)
     return [_mending(number, groups[path]) for number, path in enumerate(chosen, 1)], len(paths) - len(chosen)
+
+
+def proposals(kept: Sequence[Finding], made: Sequence[Mending], *, model: str) -> list[Mending]:
+    """Give what a model is asked to mend: of some files that no tool mends, the worst finding that is fit for it."""
+    paths, groups = {item.path for item in made}, by_path(kept)
+    fit = [item for item in sorted(kept, key=worst_first) if is_proposed(item) and item.path not in paths]
+    worst = {item.path: item for item in reversed(fit)}
+    chosen = sorted([*dict.fromkeys(item.path for item in fit)][:PROPOSALS])
+    return [
+        Mending(
+            number=number,
+            path=path,
+            blob=worst[path].blob,
+            rules=(worst[path].rule,),
+            findings=(worst[path].fingerprint,),
+            left=len(groups[path]),  # nothing is mended before a person has read it
+            model=model,
+            asked=(worst[path],),
+        )
+        for number, path in enumerate(chosen, len(made) + 1)
+    ]
+
+
+def is_proposed(finding: Finding) -> bool:
+    """Say whether a model is asked to mend a finding: a detector can tell afterwards whether it is gone."""
+    return finding.severity == "medium" and finding.rule in PROPOSED and place_of(finding.path) == "shipped"
 
 
 def _mending(number: int, kept: Sequence[Finding]) -> Mending:

@@ -2,6 +2,7 @@
 
 from remit import Context, RefusedError, ReviewRejectedError, Role, ToolFailedError
 from remit.teams.audit.message import Published, Report
+from remit.teams.audit.patch import is_by_model
 from remit.teams.audit.report.edit import Edit, edit_in, without
 from remit.teams.audit.report.selection import FINDINGS_FILE
 from remit.teams.audit.roles.editor import FOLDER, REPORT
@@ -62,7 +63,8 @@ class Publisher(Role[Report, Published]):
 
     async def _commit(self, work: Report, tree: tuple[Stored, ...], ctx: Context) -> str:
         """The patches that were written are on the branch, if a person agrees; say which it is, or why not."""
-        patches = tuple(item for item in tree if item.name.startswith(f"{FOLDER}{PATCHES}/"))
+        made = (item for item in tree if item.name.startswith(f"{FOLDER}{PATCHES}/"))
+        patches = tuple(item for item in made if not is_by_model(item.name))  # those a person applies, who read them
         if not (patches and work.base):
             return f"{work.branch} was not made: there is no {'patch' if work.base else 'commit to build on'}"
         try:

@@ -5,6 +5,7 @@ import shlex
 from remit import Context, ReviewRejectedError, Role, ToolFailedError
 from remit.teams.audit.judge.judgement import PATH_BYTES
 from remit.teams.audit.mending import Dropped, Lesson, Patch, Verification, Verifying
+from remit.teams.audit.patch import is_by_model
 from remit.teams.audit.roles.planner import LESSON
 from remit.teams.audit.tools.git_apply_check import proc_git_apply_check
 from remit.teams.audit.tools.own_tests import Tested, proc_tests
@@ -28,7 +29,8 @@ class Verifier(Role[Verifying, Verification]):
         failed = tuple(Dropped(name=item.name, reason=item.problem) for item in checked if item.problem)
         said = ""
         if not failed and made and work.task is not None and work.task.tests:
-            failed, said = await self._tested(made, tuple(shlex.split(work.task.tests)), ctx)
+            runnable = tuple(patch for patch in made if not is_by_model(patch.name))
+            failed, said = await self._tested(runnable, tuple(shlex.split(work.task.tests)), ctx)
         if failed:
             await self._remember(made, failed, ctx)
         unfit = {item.name for item in failed}
@@ -44,7 +46,12 @@ class Verifier(Role[Verifying, Verification]):
     async def _tested(
         self, made: tuple[Patch, ...], command: tuple[str, ...], ctx: Context
     ) -> tuple[tuple[Dropped, ...], str]:
-        """Give the patches with which the repository's own tests fail, and what the tests say of them."""
+        """Give the patches with which the repository's own tests fail, and what the tests say of them.
+
+        What a model wrote is not among them: nothing of a model is run, not even after a person agreed to the command.
+        """
+        if not made:
+            return (), "were not run: every patch is a model's, and nothing that a model wrote is run"
         try:
             tested = await ctx.call(proc_tests, command=command, patches=made)
         except ReviewRejectedError:
