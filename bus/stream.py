@@ -146,15 +146,15 @@ def refusal(error: ApiError, where: str) -> RemitError:
     got = f"{error.err_code} {error.description}"
     if error.err_code == WRONG_LAST_SEQUENCE:
         return FencedOutError("the lane moved on", where=where, got=got)
+    if error.err_code == STORE_FAILED and where.startswith(_TASKS) and _MAXIMUM in error.description:
+        return QueueFullError(
+            "the queue of tasks is full", where=where, got=got, fix=f"publish it again in {RETRY_IN_S} s"
+        )
     # The code alone says only "store failed": a full disk has the same one.
     if error.err_code == STORE_FAILED and _PER_SUBJECT in error.description:
         return AlreadyStoredError("an entry stands at this index", where=where, got=got)
     if error.err_code == MESSAGE_TOO_LARGE:
         return TooLargeError("the message is above the stream's limit", where=where, got=got)
-    if error.err_code == STORE_FAILED and where.startswith(_TASKS) and _MAXIMUM in error.description:
-        return QueueFullError(
-            "the queue of tasks is full", where=where, got=got, fix=f"publish it again in {RETRY_IN_S} s"
-        )
     fix = "free disk space or wait until tasks are done" if error.err_code in _FULL else ""
     return BusRefusedError("NATS refused", where=where, got=got, fix=fix)
 

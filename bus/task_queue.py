@@ -7,6 +7,7 @@ which subjects it holds, and read by a consumer that wants exactly those.
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 AHEAD: Final = 64
 """Tasks of one workflow that are in hand at once, waiting for their turn included."""
-STRANGERS: Final = "strangers"
+STRANGERS: Final = "strangers-"
+"""Each consumer of unknown names has a name of its own: a late ack of one must not settle what the next handed out."""
 STRANGERS_MOST: Final = 256
 """Unknown names that are read together."""
 _OF_WORKFLOW: Final = "task-"
@@ -54,6 +56,7 @@ class TaskQueue:
         self._loops: list[PullLoop] = []
         self._strangers: frozenset[str] = frozenset()
         self._of_strangers: PullLoop | None = None
+        self._durable_of_strangers = ""
         self.waiting = 0
         """Tasks in the stream, those in hand included, when it was last looked at."""
 
@@ -65,7 +68,7 @@ class TaskQueue:
         """
         wanted = {_OF_WORKFLOW + name: subject.task(name) for name in sorted(self._workflows)}
         for name in await self._consumers():
-            if name not in wanted and (name in {_BEFORE, STRANGERS} or name.startswith(_OF_WORKFLOW)):
+            if name not in wanted and (name == _BEFORE or name.startswith((STRANGERS, _OF_WORKFLOW))):
                 await self._delete(name)
         for durable, filter_ in wanted.items():
             await shape.ensure_consumer(self._bus, TASKS, topology.task_consumer(durable, (filter_,)), start_seq=1)
@@ -87,12 +90,13 @@ class TaskQueue:
         if self._of_strangers is not None:
             await self._of_strangers.stop()
             self._of_strangers = None
-            await self._delete(STRANGERS)
+            await self._delete(self._durable_of_strangers)
         self._strangers = frozenset(sorted(found)[:STRANGERS_MOST])
         if self._strangers:
-            spec = topology.task_consumer(STRANGERS, tuple(sorted(self._strangers)))
+            self._durable_of_strangers = STRANGERS + secrets.token_hex(4)
+            spec = topology.task_consumer(self._durable_of_strangers, tuple(sorted(self._strangers)))
             await shape.ensure_consumer(self._bus, TASKS, spec, start_seq=1)
-            self._of_strangers = await self._pull(STRANGERS)
+            self._of_strangers = await self._pull(self._durable_of_strangers)
 
     async def stop(self) -> None:
         """Nothing is handed out any more."""

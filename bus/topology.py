@@ -34,6 +34,9 @@ backoff of `consumer.py` that is after about 25 minutes of nothing but failures.
 TASKS_IN_HAND: Final = 1_000
 """Tasks of one consumer that are handed out and not settled: at most those of a few supervisors that died."""
 
+TASKS_OF_A_WORKFLOW: Final = 500_000
+"""Half of what the queue holds: one workflow that is flooded leaves room for the tasks of others."""
+
 STATE_BUCKET: Final = StreamSpec(
     name=subject.STATE_STREAM,
     subjects=subject.STATE_CACHE_SUBJECTS,
@@ -96,7 +99,9 @@ STREAMS: Final = (
         storage="file",
         retention="workqueue",
         discard="new",
+        discard_new_per_subject=True,
         max_msgs=1_000_000,
+        max_msgs_per_subject=TASKS_OF_A_WORKFLOW,
         max_bytes=512 * _MEBIBYTE,
         max_msg_size=_MEBIBYTE,
         duplicate_window=120 * _SECOND,

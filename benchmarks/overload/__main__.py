@@ -171,7 +171,9 @@ async def _bound(place: places.Place, queue: int) -> None:
     credentials = Credentials.read(Path(place.operator).with_name("topology.creds"))
     bus = await Bus.connect(place.url, name="topology", credentials=credentials)
     config = msgspec.json.decode(await stream.api(bus, "STREAM.INFO", subject.TASKS))["config"]
-    await stream.api(bus, "STREAM.UPDATE", subject.TASKS, body=config | {"max_msgs": queue})
+    await stream.api(
+        bus, "STREAM.UPDATE", subject.TASKS, body=config | {"max_msgs": queue, "max_msgs_per_subject": queue // 2}
+    )
     await bus.close()
 
 
@@ -179,7 +181,9 @@ def main() -> None:
     """Flood a fresh deployment, and print what came of it."""
     parser = argparse.ArgumentParser(prog="benchmarks/overload", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--queue", type=int, default=5000, help="tasks that the queue holds; 1,000,000 by default")
+    parser.add_argument(
+        "--queue", type=int, default=5000, help="tasks that the queue holds, half of them of one workflow"
+    )
     asked = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     home = user_cache_path("remit", ensure_exists=True) / "bench" / f"overload-{os.getpid()}"

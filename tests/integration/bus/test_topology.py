@@ -190,6 +190,18 @@ async def test_an_outcome_keeps_its_runs_name_taken_when_its_entries_are_gone(bu
     assert (await stream.store(bus, "remit.task.support", b"{}")).seq == 78
 
 
+async def test_a_queue_that_was_shared_by_all_workflows_is_bounded_for_each(bus: Bus) -> None:
+    await topology.ensure(bus, ROLES)
+    await change(bus, TASKS, max_msgs_per_subject=-1, discard_new_per_subject=False)
+    await stream.store(bus, "remit.task.support", b"{}")
+
+    await topology.ensure(bus, ROLES)
+
+    settings = await config_of(bus, TASKS)
+    assert (settings["max_msgs_per_subject"], settings["discard_new_per_subject"]) == (500_000, True)
+    assert (await stream.state(bus, TASKS)).messages == 1
+
+
 async def test_a_full_queue_refuses_in_words(bus: Bus) -> None:
     await topology.ensure(bus, ROLES)
     await change(bus, TASKS, max_msgs=1)
