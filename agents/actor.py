@@ -54,6 +54,8 @@ class HostSpec:
     """Gives what brings the team's older messages forward; sent like `load`."""
     slots: Mapping[str, int] = field(default_factory=dict)
     """By role."""
+    group_commit: bool = False
+    """Whether appends are gathered: where the server syncs every write."""
 
 
 @ray.remote(max_restarts=0, max_task_retries=0, num_cpus=0)
@@ -119,6 +121,7 @@ class HostActor:
             credentials=spec.access.signed(key, spec.jwts[agent]),
             slots=spec.slots.get(role, _SLOTS),
             upcasts=spec.upcasts(spec.team_ref),
+            group_commit=spec.group_commit,
         )
 
 

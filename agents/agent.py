@@ -48,6 +48,8 @@ class AgentSpec:
     credentials: Credentials | None
     slots: int = 32
     patience: Patience | None = None
+    group_commit: bool = False
+    """Whether appends are gathered: where the server syncs every write."""
     upcasts: Upcasts = field(default_factory=dict)
 
     @property
@@ -70,7 +72,9 @@ class Agent:
         self._host = host
         self._bus = bus
         self._on_bug = on_bug
-        self._asker = Asker(bus, role=spec.role, agent=spec.agent, patience=spec.patience)
+        self._asker = Asker(
+            bus, role=spec.role, agent=spec.agent, patience=spec.patience, group_commit=spec.group_commit
+        )
         self._handler = Handler(spec.kind, spec.upcasts)
         self._attempts: dict[Step, tuple[Attempt, asyncio.Task[None]]] = {}
         self._told = bus.new_inbox("told")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from remit.bus import stream
+from remit.bus.journal import Journal
 from remit.contracts.errors import AlreadyStoredError, AnswerTimeoutError, BusUnavailableError, RetryableError
 
 if TYPE_CHECKING:
@@ -34,11 +35,14 @@ class Patience:
 class Asker:
     """One agent's voice on its connection. Nothing here ends by itself: the step's deadline or a drain cancels it."""
 
-    def __init__(self, bus: Bus, *, role: str, agent: str, patience: Patience | None = None) -> None:
+    def __init__(
+        self, bus: Bus, *, role: str, agent: str, patience: Patience | None = None, group_commit: bool = False
+    ) -> None:
         self.bus = bus
         self.role = role
         self.agent = agent
         self._patience = patience or Patience()
+        self._journal = Journal(bus, group_commit=True) if group_commit else None
 
     async def ask(self, subject: str, body: bytes, *, on_silence: Callable[[], Awaitable[None]] | None = None) -> bytes:
         """Give the answer; the same question is repeated until there is one.
@@ -66,13 +70,19 @@ class Asker:
         while True:
             attempt += 1
             try:
-                await stream.store(self.bus, subject, body)
+                await self._store(subject, body)
             except AlreadyStoredError:
                 return attempt > 1
             except RetryableError as error:
                 await self._pause(attempt, subject, error)
             else:
                 return True
+
+    async def _store(self, subject: str, body: bytes) -> None:
+        if self._journal is not None:
+            await self._journal.append(subject, body)
+        else:
+            await stream.store(self.bus, subject, body)
 
     async def _pause(self, attempt: int, subject: str, error: RetryableError) -> None:
         pause_s = min(self._patience.pause_s * 2 ** min(attempt - 1, 10), self._patience.pause_most_s)

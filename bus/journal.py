@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import msgspec
-
+from remit.bus import batch, stream, subject
 from remit.bus import fold as folding
-from remit.bus import stream, subject
+from remit.bus.batch import BATCH_LIMIT, Draft, Fence
+from remit.bus.group_commit import GroupCommit
 from remit.bus.stream import Entry
 from remit.bus.subject import JOURNAL, RESULTS
 from remit.contracts.errors import SupersededError, TooLargeError
@@ -20,31 +19,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Draft", "Entry", "Fence", "Journal", "Results"]
 
-BATCH_LIMIT: Final = 1000
-
-
-class Fence(msgspec.Struct, frozen=True):
-    """The append counts only if `seq` is still the last sequence on `subject`; 0 means that nothing is there."""
-
-    subject: str
-    seq: int
-
-
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of an atomic batch."""
-
-    subject: str
-    body: bytes
-    fence: Fence | None = None
-    headers: dict[str, str] | None = None
-
 
 class Journal:
-    """Everything that happens, in one stream that the server never lets anyone write twice."""
+    """Everything that happens, in one stream that the server never lets anyone write twice.
 
-    def __init__(self, bus: Bus, *, timeout_s: float = 5.0) -> None:
+    With `group_commit` what is appended while other entries are on their way is stored together with one synced
+    write; nobody who appends sees another difference. It is for servers that sync every write.
+    """
+
+    def __init__(self, bus: Bus, *, timeout_s: float = 5.0, group_commit: bool = False) -> None:
         self._bus = bus
         self._timeout_s = timeout_s
+        self._group = GroupCommit(bus, timeout_s=timeout_s) if group_commit else None
 
     async def append(
         self, subject: str, body: bytes, *, fence: Fence | None = None, headers: Mapping[str, str] | None = None
@@ -58,8 +44,10 @@ class Journal:
             BusRefusedError: the server could not store it, its disk may be full; nothing changed.
             BusUnavailableError: no answer came; the entry may or may not be stored. Append it again.
         """
-        sent = _headers(fence, headers)
-        return (await stream.store(self._bus, subject, body, headers=sent, timeout_s=self._timeout_s)).seq
+        draft = Draft(subject=subject, body=body, fence=fence, headers=dict(headers) if headers else None)
+        if self._group is not None:
+            return await self._group.store((draft,))
+        return await batch.store_one(self._bus, draft, timeout_s=self._timeout_s)
 
     async def append_own(
         self, subject: str, body: bytes, *, fence: Fence | None = None, headers: Mapping[str, str] | None = None
@@ -92,13 +80,11 @@ class Journal:
             raise TooLargeError("one batch holds fewer entries", expected=f"{BATCH_LIMIT}", got=f"{len(drafts)}")
         if not drafts:
             return ()
-        batch = secrets.token_hex(8)
-        for number, draft in enumerate(drafts[:-1], 1):
-            await self._bus.publish(draft.subject, draft.body, headers=_batch_headers(draft, batch, number))
-        final = drafts[-1]
-        sent = _batch_headers(final, batch, len(drafts)) | {stream.BATCH_COMMIT: "1"}
-        ack = await stream.store(self._bus, final.subject, final.body, headers=sent, timeout_s=self._timeout_s)
-        return tuple(range(ack.seq - len(drafts) + 1, ack.seq + 1))
+        if self._group is not None:
+            last = await self._group.store(drafts)
+        else:
+            last = await batch.store_all(self._bus, drafts, timeout_s=self._timeout_s)
+        return tuple(range(last - len(drafts) + 1, last + 1))
 
     async def get(self, subject: str) -> Entry | None:
         """Give the entry at an index, or the last one under a wildcard, or None.
@@ -145,17 +131,3 @@ class Results:
         """
         found = await stream.last(self._bus, RESULTS, subject.result(run), may_lag=True)
         return found.data if found else None
-
-
-def _headers(fence: Fence | None, headers: Mapping[str, str] | None) -> dict[str, str]:
-    sent = {stream.EXPECTED_STREAM: JOURNAL}
-    if fence is not None:
-        sent[stream.EXPECTED_SEQ] = str(fence.seq)
-        sent[stream.EXPECTED_SEQ_SUBJECT] = fence.subject
-    if headers:
-        sent.update(headers)
-    return sent
-
-
-def _batch_headers(draft: Draft, batch: str, number: int) -> dict[str, str]:
-    return _headers(draft.fence, draft.headers) | {stream.BATCH_ID: batch, stream.BATCH_SEQUENCE: str(number)}

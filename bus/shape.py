@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 _STREAM_NOT_FOUND: Final = 10059
 _CONSUMER_NOT_FOUND: Final = 10014
 _NO_REPLICAS: Final = 10074
+_UNSYNCED: Final[dict[str, object]] = {"persist_mode": "async"}
 
 
 class Republish(msgspec.Struct, frozen=True):
@@ -71,14 +72,18 @@ class ConsumerSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     max_waiting: int = 0
 
 
-async def ensure_stream(bus: Bus, spec: StreamSpec) -> None:
-    """The stream is there with these settings; what it holds is untouched; raises as `topology.ensure`."""
+async def ensure_stream(bus: Bus, spec: StreamSpec, *, is_unsynced: bool = False) -> None:
+    """The stream is there with these settings; what it holds is untouched; raises as `topology.ensure`.
+
+    One that is made now and `is_unsynced` is written without waiting for the disk also where the server syncs every
+    write. That can be said of one copy only, and only when it is made.
+    """
     wanted = _plain(spec)
     answer = await stream.try_api(bus, "STREAM.INFO", spec.name)
     if isinstance(answer, stream.ApiError):
         if answer.err_code != _STREAM_NOT_FOUND:
             raise stream.refusal(answer, spec.name)
-        await _create_stream(bus, spec.name, wanted)
+        await _create_stream(bus, spec.name, wanted | _UNSYNCED if is_unsynced else wanted)
         return
     current = _config_of(answer)
     await _change(bus, spec.name, current, wanted=wanted, is_stream=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +23,7 @@ from remit.contracts.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from remit.bus.connection import Bus
     from remit.bus.wire import Incoming
@@ -37,6 +38,9 @@ BATCH_COMMIT: Final = "Nats-Batch-Commit"
 ROLLUP: Final = "Nats-Rollup"
 
 WRONG_LAST_SEQUENCE, STORE_FAILED, MESSAGE_TOO_LARGE = 10071, 10077, 10054
+FENCE_IN_USE: Final = 10164
+"""In a cluster the leader judges no second entry under a fence until the first one is on enough servers."""
+_IN_USE_PAUSE_S: Final = 0.01
 _PER_SUBJECT: Final = "per subject"
 _MAXIMUM: Final = "maximum"
 _TASKS: Final = "remit.task."
@@ -126,19 +130,35 @@ async def store(
         BusRefusedError: the server could not or would not store it; nothing was stored.
         BusUnavailableError: no answer came; it may or may not be stored.
     """
+    return await settled(lambda: ask(bus, subject, body, headers=headers, timeout_s=timeout_s), subject, timeout_s)
+
+
+async def ask(
+    bus: Bus, subject: str, body: bytes, *, headers: Mapping[str, str] | None = None, timeout_s: float = 5.0
+) -> PubAck:
+    """Give the server's answer to a publish, its refusal included.
+
+    Raises:
+        BusUnavailableError: no answer came; it may or may not be stored.
+    """
     try:
         answer = await bus.ask(subject, body, headers=headers, timeout_s=timeout_s)
     except AnswerTimeoutError as error:
         raise BusUnavailableError("no acknowledgement came", where=subject, expected=error.expected) from error
-    return acknowledged(answer, subject)
+    return _puback.decode(answer.data)
 
 
-def acknowledged(answer: Incoming, subject: str) -> PubAck:
-    """Give a publish's acknowledgement; raises as `store`."""
-    ack = _puback.decode(answer.data)
-    if ack.error is not None:
-        raise refusal(ack.error, subject)
-    return ack
+async def settled(send: Callable[[], Awaitable[PubAck]], subject: str, timeout_s: float) -> PubAck:
+    """Give the acknowledgement of what is sent again while its fence is in use; raises as `store`."""
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + timeout_s
+    while True:
+        ack = await send()
+        if ack.error is None:
+            return ack
+        if ack.error.err_code != FENCE_IN_USE or loop.time() > ends:
+            raise refusal(ack.error, subject)
+        await asyncio.sleep(random.uniform(0.1, 1.0) * _IN_USE_PAUSE_S)  # noqa: S311  # spreads those that wait
 
 
 def refusal(error: ApiError, where: str) -> RemitError:

@@ -259,6 +259,8 @@ def blob_meta(name: str) -> str:
     return f"$O.{BLOBS}.M.{urlsafe_b64encode(name.encode()).decode()}"
 
 
+PROBE = blob_part("remit_probe")
+"""Where a server's durability is measured; no blob has this name."""
 STATE_STREAM, STATE_CACHE_SUBJECTS = f"KV_{STATE_CACHE}", (f"$KV.{STATE_CACHE}.>",)
 BLOB_STREAM, BLOB_SUBJECTS = f"OBJ_{BLOBS}", (f"$O.{BLOBS}.C.>", f"$O.{BLOBS}.M.>")
 UNDELIVERABLE_SUBJECTS = (undeliverable(JOURNAL), undeliverable(TASKS))

@@ -110,6 +110,10 @@ STREAMS: Final = (
 )
 
 
+COPIES: Final = frozenset({RESULTS})
+"""What the server copies from the journal by itself, and copies again from where its copy ends: no need to sync it."""
+
+
 def consumers(roles: Sequence[str]) -> tuple[tuple[str, ConsumerSpec], ...]:
     """Give the durable consumers with their streams: the supervisor's, and one per role.
 
@@ -152,7 +156,8 @@ async def ensure(bus: Bus, roles: Sequence[str], *, profile: Profile = "embedded
     """
     for spec in STREAMS:
         replicas = _CLUSTER_REPLICAS if profile == "cluster" else 1
-        await shape.ensure_stream(bus, msgspec.structs.replace(spec, num_replicas=replicas))
+        is_unsynced = profile == "durable" and spec.name in COPIES
+        await shape.ensure_stream(bus, msgspec.structs.replace(spec, num_replicas=replicas), is_unsynced=is_unsynced)
     for name, consumer in consumers(roles):
         await shape.ensure_consumer(bus, name, consumer, start_seq=oldest_open_seq if name == JOURNAL else 1)
 

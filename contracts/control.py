@@ -188,3 +188,5 @@ class TeamStatus(Message, frozen=True, kw_only=True, tag="control.team.v1"):
     """Tasks that wait in their queue."""
     alarms: tuple[str, ...] = ()
     """What somebody is to look at."""
+    weaker: tuple[str, ...] = ()
+    """Walls that the server cannot hold, as whoever deployed the team allowed."""

@@ -121,6 +121,8 @@ class RunStarted(Message, frozen=True, kw_only=True, tag="run.started.v1"):
     fork: ForkOrigin | None = None
     plan: PlanSpec | None = None
     """The plan that the run began with; none if it is one role, which its first step names."""
+    weaker: tuple[str, ...] = ()
+    """Walls that the server could not hold when the run began."""
 
 
 class Criterion(Message, frozen=True, kw_only=True, tag="run.criterion.v1"):
@@ -146,6 +148,8 @@ class RunFinished(Message, frozen=True, kw_only=True, tag="run.finished.v1"):
     result_ref: BlobRef | None = None
     error: Fault | None = None
     criteria: tuple[Criterion, ...] = ()
+    weaker: tuple[str, ...] = ()
+    """Walls that the server could not hold when the run began."""
     left: tuple[str, ...] = ()
     """Steps that were not finished."""
     partial: tuple[PartialResult, ...] = ()

@@ -78,6 +78,8 @@ class TeamSpec:
     charter_digest: str = field(default="")
     older: Mapping[str, TeamSpec] = field(default_factory=dict)
     """Builds that are served beside this one, because runs are pinned to them, by their digest."""
+    weaker: tuple[str, ...] = ()
+    """Walls that the server cannot hold for this deployment, as somebody allowed."""
     is_older: bool = False
     """Served for the runs that are pinned to it, by pools of its own."""
 

@@ -25,6 +25,8 @@ class ChildSpecs:
     team_ref: str
     older: Mapping[str, str] = field(default_factory=dict)
     """References of the older builds that are served, by their digest."""
+    group_commit: bool = False
+    """Whether appends are gathered: where the server syncs every write."""
 
     def ref_of(self, label: str) -> str:
         """Give the reference of the build that a child serves; the label of one of an older build says so."""
@@ -53,6 +55,7 @@ class HostSpecs(ChildSpecs):
             load=shipping.loading(load_roles, ref, given.code),
             upcasts=shipping.loading(load_upcasts, ref, given.code),
             slots=self.slots,
+            group_commit=self.group_commit,
         )
 
 
@@ -77,4 +80,5 @@ class GatewaySpecs(ChildSpecs):
             load=shipping.loading(load_tools, ref, given.code),
             configure_logs=logs.configure,
             data_dir=self.data,
+            group_commit=self.group_commit,
         )

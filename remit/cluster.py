@@ -3,48 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-import re
-import socket
-import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
-import structlog
-
-from remit import builds, groundwork, loader, logs, places, shipping
-from remit.bus import topology
+from remit import builds, groundwork, loader, logs, places, ray_cluster, shipping
+from remit.bus import profile, topology, walls
 from remit.bus.access import Access
 from remit.bus.blob import Blobs
 from remit.bus.identity import Authority
 from remit.bus.private_file import private_directory
 from remit.child_specs import GatewaySpecs, HostSpecs
-from remit.contracts.errors import ClusterLostError, CredentialsRefusedError, UsageError
+from remit.contracts.errors import CredentialsRefusedError
 from remit.contracts.message import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
-
-    from ray.actor import ActorHandle
 
     from remit.bus.topology import Profile
     from remit.contracts.blob import BlobRef
     from remit.loader import Loaded
     from remit.supervisor.actor import SupervisorSpec
 
-log = structlog.get_logger(__name__)
 
-NAMESPACE: Final = "remit"
-READY_S: Final = 120.0
-_RETRY_S: Final = 0.2
-_CONNECT_S: Final = 5.0
-_LOOPBACK: Final = ("127.0.0.1", "localhost")
-_ADDRESS: Final = re.compile(r"auto|(?:ray://)?(?P<host>[^\s:/]+):(?P<port>\d{1,5})")
-_ANSWER_S: Final = 15.0
+DURABILITY_WALL: Final = "W34"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +44,8 @@ class Target:
     creds: Path | None = None
     """The one identity of a weaker server, as a file on every node."""
     gateways: int = 2
+    allows_weaker: bool = False
+    """Serve also where the server cannot hold every wall; every run then says which."""
 
     @property
     def here(self) -> Path:
@@ -84,6 +69,8 @@ class Deployed:
 class _Prepared:
     settlement: builds.Settlement
     code: Mapping[str, BlobRef]
+    weaker: tuple[str, ...]
+    """Walls that the server does not hold."""
 
 
 def deploy(loaded: Loaded, target: Target, *, strands: bool = False) -> Deployed:
@@ -92,13 +79,14 @@ def deploy(loaded: Loaded, target: Target, *, strands: bool = False) -> Deployed
     Raises:
         BusUnavailableError: nobody answers at the addresses of NATS; nothing changed.
         CredentialsRefusedError: the server does not know the deployment's accounts; nothing changed.
-        ServerTooWeakError: the server does not give the profile; streams may have been made.
+        ServerTooWeakError: the server cannot hold every wall, and that was not allowed; nothing changed. Or it does
+            not give the profile; streams may have been made.
         BuildRefusedError: this build cannot go on with what is open; what served still does.
         UsageError: the address of Ray is none; nothing changed.
         ClusterLostError: Ray does not answer, or the supervisor did not start in time; the journal is unharmed.
     """
-    _set_environment(target.ray_address)
-    _check_address(target.ray_address)
+    ray_cluster.set_environment(target.ray_address)
+    ray_cluster.check_address(target.ray_address)
     private_directory(target.here)
     access = _access_here(target)
     if access.keys is not None:
@@ -118,10 +106,18 @@ async def _prepare(loaded: Loaded, target: Target, access: Access, *, strands: b
     try:
         async with groundwork.connected(target.url, access, "topology") as bus:
             await topology.verify(bus)
+            found = await walls.breaches(target.url, access)
+            if not target.allows_weaker:
+                walls.require(found, where=target.url)
             await topology.ensure(bus, [], profile=target.profile)
             settlement = await groundwork.settle(target.url, access, loaded, data=target.here, strands=strands)
             await groundwork.ensure_streams(bus, loaded, settlement, profile=target.profile)
-            return _Prepared(settlement, await _ship(Blobs(bus), loaded, settlement))
+            proof = await groundwork.prove(bus, target.url, access, profile=target.profile)
+            if not target.allows_weaker:
+                proof.require()
+            code = await _ship(Blobs(bus), loaded, settlement)
+            weaker = [*(breach.wall for breach in found), *(DURABILITY_WALL for _ in proof.weaknesses[:1])]
+            return _Prepared(settlement, code, tuple(weaker))
     except CredentialsRefusedError as error:
         raise CredentialsRefusedError(
             "the server does not know this deployment's accounts",
@@ -146,6 +142,7 @@ def _supervisor_spec(loaded: Loaded, target: Target, prepared: _Prepared) -> Sup
     # Where everything is one machine, the supervisor reads what we wrote here.
     access = Access(creds=target.creds) if target.creds else Access(keys=target.secrets or target.here / "keys")
     common = {"url": target.url, "access": access, "team_ref": loaded.ref, "older": prepared.settlement.older}
+    gathers = profile.gathers(target.profile)
     slots = loaded.spec().slots()
     return SupervisorSpec(
         url=target.url,
@@ -158,14 +155,16 @@ def _supervisor_spec(loaded: Loaded, target: Target, prepared: _Prepared) -> Sup
         code=prepared.code,
         unpack=shipping.unpack,
         configure_logs=logs.configure,
+        weaker=prepared.weaker,
+        group_commit=gathers,
         pool=PoolSpec(
             prefix=target.name,
             generation=_generation(loaded, target, prepared),
             gateways=target.gateways,
             host_actor=HostActor,
             gateway_actor=GatewayActor,
-            host_spec=HostSpecs(slots=slots, **common),  # type: ignore[arg-type]  # spelled once for both
-            gateway_spec=GatewaySpecs(data=target.here, **common),  # type: ignore[arg-type]
+            host_spec=HostSpecs(slots=slots, group_commit=gathers, **common),  # type: ignore[arg-type]  # spelled once for both
+            gateway_spec=GatewaySpecs(data=target.here, group_commit=gathers, **common),  # type: ignore[arg-type]
             is_cluster=True,
         ),
     )
@@ -180,6 +179,7 @@ def _generation(loaded: Loaded, target: Target, prepared: _Prepared) -> str:
         str(target.secrets),
         str(target.creds),
         target.gateways,
+        prepared.weaker,
         sorted(prepared.settlement.older.items()),
         sorted((ref, blob.digest) for ref, blob in prepared.code.items()),
         metadata.version("remit"),
@@ -190,173 +190,16 @@ def _generation(loaded: Loaded, target: Target, prepared: _Prepared) -> str:
 def _start(loaded: Loaded, target: Target, spec: SupervisorSpec) -> Deployed:
     place = _place(loaded, target)
     build = loaded.spec().build
-    with on_ray(target.ray_address):
-        _check_nodes(target)
-        before = supervisor_of(target.name)
-        if before is not None and _generation_of(before) == spec.pool.generation:
-            _await(before, target)
+    with ray_cluster.joined(target.ray_address):
+        ray_cluster.check_trusted(target.ray_address)
+        before = ray_cluster.supervisor_of(target.name)
+        if before is not None and ray_cluster.generation_of(before) == spec.pool.generation:
+            ray_cluster.await_ready(before, target.name)
             return Deployed(place=place, build=build, was_there=True)
         if before is not None:
-            _end(before, target.name)
-        _await(_create(target, spec), target)
+            ray_cluster.end(before, target.name)
+        ray_cluster.await_ready(ray_cluster.create_supervisor(target.name, spec), target.name)
         return Deployed(place=place, build=build, was_there=False, is_replacement=before is not None)
-
-
-def _create(target: Target, spec: SupervisorSpec) -> ActorHandle[object]:
-    from remit.supervisor.actor import SupervisorActor
-    from remit.supervisor.births import SHARE_OF_NODE, TRUSTED_RESOURCE
-
-    created: ActorHandle[object] = SupervisorActor.options(  # type: ignore[attr-defined]  # added by ray.remote
-        name=f"{target.name}.supervisor",
-        lifetime="detached",
-        max_concurrency=100,
-        resources={TRUSTED_RESOURCE: SHARE_OF_NODE},
-    ).remote(spec)
-    return created
-
-
-def _check_nodes(target: Target) -> None:
-    import ray
-
-    from remit.supervisor.births import TRUSTED_RESOURCE
-
-    offered: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # ray says nothing
-    if not offered.get(TRUSTED_RESOURCE):
-        raise ClusterLostError(
-            "no node of this cluster may hold keys",
-            where=target.ray_address,
-            expected=f"a node that offers the resource {TRUSTED_RESOURCE}",
-            got=", ".join(sorted(name for name in offered if not name.startswith(("node:", "memory", "object_store")))),
-            fix=f"ray start … --resources='{{\"{TRUSTED_RESOURCE}\": 1}}'",
-        )
-
-
-@contextmanager
-def on_ray(address: str) -> Iterator[None]:
-    """This process is a driver of the cluster while this lasts.
-
-    Raises:
-        ClusterLostError: Ray does not answer there.
-    """
-    host = _check_address(address)
-    here = host if host in _LOOPBACK else None
-    import ray
-
-    try:
-        ray.init(
-            address=address,
-            namespace=NAMESPACE,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _node_ip_address=here,
-        )
-    except (ConnectionError, RuntimeError, ValueError, ImportError) as error:
-        raise ClusterLostError(
-            "Ray does not answer",
-            where=address,
-            got=str(error).strip()[-300:],
-            fix="check --ray-address with `ray status`",
-        ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _set_environment(address: str) -> None:
-    """Ray reads these when it is imported for the first time."""
-    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # the hook copies the project for every worker
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    if any(host in address for host in _LOOPBACK):
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # else Ray looks for it under an outward address
-
-
-def _check_address(address: str) -> str:
-    """Give the host of an address at which somebody listens; Ray itself tries for minutes, and then ends the process.
-
-    Raises:
-        ClusterLostError: nobody does.
-        UsageError: it is no address.
-    """
-    found = _ADDRESS.fullmatch(address)
-    if found is None:
-        raise UsageError(
-            "this is no address of a Ray cluster", expected="HOST:PORT, ray://HOST:PORT or auto", got=address
-        )
-    host, port = found["host"] or "", found["port"]
-    if port is not None:
-        try:
-            socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
-        except OSError as error:
-            raise ClusterLostError(
-                "Ray does not answer", where=address, got=str(error), fix="see the address in what `ray start` printed"
-            ) from error
-    return host
-
-
-def supervisor_of(name: str) -> ActorHandle[object] | None:
-    """Give the supervisor of a deployment, or None if there is none."""
-    import ray
-
-    try:
-        return ray.get_actor(f"{name}.supervisor")
-    except ValueError:
-        return None
-
-
-def _generation_of(supervisor: ActorHandle[object]) -> str:
-    """Give which deployment a supervisor serves; empty if it does not answer, and is to be replaced."""
-    import ray
-
-    try:
-        return cast("str", _ask(supervisor, "generation", within_s=_ANSWER_S))
-    except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
-        log.warning("supervisor.silent", error=str(error).splitlines()[0][:200])
-        return ""
-
-
-def _ask(supervisor: ActorHandle[object], method: str, *, within_s: float) -> object:
-    import ray
-
-    answer: object = ray.get(getattr(supervisor, method).remote(), timeout=within_s)
-    return answer
-
-
-def _end(supervisor: ActorHandle[object], name: str) -> None:
-    """The old supervisor is gone, at once: what it had in hand is in the journal, and the next one goes on with it."""
-    import ray
-
-    ray.kill(supervisor)
-    ends = time.monotonic() + _ANSWER_S
-    while supervisor_of(name) is not None:
-        if time.monotonic() > ends:
-            raise ClusterLostError("the old supervisor does not end", where=name, fix="repeat the command")
-        time.sleep(_RETRY_S)  # noqa: TID251  # nothing else runs in this process
-
-
-def _await(supervisor: ActorHandle[object], target: Target) -> None:
-    """Return when the supervisor serves; one that died while it started is started again by Ray."""
-    import ray
-
-    ends = time.monotonic() + READY_S
-    while True:
-        try:
-            _ask(supervisor, "ready", within_s=max(ends - time.monotonic(), 0.1))
-        except ray.exceptions.ActorUnavailableError as error:
-            if time.monotonic() > ends:
-                raise _not_started(target, error) from error
-            time.sleep(_RETRY_S)  # noqa: TID251  # nothing else runs in this process
-        except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
-            raise _not_started(target, error) from error
-        else:
-            return
-
-
-def _not_started(target: Target, error: Exception) -> ClusterLostError:
-    return ClusterLostError(
-        "the supervisor did not start", where=target.name, got=str(error)[-400:], fix="remit doctor"
-    )
 
 
 def _place(loaded: Loaded, target: Target) -> places.Place:
@@ -371,20 +214,3 @@ def _place(loaded: Loaded, target: Target) -> places.Place:
         operator=str(target.creds or credentials / "operator.creds"),
         ray_address=target.ray_address,
     )
-
-
-def end_by_force(name: str, ray_address: str) -> int:
-    """No actor of a deployment lives any more; give how many there were. For a supervisor that does not answer."""
-    _set_environment(ray_address)
-    import ray
-
-    from remit.supervisor import children
-
-    with on_ray(ray_address):
-        supervisor = supervisor_of(name)
-        if supervisor is not None:
-            ray.kill(supervisor)
-        found = children.find(name)
-        for child in found:
-            child.kill()
-        return len(found) + (supervisor is not None)

@@ -11,14 +11,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from remit import offline, places
-from remit.bus import stream, subject, topology
+from remit import groundwork, offline, places
+from remit.bus import stream, subject, topology, walls
+from remit.bus.access import Access
 from remit.bus.embedded import binary
 from remit.contracts.errors import AnswerTimeoutError, NotFoundError, RemitError, sentence
 from remit.contracts.task import PROBE_WORKFLOW as PROBE
 from remit.contracts.task import TaskRequest
 
 if TYPE_CHECKING:
+    from remit.bus.profile import Proof
+    from remit.bus.topology import Profile
     from remit.client import Client
     from remit.places import Place
 
@@ -60,7 +63,7 @@ def _disk(path: Path) -> Finding:
 async def look_at(client: Client) -> list[Finding]:
     """Look at a deployment that answers: its server, its streams, its supervisor, one task through all of them."""
     found = [await _server(client), await _durability(client)]
-    for look in (_supervisor, _round_trip):
+    for look in (_walls, _supervisor, _round_trip):
         try:
             found.append(await look(client))
         except RemitError as error:
@@ -68,7 +71,7 @@ async def look_at(client: Client) -> list[Finding]:
     return found
 
 
-_NAMES: Final = {"_supervisor": "supervisor", "_round_trip": "write and read"}
+_NAMES: Final = {"_walls": "walls", "_supervisor": "supervisor", "_round_trip": "write and read"}
 
 
 async def _server(client: Client) -> Finding:
@@ -82,11 +85,36 @@ async def _server(client: Client) -> Finding:
 async def _durability(client: Client) -> Finding:
     state = await stream.state(client.bus, subject.JOURNAL)
     held = f"{state.messages} entries, {state.bytes / 1024**2:.1f} MiB in the journal"
-    if not offline.is_embedded(client.place):
-        return _note("durability", f"{held}; the server's own settings decide")
-    if offline.durability(Path(client.place.data)) == "durable":
-        return _good("durability", f"durable: every entry is synced before it counts; one copy; {held}")
-    return _note("durability", f"embedded: survives any crash of processes, not a loss of power; one copy; {held}")
+    proof = await _proof(client)
+    said = f"{proof.said()}; {held}"
+    if proof.weaknesses:
+        weak = "; ".join(f"{item.where}: {item.got}, expected {item.setting}" for item in proof.weaknesses)
+        return Finding(what="durability", state="bad", said=f"not {said}: {weak}")
+    return (_good if proof.evidence == "read" else _note)("durability", said)
+
+
+async def _proof(client: Client) -> Proof:
+    place = client.place
+    is_embedded = offline.is_embedded(place)
+    durability: Profile = offline.durability(Path(place.data)) if is_embedded else "durable"
+    return await groundwork.prove(client.bus, place.url, _access(place), profile=durability)
+
+
+def _access(place: Place) -> Access:
+    keys = Path(place.data) / "keys"
+    return Access(keys=keys) if keys.is_dir() else Access(creds=Path(place.operator))
+
+
+async def _walls(client: Client) -> Finding:
+    found = await walls.breaches(client.place.url, _access(client.place))
+    if found:
+        return Finding(what="walls", state="bad", said=walls.said(found))
+    return _good(
+        "walls",
+        "tried: an agent was refused when it spoke in another's name, and when it listened to another's answers; who "
+        "shows no credentials is not let in. Agents and publishers live in accounts of their own, and reach the "
+        "journal only by named requests; nobody writes an entry twice",
+    )
 
 
 async def _supervisor(client: Client) -> Finding:
@@ -130,24 +158,16 @@ async def _kept(client: Client, run: str) -> bool:
 
 
 def separation(place: Place) -> list[Finding]:
-    """Say what is separated in a deployment, and what is not."""
-    held = [
-        _good(
-            "separated",
-            "by nats-server: agents and publishers live in accounts of their own, and reach the journal only by named "
-            "requests; an agent publishes under its own name alone; nobody writes an entry twice",
-        ),
-    ]
+    """Say what is not separated in a deployment."""
     if offline.is_embedded(place):
         return [
-            *held,
             _note(
                 "not separated",
                 f"all planes run as one user of this machine, who can read every key under {place.data}/keys; Ray "
                 "isolates nothing: code of a role can reach every actor. Do not run foreign code in this profile",
             ),
         ]
-    return [*held, _note("not separated", "Ray isolates nothing: code of a role can reach every actor of its cluster")]
+    return [_note("not separated", "Ray isolates nothing: code of a role can reach every actor of its cluster")]
 
 
 def absent(error: RemitError) -> Finding:

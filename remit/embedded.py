@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import shutil
 import sys
 import time
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from remit import builds, loader, logs, places, shipping
-from remit.bus import permission, topology
+from remit import builds, groundwork, local_ray, logs, places, shipping
+from remit.bus import profile, topology
 from remit.bus.access import Access
-from remit.bus.connection import Bus
 from remit.bus.embedded import EmbeddedServer
-from remit.bus.identity import Authority, Credentials
-from remit.bus.journal import Journal
+from remit.bus.identity import Authority
 from remit.bus.private_file import private_directory
 from remit.child_specs import GatewaySpecs, HostSpecs
 from remit.contracts.errors import ClusterLostError
-from remit.contracts.ids import pool_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +28,7 @@ if TYPE_CHECKING:
 
     from remit.bus.embedded import Durability
     from remit.loader import Loaded
+    from remit.supervisor.actor import SupervisorSpec
 
 log = structlog.get_logger(__name__)
 
@@ -40,19 +36,10 @@ FIRST_PORT: Final = 4222
 READY_S: Final = 90.0
 DRAIN_S: Final = 4.5
 RETRY_S: Final = 0.3
-_HEAD: Final = {"gcs_server", "raylet"}
 _STORE_FAILED: Final = b"JetStream failed to store a msg"
 _ROOM_BYTES: Final = 64 * 1024 * 1024
-NAMESPACE: Final = "remit"
 _MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
 """A task may have 1 MiB, which its stream says in words; a join of several replies may have more."""
-_OBJECT_STORE_BYTES: Final = 80 * 1024 * 1024
-"""The smallest that Ray takes: work goes over NATS, so nothing is kept there."""
-
-
-class _RayNode(Protocol):
-    def dead_processes(self) -> list[tuple[str, object]]:
-        """Give Ray's own processes that ended by themselves."""
 
 
 class Embedded:
@@ -102,15 +89,14 @@ class Embedded:
         Raises:
             DataDirectoryInUseError: another process runs this deployment; nothing changed.
             ServerStartError: the nats-server did not start.
+            ServerTooWeakError: it does not give the profile.
             BuildRefusedError: this build cannot go on with what is open.
             ClusterLostError: Ray or the supervisor did not start in time.
         """
         private_directory(self.data)
         self._start_server()
-        authority = Authority.create_or_load(self.data / "keys")
-        self._issue(authority)
-        asyncio.run(self._settle_builds())
-        asyncio.run(self._ensure_topology())
+        groundwork.issue(Authority.create_or_load(self.data / "keys"), self.data / "credentials")
+        asyncio.run(self._lay_ground())
         self._start_ray()
         self._start_supervisor()
         place = self.place
@@ -123,82 +109,40 @@ class Embedded:
             self.data, port=self._port, durability=self._durability, max_payload_bytes=_MAX_PAYLOAD_BYTES
         )
 
-    def _issue(self, authority: Authority) -> None:
-        directory = private_directory(self.data / "credentials")
-        wanted = {
-            "publisher": permission.publisher_permissions("publisher"),
-            "operator": permission.operator_permissions("operator"),
-            "topology": permission.topology_permissions(),
-        }
-        for name, permissions in wanted.items():
-            authority.issue(name, permissions=permissions).write(directory / f"{name}.creds")
-
-    async def _ensure_topology(self) -> None:
-        credentials = Credentials.read(self._credentials("topology"))
-        bus = await Bus.connect(self.server.url, name="topology", credentials=credentials)
-        try:
-            await topology.verify(bus)
-            older = [loader.load_aside(ref) for ref in self._settlement.older.values()]
-            pools = [
-                pool_name(role, build)
-                for build, spec in zip(self._settlement.older, older, strict=True)
-                for role in spec.roles
-            ]
-            await topology.ensure(bus, [*sorted(self.loaded.team.roles), *pools], profile=self._durability)
-        finally:
-            await bus.close()
-
-    async def _settle_builds(self) -> None:
-        """It is known how every open run goes on under this build, and this build is kept for those that it begins."""
-        bus = await Bus.connect(
-            self.server.url, name="topology", credentials=Credentials.read(self._credentials("topology"))
-        )
-        try:
+    async def _lay_ground(self) -> None:
+        """Streams and pools are there, and it is known how every open run goes on under this build."""
+        url = self.server.url
+        async with groundwork.connected(url, self._access, "topology") as bus:
             await topology.verify(bus)
             await topology.ensure(bus, [], profile=self._durability)
-        finally:
-            await bus.close()
-        operator = Credentials.read(self._credentials("operator"))
-        bus = await Bus.connect(self.server.url, name="operator", credentials=operator)
-        try:
-            journal = Journal(bus)
-            self._settlement = await builds.settle(journal, self.loaded, self.data, strands=self._strands)
-        finally:
-            await bus.close()
-        builds.keep(self.loaded, self.data)
+            self._settlement = await groundwork.settle(
+                url, self._access, self.loaded, data=self.data, strands=self._strands
+            )
+            await groundwork.ensure_streams(bus, self.loaded, self._settlement, profile=self._durability)
+            if self._durability != "embedded":
+                (await groundwork.prove(bus, url, self._access, profile=self._durability)).require()
+
+    @property
+    def _access(self) -> Access:
+        return Access(keys=self.data / "keys")
 
     def _credentials(self, name: str) -> Path:
         return self.data / "credentials" / f"{name}.creds"
 
     def _start_ray(self) -> None:
-        os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # the hook copies the project for every worker
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        # Ray's default of 15 puts supervisor, gateways and hosts behind whatever else this machine runs.
-        os.environ.setdefault("RAY_worker_niceness", "0")
-        # Without it Ray replaces the loopback address by an outward one, and listens to everybody.
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # without byte code every worker starts three times slower
-        import ray
-
-        ray.init(
-            address="local",
-            namespace=NAMESPACE,
-            _node_ip_address="127.0.0.1",
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,  # what it says while it starts is not for whoever starts a team
-            object_store_memory=_OBJECT_STORE_BYTES,
-            num_cpus=2,
-        )
+        local_ray.start()
 
     def _start_supervisor(self) -> None:
         import ray
 
         from remit.supervisor.actor import SupervisorActor
+        from remit.supervisor.births import start_early
 
+        spec = self._supervisor_spec()
         self._supervisor = SupervisorActor.options(  # type: ignore[attr-defined]  # added by ray.remote
             name=f"{self.name}.supervisor", lifetime="detached", max_concurrency=100
-        ).remote(self._supervisor_spec())
+        ).remote(spec)
+        start_early(spec.pool, self.loaded.team.spec(self.loaded.charter))
         try:
             self._await_supervisor()
         except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
@@ -235,7 +179,7 @@ class Embedded:
             log.warning("server.restarted", deployment=self.name, reason="its store failed; the disk has room again")
             self.server.stop()
             self._start_server()
-        if not self._head_is_alive():
+        if not local_ray.head_is_alive():
             raise ClusterLostError("Ray's head is gone", where=self.name, fix="remit up")
 
     def _store_failed(self) -> bool:
@@ -254,15 +198,7 @@ class Embedded:
         self._is_store_broken = False
         return True
 
-    def _head_is_alive(self) -> bool:
-        """Say whether Ray's own processes live. Without its head Ray ends this process after a minute, in its words."""
-        from ray._private import worker
-
-        # No public call answers while the head is gone.
-        node = cast("_RayNode | None", worker._global_node)  # noqa: SLF001
-        return node is not None and not {kind for kind, _ in node.dead_processes()} & _HEAD
-
-    def _supervisor_spec(self) -> object:
+    def _supervisor_spec(self) -> SupervisorSpec:
         from remit.agents.actor import HostActor
         from remit.loader import load_aside, load_spec
         from remit.supervisor.actor import SupervisorSpec
@@ -270,7 +206,8 @@ class Embedded:
         from remit.tools.actor import GatewayActor
 
         url, ref, older = self.server.url, self.loaded.ref, self._settlement.older
-        access = Access(keys=self.data / "keys")
+        access = self._access
+        gathers = profile.gathers(self._durability)
         slots = self.loaded.spec().slots()
         return SupervisorSpec(
             url=url,
@@ -280,6 +217,7 @@ class Embedded:
             load_aside=load_aside,
             older=older,
             inheritance=self._settlement.inheritance,
+            group_commit=gathers,
             unpack=shipping.unpack,
             configure_logs=logs.configure,
             pool=PoolSpec(
@@ -287,8 +225,12 @@ class Embedded:
                 gateways=1,
                 host_actor=HostActor,
                 gateway_actor=GatewayActor,
-                host_spec=HostSpecs(url=url, access=access, team_ref=ref, older=older, slots=slots),
-                gateway_spec=GatewaySpecs(url=url, access=access, team_ref=ref, older=older, data=self.data),
+                host_spec=HostSpecs(
+                    url=url, access=access, team_ref=ref, older=older, slots=slots, group_commit=gathers
+                ),
+                gateway_spec=GatewaySpecs(
+                    url=url, access=access, team_ref=ref, older=older, data=self.data, group_commit=gathers
+                ),
             ),
         )
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from remit import builds, loader
 from remit.bus import permission, topology
+from remit.bus import profile as profiles
 from remit.bus.connection import Bus
 from remit.bus.journal import Journal
 from remit.bus.private_file import private_directory
+from remit.contracts.errors import CredentialsRefusedError
 from remit.contracts.ids import pool_name
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from remit.bus.access import Access
     from remit.bus.identity import Issuer
     from remit.bus.permission import Permissions
+    from remit.bus.profile import Proof
     from remit.bus.topology import Profile
     from remit.loader import Loaded
 
@@ -47,6 +50,33 @@ async def connected(url: str, access: Access, name: str) -> AsyncIterator[Bus]:
         yield bus
     finally:
         await bus.close()
+
+
+async def prove(bus: Bus, url: str, access: Access, *, profile: Profile) -> Proof:
+    """Give what is known of the durability of the servers at a url; raises as `profile.prove`.
+
+    What they say of themselves is read where we may issue identities of their system account, else it is measured.
+    """
+    async with _monitoring(url, access) as monitor:
+        return await profiles.prove(bus, profile, monitor=monitor)
+
+
+@asynccontextmanager
+async def _monitoring(url: str, access: Access) -> AsyncIterator[Bus | None]:
+    name, issuer = "monitor", access.issuer()
+    try:
+        if issuer is None:
+            monitor = None
+        else:
+            credentials = issuer.issue(name, permissions=permission.monitor_permissions(name))
+            monitor = await Bus.connect(url, name=name, credentials=credentials)
+    except (KeyError, CredentialsRefusedError):  # we have no key of the system account, or it is another one
+        monitor = None
+    try:
+        yield monitor
+    finally:
+        if monitor is not None:
+            await monitor.close()
 
 
 async def settle(url: str, access: Access, loaded: Loaded, *, data: Path, strands: bool) -> builds.Settlement:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import ray
@@ -52,7 +52,11 @@ class SupervisorSpec:
     """Where the shipped code of a build lies in the object store, by its reference; the rest is installed."""
     unpack: Callable[[bytes], str]
     """Makes shipped code readable here, and gives the reference by which it is loaded."""
+    weaker: tuple[str, ...] = ()
+    """Walls that the server cannot hold, as somebody allowed: every run says so."""
     pool: PoolSpec
+    group_commit: bool
+    """Whether appends are gathered: where the server syncs every write."""
     configure_logs: Callable[[], None]
 
 
@@ -89,7 +93,8 @@ class SupervisorActor:
         spec = self._spec
         here = {ref: spec.unpack(archive) for ref, archive in code.items()}
         older = {build: here.get(ref, ref) for build, ref in spec.older.items()}
-        return with_older(spec.load(here.get(spec.team_ref, spec.team_ref)), spec.load_aside, older)
+        team = replace(spec.load(here.get(spec.team_ref, spec.team_ref)), weaker=spec.weaker)
+        return with_older(team, spec.load_aside, older)
 
     async def _run(self) -> None:
         spec = self._spec
@@ -110,6 +115,7 @@ class SupervisorActor:
             answer_bus=answer_bus,
             on_bug=_end_process,
             inheritance=spec.inheritance,
+            group_commit=spec.group_commit,
         )
         await supervisor.recover()
         pools = Pools(spec.pool, team, supervisor=supervisor, issuer=spec.access.issuer(), code=code)

@@ -80,6 +80,7 @@ def _started(
         trace=envelope.trace,
         started_at=now,
         fork=fork,
+        weaker=team.weaker,
     )
     plan = team.workflows[workflow]
     if fork is not None or not is_alone(plan):

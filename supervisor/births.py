@@ -12,6 +12,7 @@ from ray.exceptions import RayError
 from remit.bus import permission
 from remit.contracts.ids import new_gateway, role_in, role_of
 from remit.supervisor import children
+from remit.supervisor.layout import layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -89,12 +90,23 @@ class Births:
         self._code = code
         self._roster = roster
         self._on_failed = failed
+        self._spares: dict[str, Child] = {}
+        """By label: processes that serve nothing yet."""
+
+    def keep(self, spare: Child) -> None:
+        """A process that was found, and serves nothing, is what starts in its place; a second one is ended."""
+        if self._spares.setdefault(spare.label, spare) is not spare:
+            spare.kill()
+
+    def end_spares(self, wished: Collection[str]) -> None:
+        """No process waits for a place that nobody wishes."""
+        for label in set(self._spares) - set(wished):
+            self._spares.pop(label).kill()
 
     async def gateway(self, label: str) -> tuple[str, Child] | None:
         """Give a new gateway that serves, with its name; None if it did not start, which was said."""
         name = new_gateway()
-        resources = {TRUSTED_RESOURCE: SHARE_OF_NODE} if self._spec.is_cluster else {}
-        child = self._start("gateway", label, resources)
+        child = self._spares.pop(label, None) or _gateway(self._spec, label)
         allowed = {
             name: permission.gateway_permissions(name),
             f"{name}-answer": permission.gateway_answer_permissions(name),
@@ -109,20 +121,11 @@ class Births:
 
     def host(self, label: str, roles: Collection[str]) -> Child:
         """Give a host on its way, without agents."""
-        return self._start("host", label, self.needs(roles))
+        return self._spares.pop(label, None) or _host(self._spec, self._team, label, roles)
 
     def needs(self, roles: Collection[str]) -> dict[str, float]:
-        """Give what a host of these roles asks Ray for: on one machine nothing, it is there already."""
-        if not self._spec.is_cluster:
-            return {}
-        asked = {role_resource(role_in(role)): 1.0 for role in roles}
-        for role in roles:
-            sizing = self._team_of(role).roles[role_in(role)].sizing
-            own = {children.CPU: sizing.num_cpus, children.MEMORY: sizing.memory_mb * _MEBIBYTE, **sizing.resources}
-            for name, amount in own.items():
-                if amount:
-                    asked[name] = asked.get(name, 0.0) + amount
-        return asked
+        """Give what a host of these roles asks Ray for."""
+        return _needs(self._spec, self._team, roles)
 
     async def agents(self, child: Child, roles: Collection[str]) -> dict[str, str]:
         """Give new agents of a host by role, all pulling work; none if they did not start, which was said."""
@@ -140,11 +143,6 @@ class Births:
             return {}
         return {role: agent for role, (agent, _) in made.items()}
 
-    def _start(self, kind: children.Kind, label: str, resources: Mapping[str, float]) -> Child:
-        cls = self._spec.host_actor if kind == "host" else self._spec.gateway_actor
-        generation = self._spec.generation
-        return children.start(self._spec.prefix, kind, label, generation=generation, cls=cls, resources=resources)
-
     @property
     def _patience_s(self) -> float:
         return NODE_S if self._spec.is_cluster else children.START_S
@@ -161,18 +159,59 @@ class Births:
         return True if answer is None else answer
 
     def _jwt(self, pool: str, agent: str, public: str) -> str:
-        charter = self._team_of(pool).charter.roles[role_of(agent)]
+        charter = team_of(self._team, pool).charter.roles[role_of(agent)]
         return self._sign(
             public, agent, permission.agent_permissions(pool, agent, tools=charter.tools, asks=charter.asks)
         )
 
-    def _team_of(self, pool: str) -> TeamSpec:
-        """Give the build whose pool this is."""
-        role = role_in(pool)
-        return next((team for team in self._team.older.values() if team.pool(role) == pool), self._team)
-
     def _sign(self, public: str, name: str, permissions: Permissions) -> str:
         return self._issuer.user_jwt(public, name=name, permissions=permissions) if self._issuer is not None else ""
+
+
+def start_early(spec: PoolSpec, team: TeamSpec) -> None:
+    """The processes of a new deployment start beside its supervisor, which finds them and gives them their places."""
+    for label in gateway_labels(spec):
+        _gateway(spec, label)
+    for label, roles in layout(team.roles, {}, is_shared=not spec.is_cluster).items():
+        _host(spec, team, label, roles)
+
+
+def gateway_labels(spec: PoolSpec) -> list[str]:
+    """Name the places of a deployment's own gateways."""
+    return [f"gateway-{index}" for index in range(spec.gateways)]
+
+
+def _gateway(spec: PoolSpec, label: str) -> Child:
+    resources = {TRUSTED_RESOURCE: SHARE_OF_NODE} if spec.is_cluster else {}
+    return _start(spec, "gateway", label, cls=spec.gateway_actor, resources=resources)
+
+
+def _host(spec: PoolSpec, team: TeamSpec, label: str, roles: Collection[str]) -> Child:  # noqa: PLR0917  # as `children.start`
+    return _start(spec, "host", label, cls=spec.host_actor, resources=_needs(spec, team, roles))
+
+
+def _needs(spec: PoolSpec, team: TeamSpec, roles: Collection[str]) -> dict[str, float]:
+    """Give what a host of these roles asks Ray for: on one machine nothing, it is there already."""
+    if not spec.is_cluster:
+        return {}
+    asked = {role_resource(role_in(role)): 1.0 for role in roles}
+    for role in roles:
+        sizing = team_of(team, role).roles[role_in(role)].sizing
+        own = {children.CPU: sizing.num_cpus, children.MEMORY: sizing.memory_mb * _MEBIBYTE, **sizing.resources}
+        for name, amount in own.items():
+            if amount:
+                asked[name] = asked.get(name, 0.0) + amount
+    return asked
+
+
+def team_of(team: TeamSpec, pool: str) -> TeamSpec:
+    """Give the build whose pool this is."""
+    role = role_in(pool)
+    return next((older for older in team.older.values() if older.pool(role) == pool), team)
+
+
+def _start(spec: PoolSpec, kind: children.Kind, label: str, *, cls: object, resources: Mapping[str, float]) -> Child:
+    return children.start(spec.prefix, kind, label, generation=spec.generation, cls=cls, resources=resources)
 
 
 def _told(error: Exception) -> str:

@@ -207,6 +207,7 @@ class Control:
             running=len(self._runs.activity),
             waiting_tasks=self._intake.waiting,
             alarms=tuple(role.alarm for role in roles if role.alarm),
+            weaker=self._team.weaker,
         )
 
     async def _role(self, role: str) -> RoleStatus:

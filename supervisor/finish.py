@@ -38,6 +38,7 @@ def finish(
         outcome=outcome,
         stopped_by=stopped_by,
         error=error,
+        weaker=run.started.weaker,
         left=tuple(_left(run)[:_LEFT_MOST]),
         partial=_partial(run) if outcome in _UNENDED else (),
         going=going,

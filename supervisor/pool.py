@@ -17,7 +17,7 @@ from ray.exceptions import RayError
 
 from remit.contracts.ids import pool_name, role_in
 from remit.supervisor import children
-from remit.supervisor.births import NO_CODE, Births, Host, role_resource
+from remit.supervisor.births import NO_CODE, Births, Host, gateway_labels, role_resource
 from remit.supervisor.control import PoolReport
 from remit.supervisor.layout import layout
 from remit.supervisor.renewal import Renewals
@@ -167,9 +167,12 @@ class Pools:
             self._roster.expect(agents.values() if child.kind == "host" else (), time.monotonic())
             await self._retirement.rest(child, tuple(agents.values()))
             return
+        if not agents:
+            self._births.keep(child)
+            return
         if child.kind == "gateway":
             self._gateways |= dict.fromkeys(agents.values(), child)
-        elif child.label in self._hosts or not agents:
+        elif child.label in self._hosts:
             child.kill()
             return
         else:
@@ -243,6 +246,7 @@ class Pools:
                 self._start(label, partial(self._start_host, label, roles))
             elif missing := roles - set(host.agents):
                 self._once(f"add {label}", partial(self._add, host, missing))
+        self._births.end_spares({*wished, *self._wished_gateways()})
         for label, host in self._hosts.items():
             extra = set(host.agents) - wished.get(label, frozenset())
             if extra:
@@ -267,8 +271,7 @@ class Pools:
             self._once("keep warm", partial(asyncio.to_thread, children.keep_warm, warm))
 
     def _wished_gateways(self) -> list[str]:
-        own = [f"gateway-{index}" for index in range(self._spec.gateways)]
-        return own + [pool_name("gateway", team.build) for team in self._older()]
+        return gateway_labels(self._spec) + [pool_name("gateway", team.build) for team in self._older()]
 
     def _layout(self) -> dict[str, frozenset[str]]:
         return layout(self._team.roles, self._desired, is_shared=not self._spec.is_cluster)

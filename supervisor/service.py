@@ -91,6 +91,7 @@ class Supervisor:
         answer_bus: Bus,
         on_bug: Callable[[BaseException], None],
         inheritance: Inheritance = NOTHING_INHERITED,
+        group_commit: bool = False,
     ) -> None:
         self._team = team
         self._inheritance = inheritance
@@ -104,7 +105,7 @@ class Supervisor:
         self._is_stopped = False
         self._pools: Pools | None = None
         self._answered_at = time.monotonic()
-        self._journal = Journal(journal_bus)
+        self._journal = Journal(journal_bus, group_commit=group_commit)
         self._cache = CacheWriter(journal_bus)
         self.arbiter = Arbiter(journal_bus, self._journal, team.state, on_commit=self._cache.note)
         self._overwrites = Overwrites(self.arbiter)

@@ -30,8 +30,9 @@ EVENTUALLY_S = 30.0
 class NatsServer:
     """A nats-server without authentication: fast, for tests that are not about identities."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, sync_interval: str = "") -> None:
         self.folder = folder
+        self._sync = f", sync_interval: {sync_interval}" if sync_interval else ""
         self.url = ""
         self._port = -1
         self._process: subprocess.Popen[bytes] | None = None
@@ -46,7 +47,7 @@ class NatsServer:
         config = self.folder / "server.conf"
         config.write_text(
             f'host: 127.0.0.1\nport: {self._port}\nports_file_dir: "{self.folder}"\n'
-            f'jetstream {{ store_dir: "{self.folder}/js" }}\n'
+            f'jetstream {{ store_dir: "{self.folder}/js"{self._sync} }}\n'
         )
         return subprocess.Popen([binary(), "-c", config, "-l", self.folder / "log"])
 

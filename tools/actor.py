@@ -47,6 +47,8 @@ class GatewaySpec:
     load: Callable[[str], tuple[TeamSpec, Mapping[str, Tool[object]]]]
     """A function that can be imported by its name; it gives the team of `team_ref` and the tools' bodies."""
     data_dir: Path
+    group_commit: bool = False
+    """Whether appends are gathered: where the server syncs every write."""
     configure_logs: Callable[[], None] | None = None
 
 
@@ -161,6 +163,7 @@ class GatewayShell:
                 name=GatewayId(spec.name),
                 data_dir=spec.data_dir,
                 on_bug=_end,
+                group_commit=spec.group_commit,
             )
         except BaseException:
             for bus in buses:

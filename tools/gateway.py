@@ -79,8 +79,9 @@ class Gateway:
         data_dir: Path,
         on_bug: Callable[[BaseException], None],
         clock: Clock,
+        group_commit: bool,
     ) -> None:
-        journal = Journal(journal_bus)
+        journal = Journal(journal_bus, group_commit=group_commit)
         self.name = desk.gateway
         self._answer_bus = answer_bus
         self._desk = desk
@@ -107,7 +108,7 @@ class Gateway:
         self._runner: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(
+    async def start(  # noqa: PLR0913  # who it is, what it serves, and how it writes
         cls,
         journal_bus: Bus,
         answer_bus: Bus,
@@ -118,13 +119,16 @@ class Gateway:
         data_dir: Path,
         on_bug: Callable[[BaseException], None],
         clock: Clock = utc_now,
+        group_commit: bool = False,
     ) -> Gateway:
         """Give a gateway that answers the calls addressed to its name.
 
         `on_bug` is called once if our own code fails; no call is served any more and its process should end.
         """
         desk = Desk(gateway=name, tools=tools, charter=team.charter)
-        gateway = cls(journal_bus, answer_bus, desk, data_dir=data_dir, on_bug=on_bug, clock=clock)
+        gateway = cls(
+            journal_bus, answer_bus, desk, data_dir=data_dir, on_bug=on_bug, clock=clock, group_commit=group_commit
+        )
         is_open = asyncio.Event()
         gateway._runner = asyncio.create_task(gateway._run(is_open), name=name)
         await is_open.wait()

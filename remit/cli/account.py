@@ -77,6 +77,8 @@ def _head(history: History) -> Iterator[str]:
         ("charter", f"{brief(started.charter)}, build {brief(started.build)}"),
         ("limits", f"{started.limits.wall_clock_s:g} s, {started.limits.steps} steps, depth {started.limits.depth}"),
     ]
+    if started.weaker:
+        facts.append(("not held", f"walls {', '.join(started.weaker)}: the server could not, as was allowed"))
     if history.finished is not None:
         took_s = history.finished.duration_ms / 1000
         facts.append(

@@ -35,6 +35,13 @@ if TYPE_CHECKING:
     default=None,
     help="Folder with the signing keys on the trusted nodes; else this machine's own.",
 )
+@click.option(
+    "--creds",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=None,
+    help="One identity for everybody, a file on every node; for a server on which the team has no accounts.",
+)
+@click.option("--allow-weaker", is_flag=True, help="Serve also where the server cannot hold every wall.")
 @click.option("--gateways", type=click.IntRange(1, 64), default=2, show_default=True, help="How many.")
 @click.option("--strand", is_flag=True, help="End the open runs that this build cannot go on with.")
 @output_option
@@ -46,6 +53,8 @@ def command(  # noqa: PLR0913  # one for each option
     name: str,
     profile: Profile,
     secrets: Path | None,
+    creds: Path | None,
+    allow_weaker: bool,
     gateways: int,
     strand: bool,
     output: Output,
@@ -67,6 +76,8 @@ def command(  # noqa: PLR0913  # one for each option
         ray_address=ray_address,
         profile=profile,
         secrets=secrets,
+        creds=creds.absolute() if creds is not None else None,
+        allows_weaker=allow_weaker,
         gateways=gateways,
     )
     deployed = cluster.deploy(verdict.loaded, target, strands=strand)

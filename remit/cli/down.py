@@ -52,9 +52,9 @@ def command(drain: float, *, context: str, output: Output) -> None:
     try:
         said = option.ask(context, lambda client: _down(client, drain))
     except ClusterLostError:
-        from remit import cluster
+        from remit import ray_cluster
 
-        ended = cluster.end_by_force(place.name, place.ray_address)
+        ended = ray_cluster.end_by_force(place.name, place.ray_address)
         said = f"the supervisor did not answer; {ended} actors were ended by Ray" if ended else "it was down already"
     took_s = time.monotonic() - began
     text = f"{place.name} is down after {took_s:.1f} s: {said}; next: remit deploy goes on from the journal"

@@ -47,5 +47,6 @@ def _text(place: Place, status: TeamStatus) -> str:
             ("running", f"{status.running} runs; {status.waiting_tasks} tasks wait"),
             ("gateways", status.gateways),
             *(("alarm", alarm) for alarm in status.alarms),
+            *([("not held", f"walls {', '.join(status.weaker)}: remit doctor")] if status.weaker else []),
         ]
     )

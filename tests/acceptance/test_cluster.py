@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sys
 import time
 from collections import Counter
@@ -112,10 +113,9 @@ class Site:
         said: dict[str, object] = json.loads(out)
         return said
 
-    async def deploy(self, *more: str) -> dict[str, object]:
+    async def deploy(self, folder: Path = TEAMS / "chaos") -> dict[str, object]:
         """Deploy the team; the deploying process has ended."""
-        team = ("deploy", str(TEAMS / "chaos"), "--nats", self.nats.url, "--ray-address", self.nodes.address)
-        return await self.remit(*team, *more)
+        return await self.remit("deploy", str(folder), "--nats", self.nats.url, "--ray-address", self.nodes.address)
 
     async def load(self, tasks: TaskClient, is_over: asyncio.Event) -> None:
         """Publish tasks; one whose answer was lost is published again under its id, and is one task."""
@@ -195,18 +195,30 @@ async def test_a_deployed_team_outlives_nodes_and_servers_and_no_effect_happens_
         place = places.current()
         async with await Client.connect(place) as client:
             await until_ready(client)
-            await _outlive(site, client)
+            await _outlive(site, client, newer=_newer(tmp_path))
         await site.remit("down", "--drain", "20s")
         assert [nodes.workers(name) for name in nodes.raylets] == [[]] * len(nodes.raylets)
 
 
-async def _outlive(site: Site, client: Client) -> None:
+def _newer(folder: Path) -> Path:
+    """Give the team as another build: it decides the same, in other words."""
+    shutil.copytree(TEAMS / "chaos", folder / "newer", ignore=shutil.ignore_patterns("__pycache__"))
+    code = folder / "newer" / "team.py"
+    code.write_text(code.read_text() + "# a newer build\n")
+    return folder / "newer"
+
+
+async def _outlive(site: Site, client: Client, *, newer: Path) -> None:
     tasks = await client.tasks()
     is_over = asyncio.Event()
     loading = asyncio.create_task(site.load(tasks, is_over))
     took: dict[str, float] = {}
     await site.remit("role", "scale", "worker", "3")
     await asyncio.sleep(1)
+    build = (await client.status()).build
+    deployed = await site.deploy(newer)
+    took["an upgrade"] = await until_works(tasks)
+    assert (await until_ready(client)).build == deployed["build"] != build
     await site.nodes.remove("roles")
     took["a Ray node with roles"] = await until_works(tasks)
     await until_ready(client)

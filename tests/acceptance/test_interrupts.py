@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(300)]
+SUPERFLUOUS = ("dashboard/dashboard.py", "autoscaler/_private/monitor.py", "_private/log_monitor.py")
+"""Processes of Ray that no deployment on one machine uses."""
 WAIT_S = 120.0
 LEFT_S = 60.0
 """Ray's workers that were still starting give up by themselves after about half a minute."""
@@ -128,11 +130,13 @@ def test_after_kill_9_nothing_is_left_and_the_next_start_goes_on(folder: Path, h
 def test_the_first_ctrl_c_ends_everything_in_good_order(folder: Path, home: Path) -> None:
     with started(folder, home) as up:
         up.ready()
+        superfluous = [name for name in SUPERFLUOUS if up.runs(name)]
         up.interrupt()
         code = up.ended()
 
     assert code == 0
     assert up.left() == []
+    assert superfluous == []
 
 
 def test_the_second_ctrl_c_ends_everything_at_once(folder: Path, home: Path) -> None:

@@ -15,8 +15,11 @@ from remit.bus.submit import TaskClient
 from remit.contracts.control import ControlDone, ScaleRole
 from remit.contracts.message import decode, encode
 from remit.contracts.task import RunFinished
+from tests.acceptance.conftest import TEAMS, deployed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from remit.contracts.control import RoleStatus
     from tests.acceptance.conftest import World
 
@@ -29,17 +32,17 @@ async def submit(tasks: TaskClient, number: int, workflow: str = "quick") -> str
     return await tasks.submit(workflow, encode({"goal": "once", "input": {"number": number}}))
 
 
-async def scaled(world: World, hosts: int) -> None:
+async def scaled(world: World, hosts: int, *, role: str = "runner") -> None:
     """The wish is journaled, and the pool is as wished."""
     answer = await world.operator.request(
-        "remit.ctl.scale.operator", encode(ScaleRole(role="runner", hosts=hosts)), timeout_s=30
+        "remit.ctl.scale.operator", encode(ScaleRole(role=role, hosts=hosts)), timeout_s=30
     )
     decode(ControlDone, answer.data)
     async with asyncio.timeout(90):
         while True:
             status = await world.status()
-            runner = next(role for role in status.roles if role.role == "runner")
-            if runner.ready == hosts == runner.desired:
+            pool = next(item for item in status.roles if item.role == role)
+            if pool.ready == hosts == pool.desired:
                 return
             await asyncio.sleep(0.1)
 
@@ -127,3 +130,22 @@ async def test_a_step_whose_tool_failed_is_tried_again_without_repeating_what_we
     assert finished.outcome == "complete"
     assert counted[f"put {run}.stumble.0"] == 1
     assert counted[f"stumble {run}.stumble.1"] == 2
+
+
+async def test_what_starts_beside_the_supervisor_serves_and_what_is_not_wished_any_more_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EFFECTS_PORT", "1")
+    async with deployed(TEAMS / "chaos", "chaos", home=tmp_path, monkeypatch=monkeypatch) as first:
+        at_first = {kind: len(first.processes(kind)) for kind in ("HostActor", "GatewayActor")}
+        for role in ("runner", "stumbler", "worker"):
+            await scaled(first, 1, role=role)
+    async with deployed(TEAMS / "chaos", "chaos", home=tmp_path, monkeypatch=monkeypatch) as then:
+        async with asyncio.timeout(30):
+            while len(then.processes("HostActor")) > 1:
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(1.0)  # two looks of the supervisor: what it had to replace would be there by now
+        afterwards = {kind: len(then.processes(kind)) for kind in ("HostActor", "GatewayActor")}
+
+    assert at_first == {"HostActor": 2, "GatewayActor": 1}
+    assert afterwards == {"HostActor": 1, "GatewayActor": 1}

@@ -186,7 +186,7 @@ async def start_host(child: Child, names: list[str]) -> None:
     """One agent of each role pulls work."""
     child.host = Host(child.label, "sim", on_bug=on_bug_of(child.process))
     specs = [
-        AgentSpec(agent=name, kind=role, credentials=None, slots=4)
+        AgentSpec(agent=name, kind=role, credentials=None, slots=4, group_commit=child.process.world.plan.gathers)
         for role, name in zip(child.process.world.roles, names, strict=True)
     ]
     await child.host.ensure(specs)
@@ -205,6 +205,7 @@ async def start_gateway(child: Child, name: str) -> None:
         name=gateway,
         data_dir=Path("/nowhere"),
         on_bug=on_bug_of(child.process),
+        group_commit=child.process.world.plan.gathers,
     )
 
 

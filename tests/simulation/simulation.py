@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from remit.bus import connection
+from remit.bus import connection, group_commit
+from remit.bus.group_commit import FEW
 from tests.simulation.bus import SimWire
 from tests.simulation.clock import virtual
 from tests.simulation.faults import FAULTS
@@ -45,11 +46,12 @@ class Outcome:
 
 
 def plan_of(seed: int) -> Plan:
-    """Draw what a seed does: every tenth is undisturbed, the others have some of the faults."""
+    """Draw what a seed does: every tenth is undisturbed, the others have some of the faults; every third gathers."""
     chance = random.Random(f"{seed} plan")  # noqa: S311  # it must be foreseen
     names = sorted(FAULTS)
     faults = [] if seed % 10 == 0 else chance.sample(names, chance.randrange(1, len(names) + 1))
-    return Plan(tasks=chance.randrange(1, 5), faults=tuple(sorted(faults)), trouble_s=chance.uniform(2.0, 8.0))
+    tasks, trouble_s = chance.randrange(1, 5), chance.uniform(2.0, 8.0)
+    return Plan(tasks=tasks, faults=tuple(sorted(faults)), trouble_s=trouble_s, gathers=seed % 3 == 1)
 
 
 @contextmanager
@@ -82,7 +84,7 @@ def simulate(seed: int, plan: Plan | None = None, *, keeps_lines: bool = False) 
     loop = VirtualLoop(MOST_TURNS)
     wrong: list[str] = []
     loop.set_exception_handler(lambda _loop, facts: wrong.append(f"unhandled: {facts}"))
-    with simulated(seed, loop, _noting(trace) if keeps_lines else None):
+    with gathering(few=0 if plan.gathers else FEW), simulated(seed, loop, _noting(trace) if keeps_lines else None):
         world = World(seed, plan, loop, trace)
         try:
             loop.run_until_complete(world.run())
@@ -100,6 +102,17 @@ def simulate(seed: int, plan: Plan | None = None, *, keeps_lines: bool = False) 
             faults=world.chaos.counts,
             lines=tuple(trace.lines),
         )
+
+
+@contextmanager
+def gathering(*, few: int) -> Iterator[None]:
+    """Have batches begin above so many entries."""
+    before = group_commit.FEW
+    group_commit.FEW = few  # type: ignore[misc]  # of this process, for one seed
+    try:
+        yield
+    finally:
+        group_commit.FEW = before  # type: ignore[misc]
 
 
 def _noting(trace: Trace) -> structlog.typing.Processor:

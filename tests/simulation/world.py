@@ -48,6 +48,8 @@ class Plan:
     faults: tuple[str, ...] = ()
     trouble_s: float = 8.0
     """How long things go wrong; then everything is given the time to recover."""
+    gathers: bool = False
+    """Whether every process gathers its appends, as under the profile `durable`; even two of them."""
 
 
 class Bug(msgspec.Struct, frozen=True):
@@ -169,7 +171,13 @@ class World:
         try:
             journal_bus = await Bus.connect("sim", name="supervisor")
             answer_bus = await Bus.connect("sim", name="supervisor-answer")
-            supervisor = Supervisor(spec(), journal_bus=journal_bus, answer_bus=answer_bus, on_bug=on_bug_of(process))
+            supervisor = Supervisor(
+                spec(),
+                journal_bus=journal_bus,
+                answer_bus=answer_bus,
+                on_bug=on_bug_of(process),
+                group_commit=self.plan.gathers,
+            )
             await supervisor.recover()
             pools = SimPools(self, process, supervisor)
             pools.adopt()

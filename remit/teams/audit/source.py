@@ -3,10 +3,13 @@
 import ast
 import hashlib
 import io
+import os
 import re
+import stat
 import tokenize
 import warnings
 from bisect import bisect_left
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +17,14 @@ from typing import TypeVar
 
 Node = TypeVar("Node", bound=ast.AST)
 
-_LEAVES = frozenset({ast.Name, ast.Constant, ast.Load, ast.Store, ast.Del, ast.alias, ast.Pass})
+_LEAVES = frozenset({ast.Name, ast.Constant, ast.alias, ast.Pass})
+_MARKS = frozenset({"ctx", "op", "ops", "type_comment", "kind", "level", "lineno"})
+"""Fields of nodes that hold no node with a place of its own."""
+_PARTS = {
+    kind: () if kind in _LEAVES else tuple(name for name in kind._fields if name not in _MARKS)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 READ_LIMIT_BYTES = 2 * 1024 * 1024
 TEXT_LIMIT = 160
@@ -63,12 +73,21 @@ class Source:
 
     @cached_property
     def _by_kind(self) -> dict[type[ast.AST], list[ast.AST]]:
-        found: dict[type[ast.AST], list[ast.AST]] = {}
-        waiting: list[ast.AST] = [self.tree]
-        for node in waiting:
-            found.setdefault(type(node), []).append(node)
-            waiting.extend(children(node))
+        found: dict[type[ast.AST], list[ast.AST]] = defaultdict(list)
+        for node in self.walked[0]:
+            found[node.__class__].append(node)
         return found
+
+    @cached_property
+    def walked(self) -> tuple[list[ast.AST], list[Function | None]]:
+        """Every node of the tree, operators left out, and for each the innermost function around it."""
+        nodes, owners = list[ast.AST]([self.tree]), list[Function | None]([None])
+        for node, owner in zip(nodes, owners, strict=False):  # both grow while they are walked
+            if below := children(node):
+                around = node if isinstance(node, Function) else owner
+                nodes += below
+                owners += [around] * len(below)
+        return nodes, owners
 
     def nodes(self, kind: type[Node]) -> list[Node]:
         """Give every node of a kind; the tree is walked once, whoever asks."""
@@ -134,16 +153,18 @@ class Source:
 
 
 def children(node: ast.AST) -> list[ast.AST]:
-    """Give the nodes below a node; half the time of `ast.iter_child_nodes`, which names every field."""
-    if node.__class__ in _LEAVES:
-        return []
+    """Give the nodes below a node, its operators left out; a third of the time of `ast.iter_child_nodes`."""
     found: list[ast.AST] = []
-    for name in node._fields:
-        value = getattr(node, name, None)
-        if value.__class__ is list:
-            found.extend(item for item in value if isinstance(item, ast.AST))
-        elif isinstance(value, ast.AST):
-            found.append(value)
+    for name in _PARTS[node.__class__]:
+        if not (value := getattr(node, name, None)):
+            continue
+        if value.__class__ is not list:
+            if isinstance(value, ast.AST):
+                found.append(value)
+        elif None not in value and isinstance(value[0], ast.AST):
+            found += value
+        else:  # names, or nodes of which some are left out, as in `{**more}`
+            found += [item for item in value if isinstance(item, ast.AST)]
     return found
 
 
@@ -192,6 +213,8 @@ def inside(root: Path, path: str) -> Path:
     """
     if not path or Path(path).is_absolute() or ".." in Path(path).parts or "\0" in path:
         raise UnreadableError("", "the path leaves the repository")
+    if is_plain(root, path):
+        return root / path
     try:
         found = (root / path).resolve(strict=True)
     except (OSError, RuntimeError) as error:
@@ -201,6 +224,23 @@ def inside(root: Path, path: str) -> Path:
     if not found.is_file():
         raise UnreadableError("", "it is no regular file")
     return found
+
+
+def is_plain(root: Path, path: str) -> bool:
+    """Say whether a relative path leads through folders to a regular file, and through no symlink: it stays inside.
+
+    Asked first because it looks at the names below the root only, and nearly every file is so.
+    """
+    *folders, name = path.split("/")
+    at = str(root)
+    try:
+        for folder in folders:
+            at = f"{at}/{folder}"
+            if not stat.S_ISDIR(os.lstat(at).st_mode):
+                return False
+        return stat.S_ISREG(os.lstat(f"{at}/{name}").st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def content(root: Path, path: str) -> bytes:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from remit.bus import permission, stream, subject, topology
-from remit.bus.journal import Journal
+from remit.bus.journal import Fence, Journal
 from remit.contracts.errors import RetryableError
 from tests.integration.nats_cluster import NatsCluster, nats_cluster
 
@@ -41,6 +41,22 @@ async def test_what_was_stored_outlives_the_leader_and_writing_goes_on(cluster: 
         after = await _until_stored(journal, "remit.run.r1._.2.planned", b"after")
         kept = [(entry.seq, entry.data) async for entry in journal.read(subject.run_all("r1"))]
         assert kept == [(before, b"before"), (after, b"after")]
+
+
+@pytest.mark.parametrize("group_commit", [False, True])
+async def test_calls_of_one_step_do_not_refuse_one_another(cluster: NatsCluster, *, group_commit: bool) -> None:
+    """Alone, the leader refuses a second entry under a fence while the first is on its way to the other servers."""
+    everything = permission.Permissions(account="core", publish_allow=(">",), subscribe_allow=(">",))
+    async with cluster.connected("all", everything) as bus:
+        journal = Journal(bus, group_commit=group_commit)
+        held = await journal.append(subject.lease("r1", "s", 1), b"")
+        fence = Fence(subject.lease_lane("r1", "s"), held)
+
+        stored = await asyncio.gather(
+            *(journal.append(subject.call("r1", "s", str(n), "called"), b"", fence=fence) for n in range(40))
+        )
+
+        assert sorted(stored) == list(range(held + 1, held + 41))
 
 
 async def _leader(bus: Bus) -> str:

@@ -106,6 +106,8 @@ class Probe:
 
     victim: Victim
     point: Point | None = None
+    is_synced: bool = False
+    """Whether the server syncs every write, which takes as long as its disk does."""
     seen: list[Point] = field(default_factory=list)
     died: asyncio.Event = field(default_factory=asyncio.Event)
     died_at: datetime | None = None

@@ -117,7 +117,8 @@ def _began_again(entries: Sequence[Entry], probe: Probe) -> list[str]:
     """Give the steps that were dispatched again after they were completed in their newest epoch.
 
     When a gateway dies, the holders of its steps live. One may complete its step at the very moment at which the
-    supervisor takes it away; then it was not done when that was decided.
+    supervisor takes it away; then it was not done when that was decided. And where the server syncs every write, the
+    last word of a dead host may be stored only after its death was heard of.
     """
     epochs: dict[str, int] = {}
     done: set[str] = set()
@@ -132,7 +133,8 @@ def _began_again(entries: Sequence[Entry], probe: Probe) -> list[str]:
             again += [f"began again: {work.step} {work.epoch}"] if work.step in done else []
         elif parts.kind == "completed":
             completed = decode(StepCompleted, entry.data)
-            is_late = probe.victim.kind == "gateway" and _is_after(entry, probe.died_at)
+            may_be_late = probe.victim.kind == "gateway" or probe.is_synced
+            is_late = may_be_late and _is_after(entry, probe.died_at)
             if completed.epoch == epochs[completed.step] and not is_late:
                 done.add(completed.step)
     return again

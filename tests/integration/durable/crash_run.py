@@ -104,10 +104,10 @@ def _end_host(agents: Sequence[Agent]) -> None:
 
 
 @asynccontextmanager
-async def served(folder: Path) -> AsyncIterator[tuple[str, Bus]]:
+async def served(folder: Path, *, sync_interval: str = "") -> AsyncIterator[tuple[str, Bus]]:
     """A server of its own, with our connection to it: what an earlier death left behind is nowhere near."""
     folder.mkdir()
-    server = NatsServer(folder)
+    server = NatsServer(folder, sync_interval=sync_interval)
     await server.start()
     try:
         bus = await Bus.connect(server.url, name="test")
@@ -120,13 +120,14 @@ async def served(folder: Path) -> AsyncIterator[tuple[str, Bus]]:
         rmtree(folder)  # hundreds of streams take as long to clean up as to make
 
 
-async def crash(folder: Path, kind: Kind, point: Point | None) -> Found:
+async def crash(folder: Path, kind: Kind, point: Point | None, *, is_durable: bool = False) -> Found:
     """One run on a server of its own, in which a process dies at a point, or lives."""
-    async with served(folder) as (url, bus):
+    async with served(folder, sync_interval="always" if is_durable else "") as (url, bus):
         house = CrashHouse(url, bus, folder)
+        house.gathers = is_durable
         try:
             await house.open()
-            probe = Probe(house.victim(kind), point)
+            probe = Probe(house.victim(kind), point, is_synced=is_durable)
             probe.arm(house.place)
             told = await lived(house, probe)
         finally:

@@ -82,14 +82,27 @@ class House(World):
         name = new_gateway()
         one, other = await Bus.connect(self.url, name=name), await Bus.connect(self.url, name=f"{name}-answer")
         self.gateway = await Gateway.start(
-            one, other, team=self.spec, tools=self.team.tools, name=name, data_dir=self._data, on_bug=self.bugs.append
+            one,
+            other,
+            team=self.spec,
+            tools=self.team.tools,
+            name=name,
+            data_dir=self._data,
+            on_bug=self.bugs.append,
+            group_commit=self.gathers,
         )
         self.pools.names = (name,)
         self._closing += [self.gateway.stop, one.close, other.close]
 
     async def hire(self, role: str, slots: int = 32) -> Agent:
         """Have one more real agent of a role."""
-        spec = AgentSpec(agent=new_agent(role), kind=self.team.roles[role], credentials=None, slots=slots)
+        spec = AgentSpec(
+            agent=new_agent(role),
+            kind=self.team.roles[role],
+            credentials=None,
+            slots=slots,
+            group_commit=self.gathers,
+        )
         agent = await Agent.start(spec, host="host-1", url=self.url, on_bug=self._on_agent_bug, on_lost=self._on_lost)
         self.agents[role] = agent
         self._closing.append(lambda: agent.drain(0))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from remit.bus import group_commit
 from tests.integration.durable.crash_points import KINDS
 from tests.integration.durable.crash_process import kill
 from tests.integration.durable.crash_run import crash
@@ -50,6 +51,24 @@ async def test_a_run_outlives_the_death_of_one_process_at_any_instant(kind: Kind
     assert {str(result.point): result.wrong for result in results if result.wrong} == {}
     assert len(reached) >= 0.95 * len(points), [str(item.point) for item in results if not item.was_reached]
     assert _quantile(resumed, 0.95 if ALL else 0.5) <= RESUME_S[kind], resumed  # of a few, 95% is the slowest
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_same_holds_where_every_write_is_synced_and_appends_are_gathered(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever two branches of the run append at once is a batch; a death may be between two of its messages."""
+    monkeypatch.setattr(group_commit, "FEW", 0)
+    undisturbed = await crash(tmp_path / "undisturbed", kind, None, is_durable=True)
+    assert undisturbed.wrong == []
+    points = undisturbed.seen if ALL else undisturbed.seen[1 :: 3 * EVERY[kind]]
+
+    results = await _at_every(points, lambda at, point: crash(tmp_path / at, kind, point, is_durable=True), at_once=4)
+
+    reached = [result for result in results if result.was_reached]
+    assert {str(result.point): result.wrong for result in results if result.wrong} == {}
+    assert len(reached) >= 0.9 * len(points), [str(item.point) for item in results if not item.was_reached]
 
 
 @pytest.mark.timeout(900)

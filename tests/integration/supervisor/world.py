@@ -75,6 +75,9 @@ class Pools:
 class World:
     """Everything around one server."""
 
+    gathers = False
+    """Whether every process gathers its appends, as under the profile `durable`."""
+
     def __init__(self, url: str, bus: Bus) -> None:
         self.url = url
         self.bus = bus
@@ -97,6 +100,7 @@ class World:
             answer_bus=answer_bus,
             on_bug=self.bugs.append,
             inheritance=inheritance,
+            group_commit=self.gathers,
         )
         await supervisor.recover()
         await supervisor.serve(self.pools)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from remit.teams.audit.judge.rules import RULES
 from remit.teams.audit.place import HEAD_LINES, place_of
 from remit.teams.audit.sighting import Measure, Sighting
-from remit.teams.audit.source import Function, Source, children
+from remit.teams.audit.source import Function, Source
 
 _BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.IfExp)
+_COUNTED = frozenset({*_BRANCHES, ast.comprehension, ast.match_case})
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Measured:
 def sightings(source: Source) -> Iterator[Sighting]:
     """Give every function that has many paths or lines, and the file if it has many lines."""
     measures = [("long-file", 1, source.length)] if _holds_code(source) else []
-    for function in functions(source.tree):
+    for function in functions(source):
         measures.append(("complex-function", function.node.lineno, function.complexity))
         measures.append(("long-function", function.node.lineno, function.length))
     for rule, line, measure in measures:
@@ -57,7 +58,7 @@ def measures(source: Source) -> list[Measure]:
     """Give the numbers by which a shipped file is compared with others."""
     if place_of(source.path, "\n".join(source.lines[:HEAD_LINES])) != "shipped":
         return []
-    paths_in = sum(function.complexity for function in functions(source.tree))
+    paths_in = sum(function.complexity for function in functions(source))
     return [
         Measure(path=source.path, name="complexity", value=paths_in),
         Measure(path=source.path, name="lines", value=source.length),
@@ -77,21 +78,13 @@ def seen(source: Source, rule: str, line: int, *, measure: int = 0, detail: str 
     )
 
 
-def functions(tree: ast.Module) -> list[Measured]:
+def functions(source: Source) -> list[Measured]:
     """Measure every function of a module."""
-    found: list[Measured] = []
-    waiting: list[tuple[ast.AST, Measured | None]] = [(tree, None)]
-    while waiting:
-        node, owner = waiting.pop()
-        for child in children(node):
-            inner = owner
-            if isinstance(child, Function):
-                inner = Measured(child)
-                found.append(inner)
-            elif owner is not None:
-                owner.complexity += paths(child)
-            waiting.append((child, inner))
-    return found
+    found = {id(node): Measured(node) for node in source.functions}
+    for node, owner in zip(*source.walked, strict=True):
+        if owner is not None and node.__class__ in _COUNTED:
+            found[id(owner)].complexity += paths(node)
+    return list(found.values())
 
 
 def paths(node: ast.AST) -> int:

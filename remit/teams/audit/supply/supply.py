@@ -31,6 +31,8 @@ MOST_FILES, MOST_CHARACTERS, MOST_TEXTS = 300, 4 * 1024 * 1024, 50
 """Manifests of one repository, what they may hold together, and its locks or licences, that are read."""
 MORE, SOME = " manifests", "dependencies in "
 """How it is told that there are more than are read: of manifests, and of what one of them lists."""
+MOST_KEPT = 32 * 1024 * 1024
+"""Characters of files that are kept for whoever asks again; what is above is read again."""
 _WIDEST = 400
 """Characters of a line in which an import is looked for."""
 _READERS: Mapping[str, Callable[[Source], Manifest]] = {
@@ -49,6 +51,8 @@ class Supply:
         self.paths = tuple(dict.fromkeys(paths))
         self.skipped: list[Skipped] = []
         self.own = Own(self.paths)
+        self._texts: dict[str, Source | None] = {}
+        self._room = MOST_KEPT
         self._imports: dict[str, tuple[Import, ...]] = {}
         self._scopes: dict[tuple[str, ...], Scope] = {}
 
@@ -152,7 +156,7 @@ class Supply:
         if path not in self._imports:
             source = self.text(path)
             try:
-                found = list(imports(source)) if source else []
+                found = list(imports(replace(source))) if source else []  # a copy: its tree need not stay
             except UnreadableError:  # the code view says so
                 found = []
             known = [replace(item, name=name) for item in found if (name := known_as(item.name))]
@@ -204,7 +208,7 @@ class Supply:
         word = re.compile(rf"(?<![\w-]){'[-_.]?'.join(map(re.escape, words))}(?![\w-])", re.IGNORECASE)
         for path in (*self.python, *self.wiring):
             source = self.text(path)
-            if source is not None and word.search(source.text):
+            if source is not None and _may_say(source.text, words[0]) and word.search(source.text):
                 lines = self._lines_of_needs(path)
                 for number, line in enumerate(source.lines, 1):
                     found = None if number in lines or line.lstrip().startswith("#") else word.search(line)
@@ -213,6 +217,15 @@ class Supply:
 
     def text(self, path: str) -> Source | None:
         """Give a file; None if it cannot be read, which others say of code."""
+        if path in self._texts:
+            return self._texts[path]
+        source = self._loaded(path)
+        self._room -= len(source.text) if source is not None else 0
+        if self._room > 0:
+            self._texts[path] = source
+        return source
+
+    def _loaded(self, path: str) -> Source | None:
         try:
             return load(self.root, path)
         except UnreadableError as error:
@@ -246,6 +259,11 @@ def _imports_it(line: str, found: re.Match[str]) -> bool:
     """Say whether a line imports the word in it: after `from` or `import`, or alone in a list of imported names."""
     before = line[: found.start()]
     return re.search(r"\b(?:from|import)\b", before) is not None or not (before + line[found.end() :]).strip(" \t,")
+
+
+def _may_say(text: str, word: str) -> bool:
+    """Say whether a text may hold a word in any case: a quick look, before a pattern without a firm beginning."""
+    return not (text.isascii() and word.isascii()) or word.lower() in text.lower()
 
 
 def _is_quoted(line: str, at: int) -> bool:

@@ -2,7 +2,7 @@
 
 from remit import ToolScope, tool
 from remit.teams.audit.sighting import Scan
-from remit.teams.audit.tools.scan import Request
+from remit.teams.audit.tools.request import Request
 from remit.teams.audit.tools.scanner import paths, whole
 from remit.teams.audit.tools.scratch import Stored
 

@@ -4,76 +4,84 @@ The request comes as JSON on standard input, the answer goes to standard output.
 parser's time and memory out of the gateway, and gives every shard a core.
 """
 
-import gc
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from remit.teams.audit.code import complexity, duplication, missing_f, secret, swallowed, unsafe_call, untested, waiting
+from remit.teams.audit.code import complexity
 from remit.teams.audit.code.complexity import seen
-from remit.teams.audit.code.module_graph import ModuleGraph, Unit, unit
-from remit.teams.audit.docs import scan as docs_scan
-from remit.teams.audit.finding import Skill
-from remit.teams.audit.history import blame as blame_scan
-from remit.teams.audit.history import scan as history_scan
 from remit.teams.audit.place import HEAD_LINES, place_of
-from remit.teams.audit.sighting import Doubt, Look, Measure, Scan, Sighting, Skipped
+from remit.teams.audit.sighting import Look, Measure, Scan, Sighting, Skipped
 from remit.teams.audit.source import TEXT_LIMIT, Source, UnreadableError, load
-from remit.teams.audit.supply import scan as supply_scan
 from remit.teams.audit.supply.requires_python import RUNNING, RequiredPython, named
-from remit.teams.audit.tools import again
+from remit.teams.audit.tools.request import Request
 from remit.teams.audit.tools.tally import summed
 
+if TYPE_CHECKING:
+    from remit.teams.audit.code.module_graph import Unit
+
 Detector = Callable[[Source], Iterator[Sighting]]
-DETECTORS: dict[Skill, tuple[Detector, ...]] = {
-    "code": (complexity.sightings, missing_f.sightings),
-    "security": (unsafe_call.sightings, waiting.sightings, swallowed.sightings, secret.sightings),
-}
 
 
 TOO_DEEP = "what is in it nests too deeply"
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What to look at, and how."""
-
-    view: Skill | Literal["again", "blame"]
-    root: str
-    files: tuple[str, ...] = ()
-    doubts: tuple[Doubt, ...] = ()
-
-
 def main() -> None:
     """Answer one request."""
-    gc.disable()  # the process is short-lived, and a parser makes nothing but small objects that stay
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
     sys.stdout.buffer.write(msgspec.json.encode(answer(request)))
 
 
 def answer(request: Request) -> Scan | tuple[Look, ...]:
-    """Look at the files of a request, or again at its doubts."""
-    root = Path(request.root)
+    """Look at the files of a request, or again at its doubts. Only what this view needs is imported."""
+    root, files = Path(request.root), request.files
     match request.view:
         case "again":
-            return again.looks(root, request.files, request.doubts)
+            from remit.teams.audit.tools import again
+
+            return again.looks(root, files, request.doubts)
         case "blame":
-            return blame_scan.scan(root, request.files)
+            from remit.teams.audit.history import blame
+
+            return blame.scan(root, files)
         case "code" | "security":
-            return scan_files(root, request.files, request.view)
-        case view:
-            return TREES[view](root, request.files)
+            return scan_files(root, files, request.view)
+        case "structure":
+            return scan_tree(root, files)
+        case "history":
+            from remit.teams.audit.history import scan as history
+
+            return history.scan(root, files)
+        case "supply":
+            from remit.teams.audit.supply import scan as supply
+
+            return supply.scan(root, files)
+        case "docs":
+            from remit.teams.audit.docs import scan as docs
+
+            return docs.scan(root, files)
 
 
-def scan_files(root: Path, files: tuple[str, ...], skill: Skill) -> Scan:
+def _detectors(skill: Literal["code", "security"]) -> tuple[Detector, ...]:
+    if skill == "code":
+        from remit.teams.audit.code import missing_f
+
+        return (complexity.sightings, missing_f.sightings)
+    from remit.teams.audit.code import secret, swallowed, unsafe_call, waiting
+
+    return (unsafe_call.sightings, waiting.sightings, swallowed.sightings, secret.sightings)
+
+
+def scan_files(root: Path, files: tuple[str, ...], skill: Literal["code", "security"]) -> Scan:
     """Look at files one by one; a file that does not decode or parse is a sighting of the code view."""
     found: list[Sighting] = []
     blobs: dict[str, str] = {}
     skipped: list[Skipped] = []
     measures: list[Measure] = []
-    required = RequiredPython(root)
+    required, detectors = RequiredPython(root), _detectors(skill)
     lines = 0
     for path in files:
         try:
@@ -81,7 +89,7 @@ def scan_files(root: Path, files: tuple[str, ...], skill: Skill) -> Scan:
             blobs[path] = source.digest
             lines += source.length
             measures += complexity.measures(source) if skill == "code" else []
-            found.extend(item for see in DETECTORS[skill] for item in see(source))
+            found.extend(item for see in detectors for item in see(source))
         except UnreadableError as error:
             if not error.rule:
                 skipped.append(Skipped(what=path, cause=error.cause))
@@ -97,6 +105,9 @@ def scan_files(root: Path, files: tuple[str, ...], skill: Skill) -> Scan:
 
 def scan_tree(root: Path, files: tuple[str, ...]) -> Scan:
     """Look at what only all files together show."""
+    from remit.teams.audit.code import duplication, untested
+    from remit.teams.audit.code.module_graph import ModuleGraph
+
     units = [item for path in files if (item := _unit(root, path)) is not None]
     shipped = [item for item in units if _is_shipped(item.source)]
     found = [
@@ -110,16 +121,9 @@ def scan_tree(root: Path, files: tuple[str, ...]) -> Scan:
     return summed(found, blobs, skipped, files=len(units), lines=sum(item.source.length for item in units))
 
 
-TREES: dict[Skill, Callable[[Path, tuple[str, ...]], Scan]] = {
-    "structure": scan_tree,
-    "history": history_scan.scan,
-    "supply": supply_scan.scan,
-    "docs": docs_scan.scan,
-}
-"""Views of many files at once."""
+def _unit(root: Path, path: str) -> "Unit | None":
+    from remit.teams.audit.code.module_graph import unit
 
-
-def _unit(root: Path, path: str) -> Unit | None:
     try:
         return unit(load(root, path))
     except UnreadableError:  # the code view says so

@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import packaging
 
 from remit import ToolFailedError, ToolScope, run_program, tool
 from remit.teams.audit.finding import Skill
 from remit.teams.audit.history.blame import WHAT
 from remit.teams.audit.history.commit_log import HISTORY
 from remit.teams.audit.sighting import Doubt, Look, Scan, Skipped
+from remit.teams.audit.tools import boot
 from remit.teams.audit.tools.parts import in_parts
-from remit.teams.audit.tools.scan import Request
+from remit.teams.audit.tools.request import Request
 from remit.teams.audit.tools.scratch import Stored, fetched
 
 T = TypeVar("T")
 TIMEOUT_S = 60
-COMMAND = (sys.executable, "-I", "-c", "from remit.teams.audit.tools.scan import main; main()")
+LIBRARIES = tuple(dict.fromkeys(str(Path(library.__path__[0]).parent) for library in (msgspec, packaging)))
+COMMAND = (sys.executable, "-I", "-S", boot.__file__, *LIBRARIES)
 """Fixed. Isolated, so that no file of the audited repository is ever imported."""
 
 FILE_VIEWS = frozenset({"code", "security"})

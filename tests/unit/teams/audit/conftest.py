@@ -17,7 +17,8 @@ from remit.teams.audit.tools.branch import git_branch_commit
 from remit.teams.audit.tools.git_blame import git_blame
 from remit.teams.audit.tools.git_log import git_log
 from remit.teams.audit.tools.publication import fs_publish
-from remit.teams.audit.tools.scan import Request, answer
+from remit.teams.audit.tools.request import Request
+from remit.teams.audit.tools.scan import answer
 from remit.teams.audit.tools.scanner import py_ast, py_look_again
 from remit.teams.audit.tools.scratch import Stored, fetched
 from remit.testing import Bench

@@ -217,7 +217,7 @@ def test_complexity_counts_every_branch_and_leaves_nested_functions_their_own() 
                 case _: pass
         """
 
-    measured = {item.node.name: item.complexity for item in functions(source(text).tree)}
+    measured = {item.node.name: item.complexity for item in functions(source(text))}
 
     assert measured == {"outer": 5, "inner": 3}
 

@@ -28,7 +28,8 @@ from remit.teams.audit.source import Source
 from remit.teams.audit.tools.git_blame import git_blame
 from remit.teams.audit.tools.git_log import git_log
 from remit.teams.audit.tools.head import Head, git_head
-from remit.teams.audit.tools.scan import Request, answer
+from remit.teams.audit.tools.request import Request
+from remit.teams.audit.tools.scan import answer
 from remit.teams.audit.tools.scratch import Stored, stored
 from remit.testing import Bench
 

@@ -10,7 +10,8 @@ import pytest
 from remit.teams.audit.finding import Skill
 from remit.teams.audit.sighting import LONGEST, Doubt, Scan
 from remit.teams.audit.source import Source
-from remit.teams.audit.tools.scan import Request, answer
+from remit.teams.audit.tools.request import Request
+from remit.teams.audit.tools.scan import answer
 from tests.unit.teams.audit.conftest import Audit, Write
 
 SECONDS = 12
