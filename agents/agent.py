@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 from structlog.contextvars import bind_contextvars
 
+from remit.agents import footprint
 from remit.agents.asker import Asker
 from remit.agents.attempt import Attempt
 from remit.agents.handler import Handler
@@ -131,6 +132,8 @@ class Agent:
             slots=self.spec.slots,
             busy=self.busy,
             state="draining" if self.is_draining else "ready",
+            age_s=round(footprint.age_s(), 1),
+            memory_bytes=footprint.memory_bytes(),
         )
         self._bus.send(subject.registry(self.spec.agent), encode(beat), reply=self._told)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar, get_args, get_orig
 from remit.contracts.errors import ContractInvalidError
 from remit.contracts.ids import is_role, role_name
 from remit.contracts.message import Message, tag_of
+from remit.contracts.pool import Pool
 from remit.contracts.team import RoleSpec
 
 if TYPE_CHECKING:
@@ -22,9 +23,10 @@ class AnyRole(ABC):  # noqa: B024  # its one abstract method is the generic chil
 
     name: ClassVar[str] = ""
     """Defaults to the class's name: `AnalystCode` is `analyst-code`."""
-    pool: ClassVar[int] = 2
-    """Hosts at the start."""
+    pool: ClassVar[int | Pool] = 2
+    """Hosts, as many as an operator does not change; or a `Pool`, with bounds between which it is scaled."""
     pool_max: ClassVar[int] = 16
+    """What an operator may wish for at most; a `Pool` says it itself."""
     isolated: ClassVar[bool] = False
     """Never share a host with other roles."""
 
@@ -46,9 +48,21 @@ class AnyRole(ABC):  # noqa: B024  # its one abstract method is the generic chil
             raise ContractInvalidError(f"{label!r} is no role's name", where=cls.__qualname__)
         tag_of(takes)
         tag_of(gives)
+        sizing = cls.sizing()
         return RoleSpec(
-            name=label, takes=takes, gives=gives, pool=cls.pool, pool_max=cls.pool_max, isolated=cls.isolated
+            name=label,
+            takes=takes,
+            gives=gives,
+            pool=sizing.first,
+            pool_max=sizing.max if isinstance(cls.pool, Pool) else cls.pool_max,
+            isolated=cls.isolated or sizing.isolated,
+            sizing=sizing,
         )
+
+    @classmethod
+    def sizing(cls) -> Pool:
+        """Give how the pool is sized; one that is only a number is not scaled."""
+        return cls.pool if isinstance(cls.pool, Pool) else Pool(min=cls.pool, max=cls.pool)
 
 
 class Role(AnyRole, Generic[Work, Reply]):

@@ -44,11 +44,12 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     storage: str = ""
     retention: str = ""
     discard: str = ""
-    discard_new_per_subject: bool = False
     max_msgs: int = 0
     max_bytes: int = 0
     max_msg_size: int = 0
     max_msgs_per_subject: int = 0
+    discard_new_per_subject: bool = False
+    """After the bound that it is about: settings that are changed one at a time are changed in this order."""
     duplicate_window: int = 0
     num_replicas: int = 0
     deny_delete: bool = False

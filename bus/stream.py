@@ -17,6 +17,7 @@ from remit.contracts.errors import (
     BusRefusedError,
     BusUnavailableError,
     FencedOutError,
+    QueueFullError,
     RemitError,
     TooLargeError,
 )
@@ -41,6 +42,10 @@ FENCE_IN_USE: Final = 10164
 """In a cluster the leader judges no second entry under a fence until the first one is on enough servers."""
 _IN_USE_PAUSE_S: Final = 0.01
 _PER_SUBJECT: Final = "per subject"
+_MAXIMUM: Final = "maximum"
+_TASKS: Final = "remit.task."
+RETRY_IN_S: Final = 5
+"""What a publisher is told that finds the queue full; in that time a team takes thousands of tasks, or it stands."""
 _NOT_FOUND, _END_OF_BATCH, _TOO_MANY = 404, 204, 413
 _NO_MESSAGE = 10037
 _BATCH: Final = 512
@@ -161,6 +166,10 @@ def refusal(error: ApiError, where: str) -> RemitError:
     got = f"{error.err_code} {error.description}"
     if error.err_code == WRONG_LAST_SEQUENCE:
         return FencedOutError("the lane moved on", where=where, got=got)
+    if error.err_code == STORE_FAILED and where.startswith(_TASKS) and _MAXIMUM in error.description:
+        return QueueFullError(
+            "the queue of tasks is full", where=where, got=got, fix=f"publish it again in {RETRY_IN_S} s"
+        )
     # The code alone says only "store failed": a full disk has the same one.
     if error.err_code == STORE_FAILED and _PER_SUBJECT in error.description:
         return AlreadyStoredError("an entry stands at this index", where=where, got=got)
@@ -190,6 +199,12 @@ async def at(bus: Bus, stream: str, seq: int) -> Entry | None:
     if bus.is_clustered:
         return await _from_leader(bus, stream, _Named(seq=seq))
     return _entry_or_none(await _read_one(bus, subjects.direct_get(stream), msgspec.json.encode(_Position(seq))))
+
+
+async def next_of(bus: Bus, stream: str, filter_: str, *, start_seq: int) -> Entry | None:
+    """Give the first entry on matching subjects from a sequence on, or None; raises as `last`."""
+    position = msgspec.json.encode(_Position(max(start_seq, 1), filter_))
+    return _entry_or_none(await _read_one(bus, subjects.direct_get(stream), position))
 
 
 async def entries(

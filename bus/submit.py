@@ -56,7 +56,8 @@ class TaskClient:
         Raises:
             TooLargeError: the body is above the limit; nothing was sent.
             MalformedMessageError: the workflow's name cannot be part of a subject; nothing was sent.
-            BusRefusedError: the queue or its disk is full; nothing was stored.
+            QueueFullError: the queue is full, and says when to try again; nothing was stored.
+            BusRefusedError: its disk is full; nothing was stored.
             NoRespondersError: there is no queue at this server; nothing was stored.
             BusUnavailableError: no answer came; the task may or may not be stored.
         """

@@ -32,6 +32,12 @@ MAX_DELIVER: Final = 100
 """After so many deliveries the server gives a step's work up and says so on `UNDELIVERABLE_SUBJECTS`; with the
 backoff of `consumer.py` that is after about 25 minutes of nothing but failures."""
 
+TASKS_IN_HAND: Final = 1_000
+"""Tasks of one consumer that are handed out and not settled: at most those of a few supervisors that died."""
+
+TASKS_OF_A_WORKFLOW: Final = 500_000
+"""Half of what the queue holds: one workflow that is flooded leaves room for the tasks of others."""
+
 STATE_BUCKET: Final = StreamSpec(
     name=subject.STATE_STREAM,
     subjects=subject.STATE_CACHE_SUBJECTS,
@@ -104,7 +110,9 @@ STREAMS: Final = (
         storage="file",
         retention="workqueue",
         discard="new",
+        discard_new_per_subject=True,
         max_msgs=1_000_000,
+        max_msgs_per_subject=TASKS_OF_A_WORKFLOW,
         max_bytes=512 * _MEBIBYTE,
         max_msg_size=_MEBIBYTE,
         duplicate_window=120 * _SECOND,
@@ -118,22 +126,29 @@ COPIES: Final = frozenset({RESULTS})
 
 
 def consumers(roles: Sequence[str]) -> tuple[tuple[str, ConsumerSpec], ...]:
-    """Give the durable consumers with their streams: the supervisor's, and one per role."""
+    """Give the durable consumers with their streams: the supervisor's, and one per role.
+
+    Those of `TASKS` are made by the supervisor, which knows the workflows: `task_queue.py`.
+    """
     return (
-        (TASKS, _consumer(SUPERVISOR, subject.TASK_SUBJECTS, max_deliver=-1)),
         (JOURNAL, _consumer(SUPERVISOR, subject.SETTLED_FILTERS, max_deliver=-1)),
         (DEAD, _consumer(SUPERVISOR, subject.UNDELIVERABLE_SUBJECTS, max_deliver=-1)),
         *((JOURNAL, _consumer(role, (subject.work_filter(role),), max_deliver=MAX_DELIVER)) for role in roles),
     )
 
 
-def _consumer(name: str, filters: tuple[str, ...], *, max_deliver: int) -> ConsumerSpec:
+def task_consumer(name: str, filters: tuple[str, ...]) -> ConsumerSpec:
+    """Give a consumer of some workflows' tasks; none of them is ever given up."""
+    return _consumer(name, filters, max_deliver=-1, max_ack_pending=TASKS_IN_HAND)
+
+
+def _consumer(name: str, filters: tuple[str, ...], *, max_deliver: int, max_ack_pending: int = 20_000) -> ConsumerSpec:
     return ConsumerSpec(
         durable_name=name,
         filter_subjects=filters,
         ack_policy="explicit",
         ack_wait=ACK_WAIT_S * _SECOND,
-        max_ack_pending=20_000,
+        max_ack_pending=max_ack_pending,
         max_deliver=max_deliver,
         max_waiting=4096,
     )

@@ -73,6 +73,20 @@ class RunLimits(_Strict):
     depth: PositiveInt = 8
 
 
+class Capacity(_Strict):
+    """Bounds of the whole deployment. Tasks beyond them wait in their queue; hosts beyond them are not started."""
+
+    hosts: PositiveInt = 64
+    """Hosts of all roles that are scaled, together."""
+    price_per_hour: Annotated[float, Field(ge=0)] = 0.0
+    """What the hosts of scaled roles may cost in an hour, by the `price` of their pools; 0 is no bound."""
+    open_runs: PositiveInt = 50_000
+    """Runs that are not over, those that wait for a person or a time included."""
+    running: PositiveInt = 2_000
+    """Runs in which something is going on."""
+    running_per_workflow: PositiveInt = 1_000
+
+
 class CompletionCheck(_Strict):
     """One criterion that the supervisor evaluates against recorded evidence."""
 
@@ -110,6 +124,7 @@ class Charter(_Strict):
     tools: dict[str, ToolCharter]
     data_sources: dict[str, DataSource]
     limits: RunLimits
+    capacity: Capacity = Capacity()
     completion: tuple[CompletionCheck, ...] = Field(min_length=1)
     review_path: ReviewPath
     rollback: Rollback
@@ -117,5 +132,8 @@ class Charter(_Strict):
     """How long a run that is over stays in the journal at least, before the archivist may take it out."""
 
     def digest(self) -> str:
-        """Give the digest by which runs name the charter in force."""
-        return digest_of(self.model_dump(mode="json"))
+        """Give the digest by which runs name the charter in force.
+
+        Capacity is no part of it: no run was promised any, and one that is open is not pinned to it.
+        """
+        return digest_of(self.model_dump(mode="json", exclude={"capacity"}))

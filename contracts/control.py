@@ -67,11 +67,21 @@ class AskPlan(Message, frozen=True, kw_only=True, tag="control.plan.v1"):
     run_id: str
 
 
+AUTO_HOSTS = -1
+"""The wish for no number: one that an older supervisor refuses."""
+
+
 class ScaleRole(Message, frozen=True, kw_only=True, tag="control.scale.v1"):
-    """Wish for a number of hosts of a role; 0 holds the work. The wish is journaled."""
+    """Wish for a number of hosts of a role; 0 holds the work, -1 gives the wish back. The wish is journaled."""
 
     role: str
     hosts: int
+
+
+class ReleaseRole(Message, frozen=True, kw_only=True, tag="control.release.v1"):
+    """Start the quarantined hosts of a role now; what they died of is believed to be mended."""
+
+    role: str
 
 
 class EndTeam(Message, frozen=True, kw_only=True, tag="control.down.v1"):
@@ -132,6 +142,10 @@ class Heartbeat(Message, frozen=True, kw_only=True, tag="registry.heartbeat.v1")
     slots: int
     busy: int
     state: Literal["ready", "draining"]
+    age_s: float = 0.0
+    """Of the process."""
+    memory_bytes: int = 0
+    """What the process holds in memory; 0 where that cannot be told."""
 
 
 class RoleStatus(Message, frozen=True, kw_only=True, tag="control.role.v1"):
@@ -146,6 +160,15 @@ class RoleStatus(Message, frozen=True, kw_only=True, tag="control.role.v1"):
     oldest_wait_s: float
     redelivered: int
     pending_reason: str = ""
+    mode: Literal["fixed", "pinned", "scaled"] = "fixed"
+    """Who says how many hosts are wished: the team's file, an operator, or the supervisor by what it sees."""
+    why: str = ""
+    """Why so many hosts are wished."""
+    least: int = 0
+    most: int = 0
+    quarantined: int = 0
+    alarm: str = ""
+    """Several hosts of the role are quarantined: somebody is to look."""
 
 
 class TeamStatus(Message, frozen=True, kw_only=True, tag="control.team.v1"):
@@ -159,5 +182,11 @@ class TeamStatus(Message, frozen=True, kw_only=True, tag="control.team.v1"):
     open_runs: int
     parked_runs: int
     started_at: str
+    running: int = 0
+    """Runs in which something is going on."""
+    waiting_tasks: int = 0
+    """Tasks that wait in their queue."""
+    alarms: tuple[str, ...] = ()
+    """What somebody is to look at."""
     weaker: tuple[str, ...] = ()
     """Walls that the server cannot hold, as whoever deployed the team allowed."""

@@ -83,6 +83,12 @@ class ContendedError(RetryableError):
     code = "RM-107"
 
 
+class QueueFullError(BusRefusedError):
+    """The queue of tasks holds as much as it may; the task is not stored, and may be published again later."""
+
+    code = "RM-108"
+
+
 class RefusedError(RemitError):
     """What was asked is refused; nothing changed."""
 

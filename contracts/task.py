@@ -84,6 +84,10 @@ class PartialResult(Message, frozen=True, kw_only=True, tag="run.partial.v1"):
     """Null if it is too large to be repeated here."""
 
 
+PROBE_WORKFLOW = "remit_doctor"
+"""No team has this workflow: a task for it is refused, and that outcome shows that all planes work."""
+
+
 class TaskRequest(Message, frozen=True, kw_only=True, tag="task.request.v1"):
     """What anyone publishes on `remit.task.<workflow>`; plain JSON, the tag may be left out."""
 

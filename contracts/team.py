@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from remit.contracts.errors import NotFoundError
 from remit.contracts.ids import pool_name
 from remit.contracts.message import Message, canonical, digest_of, schema_of, tag_of
+from remit.contracts.pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from remit.contracts.plan import PlanSpec
     from remit.contracts.tool import Effect, Risk
     from remit.contracts.upcast import Upcasts
+
+
+_FIXED = Pool(min=2, max=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,8 @@ class RoleSpec:
     pool_max: int = 16
     isolated: bool = False
     """Never shares a host with other roles."""
+    sizing: Pool = _FIXED
+    """Its bounds and objective, what a host needs, and when a host is replaced."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +104,11 @@ class TeamSpec:
         if name not in self.roles:
             raise NotFoundError(f"no role {name!r}", expected=", ".join(sorted(self.roles)), got=name)
         return self.roles[name]
+
+    def slots(self) -> dict[str, int]:
+        """Give how many steps a host runs at once, by role: what the role says, at most what its charter allows."""
+        most = {name: charter.limits.slots for name, charter in self.charter.roles.items()}
+        return {name: min(role.sizing.slots or most[name], most[name]) for name, role in self.roles.items()}
 
     def takes(self, workflow: str) -> type[Message]:
         """Give the input type of a workflow."""

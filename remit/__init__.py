@@ -24,6 +24,7 @@ from remit.contracts.errors import (
 from remit.contracts.message import Message
 from remit.contracts.model import Completion, ModelMessage
 from remit.contracts.plan import ProposedPlan
+from remit.contracts.pool import Pool
 from remit.contracts.proposal import (
     StateBatch,
     StateCommitted,
@@ -58,6 +59,7 @@ __all__ = [
     "ModelMessage",
     "ModelOutputError",
     "Plan",
+    "Pool",
     "Price",
     "ProgramEnded",
     "ProposedPlan",

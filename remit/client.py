@@ -24,6 +24,7 @@ from remit.contracts.control import (
     ForkRun,
     PauseRun,
     RedriveDead,
+    ReleaseRole,
     ResumeRun,
     RetryStep,
     RollbackRun,
@@ -188,8 +189,12 @@ class Client:
         return await self.ask("plan", AskPlan(run_id=run), PlanSpec)
 
     async def scale(self, role: str, hosts: int) -> ControlDone:
-        """The wish for hosts is journaled; raises as `ask`."""
+        """The wish for hosts is journaled, or given back (`AUTO_HOSTS`); raises as `ask`."""
         return await self.ask("scale", ScaleRole(role=role, hosts=hosts), ControlDone)
+
+    async def release(self, role: str) -> ControlDone:
+        """Quarantined hosts of a role start again; raises as `ask`."""
+        return await self.ask("release", ReleaseRole(role=role), ControlDone)
 
     async def down(self, drain_s: float) -> ControlDone:
         """The team is served no more, once it is drained; raises as `ask`."""

@@ -144,7 +144,7 @@ def _supervisor_spec(loaded: Loaded, target: Target, prepared: _Prepared) -> Sup
     access = Access(creds=target.creds) if target.creds else Access(keys=target.secrets or target.here / "keys")
     common = {"url": target.url, "access": access, "team_ref": loaded.ref, "older": prepared.settlement.older}
     gathers = profile.gathers(target.profile)
-    slots = {name: role.limits.slots for name, role in loaded.charter.roles.items()}
+    slots = loaded.spec().slots()
     return SupervisorSpec(
         url=target.url,
         access=access,

@@ -16,6 +16,7 @@ from remit.bus import stream, subject, topology, walls
 from remit.bus.access import Access
 from remit.bus.embedded import binary
 from remit.contracts.errors import AnswerTimeoutError, NotFoundError, RemitError, sentence
+from remit.contracts.task import PROBE_WORKFLOW as PROBE
 from remit.contracts.task import TaskRequest
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from remit.places import Place
 
 State = Literal["good", "bad", "note"]
-PROBE: Final = "remit_doctor"
-"""No team has this workflow: the supervisor refuses the task, and that outcome is what is read back."""
 _ANSWER_S: Final = 5.0
 _STARTING: Final = timedelta(seconds=60)
 """How long hosts may take after their supervisor; later "starting" is a pool that does not come up."""

@@ -184,7 +184,7 @@ class Embedded:
         url, ref, older = self.server.url, self.loaded.ref, self._settlement.older
         access = self._access
         gathers = profile.gathers(self._durability)
-        slots = {name: role.limits.slots for name, role in self.loaded.charter.roles.items()}
+        slots = self.loaded.spec().slots()
         return SupervisorSpec(
             url=url,
             access=access,

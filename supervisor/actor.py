@@ -16,7 +16,8 @@ from remit.bus.connection import Bus
 from remit.contracts.errors import BusUnavailableError, RemitError, RetryableError
 from remit.contracts.proposal import TEAM_SCOPE
 from remit.contracts.team import with_older
-from remit.supervisor.pool import Pools, wishes
+from remit.supervisor import wishes
+from remit.supervisor.pool import Pools
 from remit.supervisor.service import Supervisor
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class SupervisorActor:
         )
         await supervisor.recover()
         pools = Pools(spec.pool, team, supervisor=supervisor, issuer=spec.access.issuer(), code=code)
-        await pools.adopt(wishes(supervisor.arbiter.values(TEAM_SCOPE)))
+        await pools.adopt(wishes.hosts(team.roles, wishes.changes(supervisor.arbiter.values(TEAM_SCOPE))))
         await supervisor.serve(pools)
         pools.settle_dead()
         self._ready.set()

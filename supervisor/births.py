@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
 import structlog
@@ -30,6 +30,7 @@ NODE_S: Final = 600.0
 TRUSTED_RESOURCE: Final = "remit_trusted"
 """What the nodes offer that may hold keys: supervisor and gateways run there, hosts of roles do not."""
 SHARE_OF_NODE: Final = 0.001
+_MEBIBYTE: Final = 1024 * 1024
 NO_CODE: Final[Mapping[str, bytes]] = {}
 
 
@@ -61,6 +62,15 @@ class PoolSpec:
     """Nodes offer the resource `role_<role>` for hosts, which serve one role each, and `remit_trusted` for gateways."""
 
 
+@dataclass(slots=True)
+class Host:
+    """A host and the agents in it."""
+
+    child: Child
+    agents: dict[str, str] = field(default_factory=dict)
+    """Role to agent."""
+
+
 class Births:
     """Starts the children of one team."""
 
@@ -72,7 +82,7 @@ class Births:
         issuer: Issuer | None,
         code: Mapping[str, bytes],
         roster: Roster,
-        failed: Callable[[Child], None],
+        failed: Callable[[Child, str], None],
     ) -> None:
         self._spec = spec
         self._team = team
@@ -111,7 +121,11 @@ class Births:
 
     def host(self, label: str, roles: Collection[str]) -> Child:
         """Give a host on its way, without agents."""
-        return self._spares.pop(label, None) or _host(self._spec, label, roles)
+        return self._spares.pop(label, None) or _host(self._spec, self._team, label, roles)
+
+    def needs(self, roles: Collection[str]) -> dict[str, float]:
+        """Give what a host of these roles asks Ray for."""
+        return _needs(self._spec, self._team, roles)
 
     async def agents(self, child: Child, roles: Collection[str]) -> dict[str, str]:
         """Give new agents of a host by role, all pulling work; none if they did not start, which was said."""
@@ -139,21 +153,16 @@ class Births:
             answer = await child.ask(method, argument, within_s=within_s)
         except (RayError, TimeoutError) as error:
             log.error("child.failed", child=child.name, error=str(error)[-600:])  # noqa: TRY400  # the stack is Ray's
-            self._on_failed(child)
+            self._on_failed(child, _told(error))
             child.kill()
             return None
         return True if answer is None else answer
 
     def _jwt(self, pool: str, agent: str, public: str) -> str:
-        charter = self._team_of(pool).charter.roles[role_of(agent)]
+        charter = team_of(self._team, pool).charter.roles[role_of(agent)]
         return self._sign(
             public, agent, permission.agent_permissions(pool, agent, tools=charter.tools, asks=charter.asks)
         )
-
-    def _team_of(self, pool: str) -> TeamSpec:
-        """Give the build whose pool this is."""
-        role = role_in(pool)
-        return next((team for team in self._team.older.values() if team.pool(role) == pool), self._team)
 
     def _sign(self, public: str, name: str, permissions: Permissions) -> str:
         return self._issuer.user_jwt(public, name=name, permissions=permissions) if self._issuer is not None else ""
@@ -164,7 +173,7 @@ def start_early(spec: PoolSpec, team: TeamSpec) -> None:
     for label in gateway_labels(spec):
         _gateway(spec, label)
     for label, roles in layout(team.roles, {}, is_shared=not spec.is_cluster).items():
-        _host(spec, label, roles)
+        _host(spec, team, label, roles)
 
 
 def gateway_labels(spec: PoolSpec) -> list[str]:
@@ -177,13 +186,38 @@ def _gateway(spec: PoolSpec, label: str) -> Child:
     return _start(spec, "gateway", label, cls=spec.gateway_actor, resources=resources)
 
 
-def _host(spec: PoolSpec, label: str, roles: Collection[str]) -> Child:
-    resources = {role_resource(role_in(role)): 1.0 for role in roles} if spec.is_cluster else {}
-    return _start(spec, "host", label, cls=spec.host_actor, resources=resources)
+def _host(spec: PoolSpec, team: TeamSpec, label: str, roles: Collection[str]) -> Child:  # noqa: PLR0917  # as `children.start`
+    return _start(spec, "host", label, cls=spec.host_actor, resources=_needs(spec, team, roles))
+
+
+def _needs(spec: PoolSpec, team: TeamSpec, roles: Collection[str]) -> dict[str, float]:
+    """Give what a host of these roles asks Ray for: on one machine nothing, it is there already."""
+    if not spec.is_cluster:
+        return {}
+    asked = {role_resource(role_in(role)): 1.0 for role in roles}
+    for role in roles:
+        sizing = team_of(team, role).roles[role_in(role)].sizing
+        own = {children.CPU: sizing.num_cpus, children.MEMORY: sizing.memory_mb * _MEBIBYTE, **sizing.resources}
+        for name, amount in own.items():
+            if amount:
+                asked[name] = asked.get(name, 0.0) + amount
+    return asked
+
+
+def team_of(team: TeamSpec, pool: str) -> TeamSpec:
+    """Give the build whose pool this is."""
+    role = role_in(pool)
+    return next((older for older in team.older.values() if older.pool(role) == pool), team)
 
 
 def _start(spec: PoolSpec, kind: children.Kind, label: str, *, cls: object, resources: Mapping[str, float]) -> Child:
     return children.start(spec.prefix, kind, label, generation=spec.generation, cls=cls, resources=resources)
+
+
+def _told(error: Exception) -> str:
+    """Give the last line of what Ray says of an actor: the rest is its stack."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else "it did not answer"
 
 
 def role_resource(role: str) -> str:

@@ -25,7 +25,7 @@ KEY_LIMIT = 512
 """Characters of a key as a subject's token; the server takes about 4,000 for a whole command."""
 CHANGES_LIMIT = 200
 """Keys of one proposal."""
-POOLS: StateContract[object] = StateContract(template="pool.{role}", kind=int, scope="team")
+POOLS: StateContract[object] = StateContract(template="pool.{role}", kind=object, scope="team")
 FORK_KEY = "fork."
 FORKS: StateContract[object] = StateContract(template="fork.{name}", kind=object, scope="team")
 _OWN = (POOLS, FORKS)

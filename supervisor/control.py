@@ -19,6 +19,7 @@ from remit.contracts.control import (
     ForkRun,
     PauseRun,
     RedriveDead,
+    ReleaseRole,
     ResumeRun,
     RetryStep,
     RoleStatus,
@@ -27,7 +28,6 @@ from remit.contracts.control import (
     ScaleRole,
     TeamStatus,
 )
-from remit.contracts.document import TEAM_SCOPE
 from remit.contracts.errors import ConflictError, NotFoundError, RemitError, UsageError
 from remit.contracts.ids import is_run
 from remit.contracts.message import decode_any
@@ -36,36 +36,32 @@ from remit.contracts.step import Refused
 from remit.supervisor import decide
 from remit.supervisor.dispatch import Append
 from remit.supervisor.steering import Steer, Steering
+from remit.supervisor.wishes import POOL_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from typing import Protocol
-
     from remit.bus.dead_letter import DeadLetters
-    from remit.contracts.team import RoleSpec, TeamSpec
+    from remit.contracts.team import TeamSpec
     from remit.supervisor.dispute import Disputes
+    from remit.supervisor.intake import Intake
     from remit.supervisor.open_run import OpenRun
     from remit.supervisor.overwrite import Overwrites
     from remit.supervisor.run_state import ReviewState
     from remit.supervisor.runs import Runs
-
-    class Pools(Protocol):
-        """What the pools tell an operator, and what they are told."""
-
-        def scale(self, role: str, hosts: int) -> None:
-            """Wish for a number of hosts of a role."""
-
-        def report(self, role: str) -> PoolReport:
-            """Say what is there of a role."""
-
-        def gateways(self) -> tuple[str, ...]:
-            """Names of the gateways that serve calls now."""
-
-        def end(self, drain_s: float) -> None:
-            """Wish for the end of the deployment."""
+    from remit.supervisor.scaler import Scaler
 
 
-Wish = CancelRun | ScaleRole | EndTeam | DecideReview | RedriveDead | RollbackState | AskStatus | AskPlan | Steer
+Wish = (
+    CancelRun
+    | ScaleRole
+    | ReleaseRole
+    | EndTeam
+    | DecideReview
+    | RedriveDead
+    | RollbackState
+    | AskStatus
+    | AskPlan
+    | Steer
+)
 WISHES: dict[str, type[Wish]] = {
     "cancel": CancelRun,
     "pause": PauseRun,
@@ -74,6 +70,7 @@ WISHES: dict[str, type[Wish]] = {
     "rollback_run": RollbackRun,
     "fork": ForkRun,
     "scale": ScaleRole,
+    "release": ReleaseRole,
     "down": EndTeam,
     "decide": DecideReview,
     "redrive": RedriveDead,
@@ -81,7 +78,6 @@ WISHES: dict[str, type[Wish]] = {
     "status": AskStatus,
     "plan": AskPlan,
 }
-POOL_KEY = "pool."
 
 
 class PoolReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +88,8 @@ class PoolReport(msgspec.Struct, frozen=True, kw_only=True):
     busy: int
     slots: int
     pending_reason: str = ""
+    quarantined: int = 0
+    alarm: str = ""
 
 
 class Control:
@@ -105,18 +103,18 @@ class Control:
         overwrites: Overwrites,
         disputes: Disputes,
         steering: Steering,
-        pools: Pools,
+        scaler: Scaler,
+        intake: Intake,
         dead: DeadLetters,
-        redelivered: Callable[[str], Awaitable[int]],
     ) -> None:
         self._team = team
         self._runs = runs
         self._overwrites = overwrites
         self._disputes = disputes
         self._steering = steering
-        self._pools = pools
+        self._scaler = scaler
+        self._intake = intake
         self._dead = dead
-        self._redelivered = redelivered
         self._started_at = datetime.now(UTC)
 
     async def answer(self, verb: str, operator: str, body: bytes) -> msgspec.Struct:
@@ -133,9 +131,11 @@ class Control:
             case CancelRun():
                 return await self._cancel(wish, operator)
             case ScaleRole():
-                return await self._scale(wish, operator)
+                return ControlDone(detail=await self._scaler.wish(wish, by=operator))
+            case ReleaseRole():
+                return await self._release(wish, operator)
             case EndTeam():
-                self._pools.end(max(0.0, wish.drain_s))
+                self._scaler.pools.end(max(0.0, wish.drain_s))
                 return ControlDone(detail=f"ending; {len(self._runs)} open runs stay in the journal")
             case DecideReview():
                 return await self._decide(wish, operator)
@@ -160,15 +160,14 @@ class Control:
             await self._runs.advance(run)
         return ControlDone(detail=f"{wish.run_id} is {run.state.finished.outcome}")
 
-    async def _scale(self, wish: ScaleRole, operator: str) -> ControlDone:
-        role = self._team.role(wish.role)
-        _check_hosts(role, wish.hosts)
-        key = POOL_KEY + role.name
-        await self._overwrites.overwrite(
-            TEAM_SCOPE, {key: wish.hosts}, by=operator, rule="set", position=secrets.token_hex(8)
-        )
-        self._pools.scale(role.name, wish.hosts)
-        return ControlDone(detail=f"{role.name} wants {wish.hosts} hosts")
+    async def _release(self, wish: ReleaseRole, operator: str) -> ControlDone:
+        role = self._team.role(wish.role).name
+        count = self._scaler.pools.release(role)
+        if not count:
+            raise ConflictError(f"no host of {role} is quarantined", got=role, fix="remit role list")
+        hosts = "1 host" if count == 1 else f"{count} hosts"
+        await self._scaler.note(role, by=operator, reason=f"{operator} released {hosts} from quarantine")
+        return ControlDone(detail=f"{hosts} of {role} start again")
 
     async def _rollback(self, wish: RollbackState, operator: str) -> ControlDone:
         if wish.key.startswith(POOL_KEY):
@@ -201,15 +200,18 @@ class Control:
             build=self._team.build,
             charter=self._team.charter_digest,
             roles=roles,
-            gateways=self._pools.gateways(),
+            gateways=self._scaler.pools.gateways(),
             open_runs=len(self._runs),
             parked_runs=parked,
             started_at=self._started_at.isoformat(),
+            running=len(self._runs.activity),
+            waiting_tasks=self._intake.waiting,
+            alarms=tuple(role.alarm for role in roles if role.alarm),
             weaker=self._team.weaker,
         )
 
     async def _role(self, role: str) -> RoleStatus:
-        report = self._pools.report(role)
+        report, sizing = self._scaler.pools.report(role), self._team.roles[role].sizing
         waiting = [
             step.since
             for run in self._runs
@@ -225,20 +227,19 @@ class Control:
             slots=report.slots,
             backlog=len(waiting),
             oldest_wait_s=round(max(oldest, 0.0), 1),
-            redelivered=await self._redelivered(role),
+            redelivered=await self._scaler.redelivered(role),
             pending_reason=report.pending_reason,
+            mode=self._scaler.mode(role),
+            why=self._scaler.why(role),
+            least=sizing.min if sizing.is_scaled else 0,
+            most=self._team.roles[role].pool_max,
+            quarantined=report.quarantined,
+            alarm=report.alarm,
         )
 
 
 def _is_parked(run: OpenRun) -> bool:
     return any(review.decided is None for review in run.state.reviews.values())
-
-
-def _check_hosts(role: RoleSpec, hosts: int) -> None:
-    if not 0 <= hosts <= role.pool_max:
-        raise UsageError(
-            f"role {role.name} cannot have {hosts} hosts", expected=f"0 to {role.pool_max}", got=str(hosts)
-        )
 
 
 def _check_decision(review: ReviewState, wish: DecideReview) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
@@ -18,12 +17,13 @@ from ray.exceptions import RayError
 
 from remit.contracts.ids import pool_name, role_in
 from remit.supervisor import children
-from remit.supervisor.births import NO_CODE, Births, gateway_labels, role_resource
-from remit.supervisor.control import POOL_KEY, PoolReport
+from remit.supervisor.births import NO_CODE, Births, Host, gateway_labels, role_resource
+from remit.supervisor.control import PoolReport
 from remit.supervisor.layout import layout
+from remit.supervisor.renewal import Renewals
 from remit.supervisor.retirement import DRAIN_S, Retirement
 from remit.supervisor.roster import Roster
-from remit.supervisor.tree import Intensity, Restarts
+from remit.supervisor.tree import Intensity, Restarts, alarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -38,18 +38,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 RECONCILE_S: Final = 0.5
+RENEW: Final = "renew "
 SILENCE_S: Final = 5.0
 """A host whose agents are silent for so long is frozen: it is ended, and its work goes to others."""
-
-
-@dataclass(slots=True)
-class Host:
-    """A host and the agents in it."""
-
-    child: Child
-    agents: dict[str, str] = field(default_factory=dict)
-    """Role to agent."""
-    draining: set[str] = field(default_factory=set)
 
 
 class Pools:
@@ -74,6 +65,16 @@ class Pools:
         self._roster = Roster()
         self._retirement = Retirement(gone=self._gone)
         self._births = Births(spec, team, issuer=issuer, code=code, roster=self._roster, failed=self._failed)
+        self._renewals = Renewals(
+            team,
+            births=self._births,
+            retirement=self._retirement,
+            roster=self._roster,
+            hosts=self._hosts,
+            gateways=self._gateways,
+            watch=self._watch,
+        )
+        self._warm: list[dict[str, float]] = []
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._bug: BaseException | None = None
@@ -118,15 +119,30 @@ class Pools:
             busy=sum(beat.busy for beat in beats),
             slots=sum(beat.slots for beat in beats),
             pending_reason=self._why_pending(role) if ready < desired else "",
+            quarantined=len(quarantined := self._quarantined(role)),
+            alarm=alarm(role, quarantined, desired),
         )
+
+    def release(self, role: str) -> int:
+        """Let the quarantined hosts of a role start now; give how many there were."""
+        found = [self._restarts[host] for host in self._quarantined(role)]
+        for restarts in found:
+            restarts.release()
+        self._changed.set()
+        return len(found)
+
+    def _quarantined(self, role: str) -> dict[str, str]:
+        """Give the hosts of a role that are not started again for now, and what each died of."""
+        now, hosts = time.monotonic(), [host for host, roles in self._layout().items() if role in roles]
+        known = [(host, self._restarts[host]) for host in hosts if host in self._restarts]
+        return {host: item.reason for host, item in known if item.is_quarantined and item.wait_s(now) > 0}
 
     def _why_pending(self, role: str) -> str:
         now = time.monotonic()
         for host, roles in self._layout().items():
             restarts = self._restarts.get(host)
-            if role in roles and restarts is not None and restarts.wait_s(now) > 0:
-                state = "quarantined" if restarts.is_quarantined else "restarting"
-                return f"{host} is {state} for {restarts.wait_s(now):.0f} s"
+            if role in roles and restarts is not None and (why := restarts.why(now)):
+                return f"{host} is {why}"
         if self._spec.is_cluster and not children.offered(role_resource(role)):
             return f"no node offers the resource {role_resource(role)}"
         return "starting"
@@ -162,7 +178,7 @@ class Pools:
         else:
             self._hosts[child.label] = Host(child, agents)
             self._roster.expect(agents.values(), time.monotonic())
-        self._keep(self._bury(child), f"watch {child.name}")
+        self._watch(child)
 
     def settle_dead(self) -> None:
         """Dispatch again what is held by agents or served by gateways that are not there any more."""
@@ -201,6 +217,8 @@ class Pools:
 
         Raises whatever one of the tasks here raised: the process is to end and be replaced.
         """
+        if self._spec.is_cluster:
+            self._keep(self._renewals.look_at_nodes(), "look at nodes")
         looked_at = time.monotonic()
         while self._ends_within_s is None:
             if self._bug is not None:
@@ -210,6 +228,8 @@ class Pools:
             looked_at = time.monotonic()
             self._end_silent()
             self._reconcile()
+            self._renew()
+            self._keep_warm()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), RECONCILE_S)
             self._changed.clear()
@@ -231,6 +251,24 @@ class Pools:
             extra = set(host.agents) - wished.get(label, frozenset())
             if extra:
                 self._once(f"drain {label}", partial(self._drain, host, extra))
+
+    def _renew(self) -> None:
+        renewing = {task.get_name().removeprefix(RENEW) for task in self._tasks if task.get_name().startswith(RENEW)}
+        for label, work in tuple(self._renewals.due(is_renewing=bool(renewing))):
+            if label in renewing or not self._may_start(label):
+                work.close()
+            else:
+                self._keep(work, RENEW + label)
+
+    def _may_start(self, label: str) -> bool:
+        return self._restarts.setdefault(label, Restarts(Intensity())).may_start(time.monotonic())
+
+    def _keep_warm(self) -> None:
+        roles = [(name, role.sizing.warm) for name, role in self._team.roles.items() if role.sizing.warm]
+        warm = [self._births.needs({name}) for name, more in roles for _ in range(self._desired[name] + more)]
+        if self._spec.is_cluster and warm != self._warm:
+            self._warm = warm
+            self._once("keep warm", partial(asyncio.to_thread, children.keep_warm, warm))
 
     def _wished_gateways(self) -> list[str]:
         return gateway_labels(self._spec) + [pool_name("gateway", team.build) for team in self._older()]
@@ -256,8 +294,7 @@ class Pools:
         return [self._team.older[build] for build in sorted(self._supervisor.older_builds())]
 
     def _start(self, label: str, start: Callable[[], Coroutine[object, object, None]]) -> None:
-        restarts = self._restarts.setdefault(label, Restarts(Intensity()))
-        if restarts.may_start(time.monotonic()):
+        if self._may_start(label) and all(task.get_name() != RENEW + label for task in self._tasks):
             self._once(f"start {label}", start)
 
     async def _start_gateway(self, label: str) -> None:
@@ -265,7 +302,7 @@ class Pools:
         if started is not None:
             name, child = started
             self._gateways[name] = child
-            self._keep(self._bury(child), f"watch {child.name}")
+            self._watch(child)
             log.info("gateway.started", gateway=name)
 
     async def _start_host(self, label: str, roles: frozenset[str]) -> None:
@@ -273,14 +310,20 @@ class Pools:
         await self._add(host, roles)
         if host.agents:
             self._hosts[label] = host
-            self._keep(self._bury(host.child), f"watch {host.child.name}")
+            self._watch(host.child)
             log.info("host.started", host=label, agents=sorted(host.agents.values()))
 
     async def _add(self, host: Host, roles: frozenset[str] | set[str]) -> None:
         host.agents |= await self._births.agents(host.child, roles)
 
-    def _failed(self, child: Child) -> None:
-        self._restarts[child.label].died(time.monotonic())
+    def _failed(self, child: Child, reason: str) -> None:
+        restarts = self._restarts.setdefault(child.label, Restarts(Intensity()))
+        restarts.died(time.monotonic(), reason)
+        if restarts.is_quarantined:
+            log.error("child.quarantined", child=child.name, reason=restarts.reason)
+            for role in self._layout().get(child.label, frozenset()):
+                if said := alarm(role, self._quarantined(role), self._desired[role]):
+                    log.error("role.alarmed", role=role, alarm=said)
 
     async def _drain(self, host: Host, roles: set[str]) -> None:
         gone = {role: host.agents[role] for role in roles}
@@ -297,6 +340,9 @@ class Pools:
 
     # --- death -----------------------------------------------------------------------------------
 
+    def _watch(self, child: Child) -> None:
+        self._keep(self._bury(child), f"watch {child.name}")
+
     async def _bury(self, child: Child) -> None:
         self._lost(child, await child.outlive())
 
@@ -310,7 +356,7 @@ class Pools:
         if not names:
             return
         log.warning("child.died", child=child.name, reason=reason)
-        self._restarts.setdefault(child.label, Restarts(Intensity())).died(time.monotonic())
+        self._failed(child, reason)
         for name in names:
             self._gateways.pop(name, None)
             self._gone(name)
@@ -347,12 +393,3 @@ class Pools:
 def _is_own(gateway: Child) -> bool:
     """Say whether a gateway serves the deployment's own build."""
     return role_in(gateway.label) == gateway.label
-
-
-def wishes(values: Mapping[str, object]) -> dict[str, int]:
-    """Give the wished number of hosts by role from the team's state."""
-    return {
-        key.removeprefix(POOL_KEY): value
-        for key, value in values.items()
-        if key.startswith(POOL_KEY) and isinstance(value, int)
-    }

@@ -44,6 +44,11 @@ class Retirement:
                 return
         self._leaving[child.name] = (child, names)
 
+    async def retire(self, child: Child, names: tuple[str, ...], drain_s: float = DRAIN_S) -> None:
+        """The child finished what it held, as far as that was possible in time, and is gone."""
+        await self.rest(child, names)
+        await self._end(child, names, drain_s)
+
     async def run(self, drain_s: float = DRAIN_S) -> None:
         """All of them are gone; what they could not finish in time is left to others."""
         for kind in ("host", "gateway"):  # a step that ends in time may still call its tools
@@ -55,7 +60,7 @@ class Retirement:
         with suppress(RayError, TimeoutError):  # dead or frozen: what it held is dispatched again below
             await child.ask("drain", *arguments, within_s=drain_s + ANSWER_S)
         child.kill()
-        del self._leaving[child.name]
+        self._leaving.pop(child.name, None)
         for name in names:
             self._gone(name)
         log.info("child.retired", child=child.name, generation=child.generation)

@@ -24,6 +24,7 @@ from remit.contracts.message import decode, encode
 from remit.contracts.step import AskAnswered
 from remit.contracts.task import TaskRequest
 from remit.supervisor import admission, decide
+from remit.supervisor.activity import Activity
 from remit.supervisor.fold import Fold, settle, started_by
 from remit.supervisor.freshness import FreshnessCheck
 from remit.supervisor.open_run import OpenRun
@@ -90,8 +91,7 @@ class Runs:
         self._turns = turns
         self._origin = origin
         self.timers = Timers(ring)
-        self._active: set[str] = set()
-        """Runs of which somebody holds a step, or whose next step finds no room: these are looked at regularly."""
+        self.activity = Activity()
         self._disputes = disputes
         self._release = release
         self._freshness = FreshnessCheck(journal, arbiter)
@@ -144,11 +144,11 @@ class Runs:
 
     def active(self) -> Iterator[OpenRun]:
         """Give the runs in which something is going on; the others wait for their time, or for somebody."""
-        return iter([self._open[name] for name in sorted(self._active) if name in self._open])
+        return iter([self._open[name] for name in self.activity if name in self._open])
 
     def adopt(self, state: RunState) -> OpenRun:
         """Take a run that was folded from the journal."""
-        self._active.add(state.run_id)
+        self.activity.note(state, is_active=True)
         return self._open.setdefault(state.run_id, OpenRun(state))
 
     async def admit(self, run_id: str, *, workflow: str, body: bytes, envelope: Envelope) -> None:
@@ -279,14 +279,14 @@ class Runs:
         name, due_at = state.run_id, decide.due_at(state.team, state)
         is_ahead = due_at > datetime.now(UTC)  # what is due and not done waits for room, and time brings it none
         is_waiting = not state.in_flight and is_ahead
-        (self._active.discard if is_waiting else self._active.add)(name)
+        self.activity.note(state, is_active=not is_waiting)
         if is_waiting or (state.failed and is_ahead):
             self.timers.set(name, due_at)
 
     async def _close(self, run: OpenRun, finished: RunFinished) -> None:
         if self._open.pop(run.state.run_id, None) is None:
             return
-        self._active.discard(run.state.run_id)
+        self.activity.drop(run.state.run_id)
         self.timers.drop(run.state.run_id)
         self._disputes().drop(run.state.run_id)
         self._arbiter.forget(run.state.run_id)
@@ -337,7 +337,7 @@ class Runs:
             await asyncio.sleep(REFUSED_PAUSE_S)
             return False
         evolve(state, seq, append.message, at=datetime.now(UTC))
-        self._active.add(state.run_id)
+        self.activity.note(state, is_active=True)
         return True
 
     async def lease(self, run: OpenRun, lease: Lease) -> bool:

@@ -11,26 +11,27 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from remit.bus import subject
-from remit.bus.backlog import backlog
 from remit.bus.consumer import PullLoop, settle_with
 from remit.bus.dead_letter import DeadLetters, Pointer, undeliverable_of
 from remit.bus.journal import Journal
 from remit.contracts.control import Heartbeat
+from remit.contracts.document import TEAM_SCOPE
 from remit.contracts.envelope import envelope_of
 from remit.contracts.errors import BusUnavailableError, MalformedMessageError, RefusedError, RemitError
 from remit.contracts.ids import run_id
 from remit.contracts.message import decode, encode, raw
 from remit.contracts.review import RequestReview
 from remit.contracts.tool import ToolInDoubt
-from remit.supervisor import binding, decide, recovery
+from remit.supervisor import binding, decide, recovery, scaler
 from remit.supervisor.arbiter import Arbiter
 from remit.supervisor.binding import NOTHING_INHERITED, Inheritance
 from remit.supervisor.cache_writer import CacheWriter
-from remit.supervisor.control import Control, PoolReport
+from remit.supervisor.control import Control
 from remit.supervisor.deaths import Deaths
 from remit.supervisor.dispute import Disputes
 from remit.supervisor.forks import Forks
 from remit.supervisor.holders import Holders
+from remit.supervisor.intake import Intake
 from remit.supervisor.overwrite import Overwrites
 from remit.supervisor.reception import Desks, Reception
 from remit.supervisor.review import open_review
@@ -38,6 +39,7 @@ from remit.supervisor.revocation import Revocations
 from remit.supervisor.rollbacks import Rollbacks
 from remit.supervisor.run_view import doubt_is_known
 from remit.supervisor.runs import Runs
+from remit.supervisor.scaler import Scaler
 from remit.supervisor.snapshot_writer import PACE, Pace, SnapshotWriter
 from remit.supervisor.steering import Steering
 from remit.supervisor.undeliverable import UndeliverableWork
@@ -65,7 +67,7 @@ IN_HAND = 2_000
 """Deliveries handled at once; the rest waits in the stream."""
 
 
-class Pools(Protocol):
+class Pools(scaler.Pools, Protocol):
     """What the supervisor needs of the pools of hosts and gateways."""
 
     def gateways(self, build: str = "") -> tuple[str, ...]:
@@ -76,15 +78,6 @@ class Pools(Protocol):
 
     def heard(self, beat: Heartbeat) -> None:
         """Note that an agent lives."""
-
-    def scale(self, role: str, hosts: int) -> None:
-        """Wish for a number of hosts of a role."""
-
-    def report(self, role: str) -> PoolReport:
-        """Say what is there of a role."""
-
-    def end(self, drain_s: float) -> None:
-        """Wish for the end of the deployment."""
 
 
 class Supervisor:
@@ -108,6 +101,7 @@ class Supervisor:
         self._on_bug = on_bug
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[PullLoop] = []
+        self._intake: Intake | None = None
         self._subscriptions: list[Subscription] = []
         self._is_stopped = False
         self._pools: Pools | None = None
@@ -173,6 +167,29 @@ class Supervisor:
     async def serve(self, pools: Pools) -> None:
         """Answer tasks, agents and operators, and go on with every open run."""
         self._pools = pools
+        values = self.arbiter.values(TEAM_SCOPE)
+        scaling = Scaler(self._team, bus=self._bus, overwrites=self._overwrites, pools=pools, values=values)
+        intake = Intake(self._team, bus=self._bus, runs=self.runs, admit=self._take_in, spawn=self._spawn)
+        self._intake = intake
+        await binding.inherit(self.runs, self._inheritance, build=self._team.build)
+        await self._listen(self._desks(pools, scaling, intake))
+        self._loops = [
+            await PullLoop.start(
+                self._bus, subject.JOURNAL, "supervisor", self._on_settled, batch=IN_HAND, limit=IN_HAND
+            ),
+            await PullLoop.start(self._bus, subject.DEAD, "supervisor", self._on_given_up, limit=IN_HAND),
+        ]
+        await intake.start()
+        for run in self.runs:
+            self._spawn(self._advance(run))
+        if self.recovered is not None:
+            self._spawn(self._revocations.catch_up(self.recovered.fold))
+            self.recovered = None
+        own = (self._sweep(), self._cache.run(), self._probe(), self.snapshots.run())
+        for work in (intake.run(), scaling.run(), *own):
+            self._spawn(work)
+
+    def _desks(self, pools: Pools, scaling: Scaler, intake: Intake) -> Desks:
         holders = Holders(
             self._journal,
             self._team,
@@ -187,26 +204,11 @@ class Supervisor:
             overwrites=self._overwrites,
             disputes=self.disputes,
             steering=Steering(runs=self.runs, forks=self._forks, revoke=self._revocations.revoke),
-            pools=pools,
+            scaler=scaling,
+            intake=intake,
             dead=DeadLetters(self._bus),
-            redelivered=self._redelivered,
         )
-        await binding.inherit(self.runs, self._inheritance, build=self._team.build)
-        await self._listen(Desks(holders=holders, waits=Waits(self.runs), control=control))
-        self._loops = [
-            await PullLoop.start(self._bus, subject.TASKS, "supervisor", self._on_task, batch=IN_HAND),
-            await PullLoop.start(self._bus, subject.JOURNAL, "supervisor", self._on_settled, batch=IN_HAND),
-            await PullLoop.start(self._bus, subject.DEAD, "supervisor", self._on_given_up),
-        ]
-        for run in self.runs:
-            self._spawn(self._advance(run))
-        if self.recovered is not None:
-            self._spawn(self._revocations.catch_up(self.recovered.fold))
-            self.recovered = None
-        self._spawn(self._sweep())
-        self._spawn(self._cache.run())
-        self._spawn(self._probe())
-        self._spawn(self.snapshots.run())
+        return Desks(holders=holders, waits=Waits(self.runs), control=control)
 
     async def _listen(self, desks: Desks) -> None:
         reception = Reception(desks, answer=self._answer, spawn=self._spawn)
@@ -220,6 +222,8 @@ class Supervisor:
         for subscription in self._subscriptions:
             subscription.drop()
         self.runs.timers.stop()
+        if self._intake is not None:
+            await self._intake.stop()
         for loop in self._loops:
             await loop.stop()
         for task in tuple(self._tasks):
@@ -232,8 +236,8 @@ class Supervisor:
 
     # --- deliveries ------------------------------------------------------------------------------
 
-    def _on_task(self, delivery: Delivery) -> None:
-        self._spawn(settle_with(delivery, self._admit, on_refused=self._bury, on_bug=self._on_bug))
+    async def _take_in(self, delivery: Delivery) -> None:
+        await settle_with(delivery, self._admit, on_refused=self._bury, on_bug=self._on_bug)
 
     async def _admit(self, delivery: Delivery) -> None:
         workflow = subject.last_token(delivery.subject)
@@ -372,9 +376,6 @@ class Supervisor:
         return {name for lease in leases if lease is not None for name in (lease.agent, lease.gateway)}
 
     # --- housekeeping ----------------------------------------------------------------------------
-
-    async def _redelivered(self, role: str) -> int:
-        return (await backlog(self._bus, role)).num_redelivered
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -12,6 +12,7 @@ from remit.check.agreement import disagreements
 from remit.check.case import Case, shown
 from remit.check.completion import unreachable_criteria
 from remit.check.contract import contract_mistakes
+from remit.check.pool import pool_mistakes
 from remit.check.source import source_mistakes
 from remit.check.state import state_mistakes
 from remit.check.upcast import upcast_mistakes
@@ -55,7 +56,8 @@ def mistakes(loaded: Loaded) -> list[RemitError]:
     """Give what is wrong between a team and a charter that are each in order."""
     case = Case(loaded)
     contract = contract_mistakes(case)
-    found = [*contract, *disagreements(case), *state_mistakes(case), *upcast_mistakes(case)]
+    found = [*contract, *disagreements(case), *pool_mistakes(case), *state_mistakes(case)]
+    found += upcast_mistakes(case)
     if not contract:  # what follows walks the plans
         found += [*source_mistakes(case), *unreachable_criteria(case)]
     return sorted(found, key=_place)

@@ -44,7 +44,9 @@ def _text(place: Place, status: TeamStatus) -> str:
             ("charter", brief(status.charter)),
             ("since", status.started_at[:19]),
             ("open runs", f"{status.open_runs}, {status.parked_runs} of them wait for a person"),
+            ("running", f"{status.running} runs; {status.waiting_tasks} tasks wait"),
             ("gateways", status.gateways),
+            *(("alarm", alarm) for alarm in status.alarms),
             *([("not held", f"walls {', '.join(status.weaker)}: remit doctor")] if status.weaker else []),
         ]
     )

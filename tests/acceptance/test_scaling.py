@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import msgspec
 import psutil
 import pytest
 
@@ -19,6 +20,7 @@ from tests.acceptance.conftest import TEAMS, deployed
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from remit.contracts.control import RoleStatus
     from tests.acceptance.conftest import World
 
 OUTAGE_S = float(os.environ.get("OUTAGE_S", "6"))
@@ -26,8 +28,8 @@ OUTAGE_S = float(os.environ.get("OUTAGE_S", "6"))
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-async def submit(tasks: TaskClient, number: int) -> str:
-    return await tasks.submit("quick", encode({"goal": "once", "input": {"number": number}}))
+async def submit(tasks: TaskClient, number: int, workflow: str = "quick") -> str:
+    return await tasks.submit(workflow, encode({"goal": "once", "input": {"number": number}}))
 
 
 async def scaled(world: World, hosts: int, *, role: str = "runner") -> None:
@@ -72,6 +74,31 @@ async def test_scaling_up_down_and_to_nothing_under_load_loses_and_repeats_nothi
     assert Counter(item.outcome for item in finished) == {"complete": len(runs)}
     keys = [f"put {run}.quick.0" for run in runs]
     assert {key: counted[key] for key in keys} == dict.fromkeys(keys, 1)
+
+
+async def napper(world: World) -> RoleStatus:
+    return next(role for role in (await world.status()).roles if role.role == "napper")
+
+
+async def test_a_pool_wakes_for_work_replaces_its_old_host_without_a_failure_and_is_let_go(world: World) -> None:
+    """A step has one attempt: whatever was lost with a host would fail its run."""
+    tasks = TaskClient(world.publisher)
+    pids: list[int] = []
+    before = await napper(world)
+
+    async with asyncio.timeout(90):
+        while len(set(pids)) < 2:  # another host has taken its place
+            runs = [await submit(tasks, number, "nap") for number in range(5)]
+            finished = [decode(RunFinished, await tasks.outcome(run, 60)) for run in runs]
+            assert {item.outcome for item in finished} == {"complete"}
+            pids += [msgspec.json.decode(item.result)["number"] for item in finished]
+        awake = await napper(world)
+        while (asleep := await napper(world)).ready or asleep.desired:
+            await asyncio.sleep(0.2)
+
+    assert (before.mode, before.desired, before.why) == ("scaled", 0, "the team's file")
+    assert (awake.desired, awake.why.split(":")[0]) == (1, "first work")
+    assert asleep.why.startswith("nothing waited or ran for")
 
 
 async def test_a_server_that_goes_away_and_comes_back_costs_time_and_nothing_else(world: World) -> None:

@@ -104,6 +104,15 @@ class Consumer:
             "num_redelivered": sum(count > 1 for seq, count in self.deliveries.items() if seq in self.pending),
         }
 
+    def close(self) -> None:
+        """It hands nothing out any more; what was in a client's hands is nobody's."""
+        if self.timer is not None:
+            self.timer.cancel()
+        for pull in self.pulls:
+            self._end(pull)
+        self.pulls.clear()
+        self.pending.clear()
+
     # --- handing out -----------------------------------------------------------------------------
 
     def stored(self, message: Stored) -> None:

@@ -122,15 +122,8 @@ class JetStream:
                 self._read(link, name, reply, msgspec.json.decode(body, type=_Wanted))
             case ["DIRECT", "GET", name, *rest]:
                 self._direct(reply, name, self._find(name).last(".".join(rest)))
-            case ["CONSUMER", "MSG", "NEXT", name, durable]:
-                consumer = self._find(name).consumers.get(durable)
-                if consumer is not None:
-                    consumer.pull(link, reply, body)
-            case ["CONSUMER", "CREATE", name, *durable]:
-                self._create_consumer(name, reply, msgspec.json.decode(body)["config"], durable)
-            case ["CONSUMER", "INFO", name, durable]:
-                consumer = self._find(name).consumers.get(durable)
-                self._say(reply, consumer.info() if consumer is not None else {"error": _NO_CONSUMER})
+            case ["CONSUMER", *words]:
+                self._of_consumer(link, words, reply, body)
             case ["STREAM", "CREATE", name]:
                 self.streams[name] = SimStream(msgspec.json.decode(body), self._server.loop.time)
                 self._say(reply, self.streams[name].info())
@@ -139,6 +132,28 @@ class JetStream:
                 self._say(reply, stream.info(asked.subjects_filter) if stream is not None else {"error": _NO_STREAM})
             case _:
                 raise AssertionError(f"the simulation does not know {subject}")
+
+    def _of_consumer(self, link: Link, words: list[str], reply: str, body: bytes) -> None:
+        match words:
+            case ["MSG", "NEXT", name, durable]:
+                consumer = self._find(name).consumers.get(durable)
+                if consumer is not None:
+                    consumer.pull(link, reply, body)
+            case ["CREATE", name, *durable]:
+                self._create_consumer(name, reply, msgspec.json.decode(body)["config"], durable)
+            case ["INFO", name, durable]:
+                consumer = self._find(name).consumers.get(durable)
+                self._say(reply, consumer.info() if consumer is not None else {"error": _NO_CONSUMER})
+            case ["NAMES", name]:
+                asked_from = msgspec.json.decode(body, type=_Details).offset
+                self._say(reply, {"consumers": list(self._find(name).consumers)[asked_from:]})
+            case ["DELETE", name, durable]:
+                gone = self._find(name).consumers.pop(durable, None)
+                if gone is not None:
+                    gone.close()
+                self._say(reply, {"success": True} if gone is not None else {"error": _NO_CONSUMER})
+            case _:
+                raise AssertionError(f"the simulation does not know {words}")
 
     def _find(self, name: str) -> SimStream:
         return self.streams[name]

@@ -92,6 +92,9 @@ class SimPools:
     def scale(self, role: str, hosts: int) -> None:
         """The simulation does not scale."""
 
+    def release(self, role: str) -> int:
+        return 0
+
     def end(self, drain_s: float) -> None:
         raise NotImplementedError
 

@@ -43,7 +43,7 @@ NOT_ITS_OWN = (
     # another role's work, and the queue of tasks
     "$JS.API.CONSUMER.MSG.NEXT.JOURNAL.critic",
     "$JS.API.CONSUMER.MSG.NEXT.JOURNAL.supervisor",
-    "$JS.API.CONSUMER.MSG.NEXT.TASKS.supervisor",
+    "$JS.API.CONSUMER.MSG.NEXT.TASKS.task-order",
     # the supervisor's lane, also under its own name
     "remit.run.r1._.2.finished",
     "remit.run.r1._.work.clerk.s1.1",

@@ -9,10 +9,9 @@ import pytest
 
 from remit.bus import subject, submit, topology
 from remit.bus.connection import Bus
-from remit.bus.consumer import Delivery, PullLoop
 from remit.bus.journal import Fence, Journal
-from remit.bus.subject import TASKS
 from remit.bus.submit import TaskClient
+from remit.bus.task_queue import TaskQueue
 from remit.contracts.errors import (
     AnswerTimeoutError,
     BusUnavailableError,
@@ -25,6 +24,7 @@ from remit.contracts.ids import run_id
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from remit.bus.consumer import Delivery
     from tests.conftest import Eventually, NatsServer
 
 
@@ -56,9 +56,10 @@ async def team(nats_server: NatsServer) -> AsyncIterator[Team]:
     bus = await Bus.connect(nats_server.url, name="team")
     await topology.ensure(bus, [])
     team = Team(bus)
-    loop = await PullLoop.start(bus, TASKS, topology.SUPERVISOR, team.take)
+    queue = TaskQueue(bus, ["support"], lambda _workflow, delivery: team.take(delivery))
+    await queue.start()
     yield team
-    await loop.stop()
+    await queue.stop()
     await bus.close()
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from remit.bus import stream, topology
 from remit.bus.journal import Journal
-from remit.bus.subject import JOURNAL, RESULTS, TASKS
-from remit.contracts.errors import BusRefusedError, ServerTooWeakError, StreamMismatchError, TooLargeError
+from remit.bus.subject import DEAD, JOURNAL, RESULTS, TASKS
+from remit.contracts.errors import QueueFullError, ServerTooWeakError, StreamMismatchError, TooLargeError
 
 if TYPE_CHECKING:
     from remit.bus.connection import Bus
@@ -44,7 +44,7 @@ async def snapshot(bus: Bus) -> dict[str, object]:
     for name in STREAMS:
         info = await ask(bus, "STREAM.INFO", name)
         made[name] = (info["config"], info["created"])
-    for name, durable in ((TASKS, "supervisor"), (JOURNAL, "supervisor"), (JOURNAL, "clerk")):
+    for name, durable in ((DEAD, "supervisor"), (JOURNAL, "supervisor"), (JOURNAL, "clerk")):
         info = await ask(bus, "CONSUMER.INFO", name, durable)
         made[f"{name}.{durable}"] = (info["config"], info["created"])
     return made
@@ -190,16 +190,28 @@ async def test_an_outcome_keeps_its_runs_name_taken_when_its_entries_are_gone(bu
     assert (await stream.store(bus, "remit.task.support", b"{}")).seq == 78
 
 
+async def test_a_queue_that_was_shared_by_all_workflows_is_bounded_for_each(bus: Bus) -> None:
+    await topology.ensure(bus, ROLES)
+    await change(bus, TASKS, max_msgs_per_subject=-1, discard_new_per_subject=False)
+    await stream.store(bus, "remit.task.support", b"{}")
+
+    await topology.ensure(bus, ROLES)
+
+    settings = await config_of(bus, TASKS)
+    assert (settings["max_msgs_per_subject"], settings["discard_new_per_subject"]) == (500_000, True)
+    assert (await stream.state(bus, TASKS)).messages == 1
+
+
 async def test_a_full_queue_refuses_in_words(bus: Bus) -> None:
     await topology.ensure(bus, ROLES)
     await change(bus, TASKS, max_msgs=1)
     await stream.store(bus, "remit.task.support", b"{}")
 
-    with pytest.raises(BusRefusedError) as caught:
+    with pytest.raises(QueueFullError) as caught:
         await stream.store(bus, "remit.task.support", b"{}")
 
     assert "maximum messages exceeded" in caught.value.got
-    assert caught.value.fix
+    assert (caught.value.code, caught.value.fix) == ("RM-108", "publish it again in 5 s")
 
 
 async def test_a_message_above_the_streams_limit_is_refused(bus: Bus) -> None:

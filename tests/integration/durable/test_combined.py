@@ -361,7 +361,7 @@ async def test_an_end_that_nobody_had_heard_before_a_pause_never_happened(housin
     world.bad = 0
 
     async with housing(team, rules_of(team, attempts=2)) as house:
-        house.supervisor._loops[1]._on_delivery = lambda _: None  # it hears of no end any more
+        house.supervisor._loops[0]._on_delivery = lambda _: None  # it hears of no end any more
         run = await house.submit("wish", Wish())
         await house.appears(f"remit.run.{run}.a.*.*.completed")
         await house.told("pause", PauseRun(run_id=run))

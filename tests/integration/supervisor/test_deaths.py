@@ -74,7 +74,7 @@ async def test_a_step_whose_end_is_in_the_journal_is_not_begun_again_when_its_ag
     clerk = await world.agent("clerk")
     run = await world.submit("order", ORDER)
     work = await clerk.hold()
-    supervisor._loops[1]._on_delivery = lambda _: None  # it has not heard of it yet
+    supervisor._loops[0]._on_delivery = lambda _: None  # it has not heard of it yet
 
     await clerk.complete(work, Sheet(total=1))
     supervisor.agent_gone(clerk.name)

@@ -198,7 +198,7 @@ async def test_a_completion_that_a_redispatch_crossed_is_done_again_and_the_run_
     clerk = await world.agent("clerk")
     run = await world.submit("chain", ORDER)
     work = await clerk.hold()
-    first._loops[1]._on_delivery = lambda _: None
+    first._loops[0]._on_delivery = lambda _: None
     await clerk.complete(work, Sheet(total=1))
     await dispatch_again(first, run, work.step)
     again = await clerk.take()
@@ -282,7 +282,7 @@ async def test_a_journal_that_is_full_holds_the_runs_and_loses_none(world: World
     await _hold_at_most(world, entries + 1)
     await clerk.complete(work, Sheet())
     late = await world.submit("order", ORDER)
-    await world.settled(subject.TASKS, at_least=2, waiting=1)
+    await world.settled(subject.TASKS, at_least=1, waiting=1, durable="task-order")
     full = (await stream.state(world.bus, JOURNAL)).messages
     await _hold_at_most(world, -1)
 

@@ -25,7 +25,7 @@ from remit.contracts.proposal import (
     StateRejected,
 )
 from remit.contracts.step import Refused, Superseded
-from remit.supervisor import versions
+from remit.supervisor import versions, wishes
 from remit.supervisor.arbiter import Arbiter
 from tests.integration.supervisor.world import crash, holder, value_of
 from tests.teams import Note, Order, Sheet, shop
@@ -470,10 +470,13 @@ async def test_wishes_for_hosts_are_versions_and_the_last_one_stands(world: Worl
 
     versions = [decode(StateCommitted, entry.data) for entry in await world.entries("remit.state.team.>")]
     assert [version.version for version in versions] == [1, 2, 3, 4, 5]
-    assert value_of(versions[-1]) == world.pools.wishes["clerk"]
+    changes = [wishes.change_of(value_of(version)) for version in versions]
+    assert all(change is not None and change.is_pinned and change.by == "ann" for change in changes)
+    assert changes[-1] is not None
+    assert changes[-1].hosts == world.pools.wishes["clerk"]
     assert all(isinstance(answer, ControlDone) for answer in answers)
     assert isinstance(status, TeamStatus)
-    assert {role.role: role.desired for role in status.roles}["clerk"] == value_of(versions[-1])
+    assert {role.role: role.desired for role in status.roles}["clerk"] == changes[-1].hosts
     assert isinstance(refused, Refused)
     assert isinstance(unknown, Refused)
     assert (refused.error.code, unknown.error.code) == ("RM-211", "RM-209")

@@ -49,6 +49,7 @@ class Pools:
         self.names: tuple[str, ...] = (GATEWAY,)
         self.beats: list[Heartbeat] = []
         self.wishes: dict[str, int] = {}
+        self.quarantined = 0
 
     def knows(self, agent: str) -> bool:
         return bool(agent)
@@ -61,6 +62,9 @@ class Pools:
 
     def scale(self, role: str, hosts: int) -> None:
         self.wishes[role] = hosts
+
+    def release(self, role: str) -> int:
+        return self.quarantined
 
     def end(self, drain_s: float) -> None:
         raise NotImplementedError
@@ -172,11 +176,11 @@ class World:
                 await asyncio.sleep(0.01)  # another connection writes it
         return entry
 
-    async def settled(self, name: str, *, at_least: int, waiting: int = 0) -> None:
+    async def settled(self, name: str, *, at_least: int, waiting: int = 0, durable: str = "supervisor") -> None:
         """So many deliveries of a stream were made to the supervisor, and no more than these are not settled."""
         async with asyncio.timeout(SOON_S):
             while True:
-                about = msgspec.json.decode(await stream.api(self.bus, "CONSUMER.INFO", name, "supervisor"))
+                about = msgspec.json.decode(await stream.api(self.bus, "CONSUMER.INFO", name, durable))
                 waits = about["num_pending"] + about["num_ack_pending"]
                 if waits == waiting and about["delivered"]["consumer_seq"] >= at_least:
                     return

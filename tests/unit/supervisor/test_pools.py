@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import replace as changed
+
+from msgspec.structs import replace
 
 from remit.contracts.control import Heartbeat
+from remit.contracts.pool import Pool
 from remit.supervisor.layout import layout
+from remit.supervisor.renewal import why_worn
 from remit.supervisor.roster import GRACE_S, Roster
-from remit.supervisor.tree import Intensity, Restarts
+from remit.supervisor.tree import Intensity, Restarts, alarm
 from tests.teams import ROLES
 
 # --- layout -----------------------------------------------------------------------------------------
@@ -25,7 +29,7 @@ def test_a_role_that_wants_more_hosts_gets_them_and_one_that_wants_none_has_none
 
 
 def test_an_isolated_role_shares_with_nobody() -> None:
-    roles = {**ROLES, "clerk": replace(ROLES["clerk"], isolated=True, pool=1)}
+    roles = {**ROLES, "clerk": changed(ROLES["clerk"], isolated=True, pool=1)}
 
     hosts = layout(roles, {})
 
@@ -117,3 +121,53 @@ def test_who_is_forgotten_or_forgiven_is_not_silent() -> None:
     assert roster.silent(54.0, 5.0) == []
     assert roster.silent(56.0, 5.0) == ["clerk-1"]
     assert [item.agent for item in roster.beats(["clerk-1", "clerk-2"])] == ["clerk-1"]
+
+
+# --- quarantine, and what is said of it -------------------------------------------------------------
+
+
+def test_a_quarantined_child_says_how_often_and_of_what_it_died_and_may_be_released() -> None:
+    restarts = Restarts(INTENSITY)
+    for now in (0.0, 1.0, 2.0, 3.0):
+        restarts.died(now, f"exit {now:.0f}")
+
+    said = restarts.why(3.0)
+    released, again = restarts.release(), restarts.release()
+
+    assert said == "quarantined for 60 s after 4 deaths in 10 s; it died of: exit 3"
+    assert (released, again) == (True, False)
+    assert restarts.may_start(3.0)
+    assert restarts.why(3.0) == ""
+
+
+def test_a_released_child_starts_a_new_count() -> None:
+    restarts = Restarts(INTENSITY)
+    for now in (0.0, 1.0, 2.0, 3.0):
+        restarts.died(now)
+    restarts.release()
+
+    restarts.died(4.0)
+
+    assert not restarts.is_quarantined
+
+
+def test_one_quarantined_host_of_several_is_no_alarm_and_two_are() -> None:
+    one, two = {"clerk-0": "exit 1"}, {"clerk-0": "exit 1", "clerk-1": ""}
+
+    assert alarm("clerk", one, 3) == ""
+    assert alarm("clerk", two, 3) == "2 of 3 hosts of clerk are quarantined; clerk-0 died of: exit 1"
+    assert alarm("clerk", one, 1) == "1 of 1 hosts of clerk are quarantined; clerk-0 died of: exit 1"
+    assert alarm("clerk", {}, 0) == ""
+
+
+# --- what is replaced -------------------------------------------------------------------------------
+
+
+def test_a_host_is_worn_when_it_is_older_or_larger_than_the_strictest_of_its_roles_allows() -> None:
+    old = replace(beat("clerk-1"), age_s=100.0, memory_bytes=300 * 2**20)
+
+    assert why_worn([Pool()], [old]) == ""
+    assert why_worn([Pool(max_age_s=500), Pool(max_age_s=99)], [old]) == "it is 100 s old, max_age_s=99"
+    assert why_worn([Pool(max_memory_mb=299), Pool()], [old]) == "it holds 300 MiB, max_memory_mb=299"
+    assert why_worn([Pool(max_age_s=101, max_memory_mb=300)], [old]) == ""
+    assert why_worn([Pool(max_age_s=1)], []) == ""

@@ -3,7 +3,7 @@
 import asyncio
 import os
 
-from remit import Context, Message, Role, Team, tool
+from remit import Context, Message, Pool, Role, Team, tool
 
 
 class Job(Message, tag="chaos.job.v1"):
@@ -80,6 +80,15 @@ class Runner(Role[Job, Done]):
         return Done(number=work.number)
 
 
+class Napper(Role[Job, Done]):
+    pool = Pool(min=0, max=2, idle_s=4, max_age_s=6, isolated=True)
+
+    async def handle(self, work: Job, ctx: Context) -> Done:
+        await ctx.call(put, number=work.number)
+        await asyncio.sleep(0.2)
+        return Done(number=os.getpid())
+
+
 async def think() -> int:
     """Take a moment, so that there is time to die."""
     await asyncio.sleep(0.1)
@@ -88,7 +97,7 @@ async def think() -> int:
 
 team = Team(
     "chaos",
-    roles=[Worker, Runner, Stumbler],
+    roles=[Worker, Runner, Stumbler, Napper],
     tools=[put, book, ring, stumble],
-    workflows={"job": Worker, "quick": Runner, "stumble": Stumbler},
+    workflows={"job": Worker, "quick": Runner, "stumble": Stumbler, "nap": Napper},
 )
