@@ -29,7 +29,6 @@ RULES = (
         why="A file that holds many things is changed by everybody at once.",
         phrase="the file has {measure} lines",
         floor=1000,
-        raises=((2500, "medium"),),
     ),
     Rule(
         name="syntax-error",
@@ -61,7 +60,7 @@ RULES = (
     ),
     Rule(
         name="missing-f-prefix",
-        severity="low",
+        severity="medium",
         title="Message whose names are not filled in",
         why="Whoever reads it when something fails sees the name in braces, and not what it stands for.",
         phrase="line {line}: `{detail}` is shown as it stands, because the text is no f-string",

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from remit.teams.audit.finding import Finding, worst_first
+from remit.teams.audit.finding import Finding
+from remit.teams.audit.judge.judgement import defects_first
 from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.judge.rules import rule_named
 from remit.teams.audit.memory import Action
@@ -63,7 +64,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def kept(self) -> list[Finding]:
         """The findings that stand, worst first."""
-        return sorted((item.finding for item in self.opinions if item.decision == "keep"), key=worst_first)
+        return sorted((item.finding for item in self.opinions if item.decision == "keep"), key=defects_first)
 
 
 def sections(draft: Draft) -> dict[str, str]:

@@ -23,7 +23,7 @@ def findings(kept: Sequence[Finding], rows: Sequence[Finding]) -> Markup:
     """Give the table of what stands, with what narrows it down where scripts run."""
     if not rows:
         return element("p", wording.NOTHING_KEPT)
-    caption = "Findings that the critic kept, worst first"
+    caption = "Findings that the critic kept: what is wrong today first, each the worst first"
     more = wording.more(len(kept), len(rows), FINDINGS_FILE)
     return join(
         _filter(rows),

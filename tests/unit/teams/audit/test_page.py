@@ -316,7 +316,10 @@ async def test_the_first_screen_says_the_score_the_verdict_and_what_to_mend_with
 
 
 def test_rows_that_the_first_screen_links_to_are_there_even_beyond_the_limit() -> None:
-    many = [opinion(finding("z.py", n, severity="high", measure=1)) for n in range(1, FINDINGS_SHOWN + 11)]
+    many = [
+        opinion(finding("z.py", n, severity="high", measure=1, rule="dynamic-code"))
+        for n in range(1, FINDINGS_SHOWN + 11)
+    ]
     joined = [
         opinion(finding("a.py", 900, severity="low")),
         opinion(finding("a.py", 901, severity="low", skill="security", rule="missing-timeout")),

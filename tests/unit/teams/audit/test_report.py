@@ -149,7 +149,7 @@ def test_a_file_on_which_analysts_meet_comes_before_a_heavier_one() -> None:
 
     assert first.path == "joined.py"
     assert first.sentence() == (
-        "joined.py: complex-function says so, missing-timeout says so, and untested-module says so"
+        "joined.py: missing-timeout says so, complex-function says so, and untested-module says so"
     )
     assert (second.path, second.is_joined) == ("heavy.py", False)
 
@@ -166,6 +166,33 @@ def test_what_is_wrong_today_goes_before_what_makes_the_next_change_hard() -> No
     unsafe = finding("unsafe.py", "unsafe-deserialisation", "high", skill="security")
 
     assert [spot.path for spot in hotspots([tangled, unsafe])] == ["unsafe.py", "tangled.py"]
+
+
+def test_a_small_defect_goes_before_every_shape_however_heavy() -> None:
+    shapes = [finding("tangled.py", "complex-function", "high", line=n) for n in range(9)]
+    shapes += [finding("tangled.py", "untested-module", "high", skill="structure")]
+    minor = [finding("minor.py", "missing-timeout", "low", skill="security")]
+    minor += [finding("minor.py", "long-function", "high", line=n) for n in range(2)]
+    message = finding("message.py", "missing-f-prefix", "medium")
+
+    first, second, third = hotspots([*shapes, *minor, message])
+
+    assert [first.path, second.path, third.path] == ["message.py", "minor.py", "tangled.py"]
+    assert second.sentence() == "minor.py: missing-timeout says so, and long-function says so"
+
+
+def test_the_list_of_what_is_kept_gives_defects_first_and_notes_with_the_shapes() -> None:
+    said = (("complex-function", "high"), ("F541", "note"), ("unknown-name", "low"), ("missing-f-prefix", "medium"))
+    draft = drafts.drafted(*(drafts.opinion(finding("a.py", rule, level)) for rule, level in said))  # type: ignore[arg-type]  # severities
+
+    assert [item.rule for item in draft.kept] == ["missing-f-prefix", "unknown-name", "complex-function", "F541"]
+
+
+def test_a_file_that_is_only_long_is_not_to_be_mended_first() -> None:
+    long = finding("long.py", "long-file", "low")
+
+    assert hotspots([long]) == []
+    assert [spot.path for spot in hotspots([long, finding("long.py", "missing-timeout", "low")])] == ["long.py"]
 
 
 def test_a_function_is_named_once_in_a_sentence() -> None:
