@@ -2,11 +2,13 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import takewhile
 
 from remit.teams.audit.code.binding import bound
+from remit.teams.audit.code.flat import VERY_LARGE, is_dispatch, is_flat
+from remit.teams.audit.code.own_limits import OwnLimits
 from remit.teams.audit.source import Function, Source, unparsed
 from remit.teams.audit.supply.supply import Supply
 
@@ -30,8 +32,6 @@ MUTATORS = frozenset(
         "sort",
     }
 )
-CASES, STATEMENTS, OTHERS = 8, 2, 4
-"""A dispatch: so many cases at least, so many statements in each and beside them at most."""
 WORKING, MANY = 4, 4
 """Statements that make a copy worth mending; places at which even a declaration that calls something is."""
 _LAST_ACTS = re.compile(r"(?:^|\.)(?:__del__|__exit__|__aexit__|_?(?:clean_?up|close|aclose|shutdown|stop|teardown))$")
@@ -59,6 +59,8 @@ class Spot:
     """What the repository depends on."""
     shared: Callable[[], set[str]]
     """The names that several modules give to something of their own, such as `logger`."""
+    limits: Callable[[], OwnLimits]
+    """What the repository's own linters ask."""
 
     @property
     def function(self) -> Function | None:
@@ -73,12 +75,29 @@ class Spot:
 
 def flat_dispatch(spot: Spot) -> str:
     """Most of the function is one chain of cases, none of which holds more than two plain statements."""
-    body = spot.function.body if spot.function else []
-    chains = [node for node in body if isinstance(node, ast.Match | ast.If)]
-    branches = [branch for node in chains for branch in _branches(node)]
-    flat = all(len(branch) <= STATEMENTS and not any(map(_nests, branch)) for branch in branches)
-    if flat and len(branches) >= CASES and len(body) - len(chains) <= OTHERS:
+    if spot.function is not None and is_dispatch(spot.function):
         return "a flat dispatch: one short branch per case reads at a glance"
+    return ""
+
+
+def own_limit(spot: Spot) -> str:
+    """The project lets its functions be so complex."""
+    limit, where = spot.limits().complexity
+    if 0 < _measure(spot.message) <= limit:
+        return f"the project's own limit is {limit}, set in {where}"
+    return ""
+
+
+def left_out(spot: Spot) -> str:
+    """The project's own linters do not look at the file."""
+    where = spot.limits().left_out(spot.source.path)
+    return f"the project's own linters leave this file out, in {where}" if where else ""
+
+
+def flat(spot: Spot) -> str:
+    """The paths of the function follow one another and hardly nest."""
+    if spot.function is not None and _measure(spot.message) < VERY_LARGE and is_flat(spot.function):
+        return "its paths follow one another and hardly nest: one chain of cases, or guards that leave"
     return ""
 
 
@@ -260,20 +279,9 @@ def _escapes(name: str, source: Source) -> bool:
     return any(id(node) not in called for node in used)
 
 
-def _branches(node: ast.Match | ast.If) -> Iterator[list[ast.stmt]]:
-    if isinstance(node, ast.Match):
-        yield from (case.body for case in node.cases)
-        return
-    yield node.body
-    while len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If):
-        node = node.orelse[0]
-        yield node.body
-    if node.orelse:
-        yield node.orelse
-
-
-def _nests(statement: ast.stmt) -> bool:
-    return any(isinstance(node, ast.If | ast.For | ast.While | ast.Try | ast.With) for node in ast.walk(statement))
+def _measure(message: str) -> int:
+    found = re.search(r"` has complexity (\d+)$", message)
+    return int(found[1]) if found else 0
 
 
 def _assigned(tree: ast.Module) -> set[str]:

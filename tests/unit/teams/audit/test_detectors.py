@@ -200,14 +200,14 @@ def test_a_message_with_a_name_of_its_function_in_braces_was_meant_to_be_filled_
     assert found == ([line] if line else [])
 
 
-def test_complexity_counts_every_branch_and_leaves_nested_functions_their_own() -> None:
+def test_complexity_counts_as_linters_do_and_leaves_nested_functions_their_own() -> None:
     text = """
         def outer(a, b):
             for x in a:
                 if x and b or a:
                     pass
             def inner():
-                return [y for y in a if y]
+                return [y for y in a if y] if a else b
             try:
                 inner()
             except ValueError:
@@ -219,7 +219,7 @@ def test_complexity_counts_every_branch_and_leaves_nested_functions_their_own() 
 
     measured = {item.node.name: item.complexity for item in functions(source(text))}
 
-    assert measured == {"outer": 5, "inner": 3}
+    assert measured == {"outer": 5, "inner": 1}
 
 
 def test_a_docstring_does_not_make_a_function_long() -> None:
@@ -227,6 +227,16 @@ def test_a_docstring_does_not_make_a_function_long() -> None:
     text = f'def f():\n    """Says.\n{lines}\n    """\n    return 1\n'
 
     assert rules(complexity.sightings, text) == []
+
+
+def test_only_lines_of_code_make_a_function_long() -> None:
+    signature = "".join(f"    a{n}: int,\n" for n in range(60))
+    filler = "    # a comment\n\n" * 60
+    code = "".join(f"    x{n} = f({n})\n" for n in range(80))
+    long = f"def f(\n{signature}):\n{filler}{code}"
+
+    assert [(item.rule, item.measure) for item in complexity.sightings(source(long))] == [("long-function", 80)]
+    assert rules(complexity.sightings, long.replace("    x0 = f(0)\n", "    # x0\n")) == []
 
 
 def test_the_symbol_of_a_line_is_the_function_around_it() -> None:
@@ -423,12 +433,13 @@ def test_what_tests_work_on_tells_nothing_about_what_they_test() -> None:
     assert [item.path for item in untested(graph(files), frozenset(files))] == ["p/lost.py"]
 
 
-def test_a_long_file_is_measured_as_an_editor_does_and_without_its_tables() -> None:
+def test_a_long_file_is_measured_by_its_code_and_without_its_tables() -> None:
     code = "".join(f"x{n} = f({n})\n" for n in range(1200))
     table = "TABLE = {\n" + "".join(f"    {n}: 1,\n" for n in range(1200)) + "}\n"
 
     assert [item.measure for item in complexity.sightings(source(code))] == [1200]
     assert [item.measure for item in complexity.sightings(source(code.rstrip("\n")))] == [1200]
+    assert [item.measure for item in complexity.sightings(source('"""Says."""\n\n# why\n' + code))] == [1200]
     assert rules(complexity.sightings, table) == []
     assert [item.measure for item in complexity.sightings(source(code + table))] == [2402]
 

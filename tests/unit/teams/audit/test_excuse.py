@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from remit.teams.audit.code.own_limits import OwnLimits
 from remit.teams.audit.sighting import Doubt, Look
 from remit.teams.audit.tools import again
 
@@ -79,6 +80,101 @@ def test_a_flat_dispatch_is_not_complex(tmp_path: Path) -> None:
     cases = "".join(f"    if kind == {n}:\n        return {n}\n" for n in range(10))
 
     assert not look(tmp_path, f"def f(kind):  # here\n{cases}", "complex-function").holds
+
+
+FIRST = "".join(f"    b({n})\n" for n in range(5))
+GUARDS = FIRST + "".join(f"    if a == {n}:\n        return {n}\n" for n in range(12))
+CHAIN = "    if a:\n        b()\n" + "".join(
+    f"    elif a == {n}:\n        b()\n        c()\n        d({n})\n" for n in range(12)
+)
+NESTED = "    for x in a:\n        if x:\n            for y in x:\n                if y:\n                    b()\n" * 4
+MIXED = FIRST + "    if a:\n        a = b(a)\n" * 12
+
+
+@pytest.mark.parametrize(
+    ("body", "paths", "is_minor"),
+    [
+        (GUARDS, 13, True),
+        (GUARDS, 25, False),
+        (CHAIN, 14, True),
+        (f"    for a in b:\n{textwrap.indent(CHAIN, '    ')}", 15, True),
+        (f"    for a in b:\n        for c in a:\n{textwrap.indent(CHAIN, '        ')}", 16, False),
+        (NESTED, 17, False),
+        (MIXED, 13, False),
+    ],
+)
+def test_paths_that_follow_one_another_are_a_small_matter_unless_they_are_very_many(
+    tmp_path: Path, *, body: str, paths: int, is_minor: bool
+) -> None:
+    found = look(tmp_path, f"def f(a):  # here\n{body}", "complex-function", message=f"`f` has complexity {paths}")
+
+    assert (found.holds, found.is_minor) == (True, is_minor)
+
+
+SHAPES = ("complex-function", "long-function", "long-file", "duplicate-code", "untested-module")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "limit"),
+    [
+        (".flake8", "[flake8]\nmax-complexity = 17\n", 17),
+        ("setup.cfg", "[flake8]\nmax_complexity = 17\n", 17),
+        ("tox.ini", "[flake8]\nmax-complexity: 17\n", 17),
+        ("ruff.toml", "[lint.mccabe]\nmax-complexity = 17\n", 17),
+        ("pyproject.toml", "[tool.ruff.lint.mccabe]\nmax-complexity = 17\n", 17),
+        ("pyproject.toml", "[tool.ruff.mccabe]\nmax-complexity = 17\n", 17),
+        ("pyproject.toml", "[tool.ruff]\nmax-complexity = [", 0),
+        (".flake8", "[flake8]\nmax-complexity = -1\n", 0),
+        (".flake8", "max-complexity = 17\n", 0),
+    ],
+)
+def test_a_function_within_the_limit_of_its_project_is_not_complex(
+    tmp_path: Path, *, name: str, text: str, limit: int
+) -> None:
+    (tmp_path / name).write_text(text)
+    at, above = (
+        look(tmp_path, f"def f(a):  # here\n{NESTED}", "complex-function", message=f"`f` has complexity {paths}")
+        for paths in (17, 18)
+    )
+
+    assert at.holds == (not limit)
+    assert above.holds
+    assert not limit or at.reason == f"the project's own limit is 17, set in {name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "path", "is_out"),
+    [
+        (".flake8", "[flake8]\nexclude = .git,lib2to3  # vendored\n", "src/lib2to3/a.py", True),
+        (".flake8", "[flake8]\nextend-exclude =\n    b,\n    src/lib\n", "src/lib/p/a.py", True),
+        (".flake8", "[flake8]\nexclude = lib\n", "src/library/a.py", False),
+        ("pyproject.toml", "[tool.ruff]\nextend-exclude = ['src/lib/**']\n", "src/lib/a.py", True),
+        ("ruff.toml", "exclude = ['a_*.py']\n", "src/a_b.py", True),
+        ("ruff.toml", "[lint]\nexclude = ['lib']\n", "lib/a.py", True),
+        ("ruff.toml", "exclude = ['*']\n", "a.py", False),
+        (".pre-commit-config.yaml", "exclude: ^(src/lib/|docs/)\n", "src/lib/a.py", True),
+        (".pre-commit-config.yaml", "exclude: |\n  (?x)^(\n    docs/  # x\n    |.*/lib/\n  )\n", "src/lib/a.py", True),
+        (".pre-commit-config.yaml", "repos: [{hooks: [{exclude: ^src/}]}]\n", "src/a.py", False),
+        (".pre-commit-config.yaml", "exclude: (a+)+$\n", "a.py", False),
+        (".pre-commit-config.yaml", "[not, a, table]\n", "a.py", False),
+        (".pre-commit-config.yaml", "exclude: '('\n", "a.py", False),
+    ],
+)
+def test_what_the_linters_of_a_project_leave_out_is_left_out(
+    tmp_path: Path, *, name: str, text: str, path: str, is_out: bool
+) -> None:
+    (tmp_path / name).write_text(text)
+
+    assert OwnLimits(tmp_path).left_out(path) == (name if is_out else "")
+
+
+@pytest.mark.parametrize("rule", SHAPES)
+def test_nobody_reshapes_what_the_linters_of_its_project_leave_out(tmp_path: Path, rule: str) -> None:
+    (tmp_path / "ruff.toml").write_text("exclude = ['a.py']\n")
+
+    found = look(tmp_path, WORK, rule)
+
+    assert (found.holds, found.reason) == (False, "the project's own linters leave this file out, in ruff.toml")
 
 
 @pytest.mark.parametrize(
