@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from remit.teams.audit.code.binding import bound
+from remit.teams.audit.code.duplication import TWIN
 from remit.teams.audit.code.flat import VERY_LARGE, is_dispatch, is_flat
 from remit.teams.audit.code.own_limits import OwnLimits
 from remit.teams.audit.source import Function, Source, unparsed
@@ -32,7 +33,7 @@ MUTATORS = frozenset(
         "sort",
     }
 )
-WORKING, MANY = 4, 4
+WORKING, MANY = 6, 4
 """Statements that make a copy worth mending; places at which even a declaration that calls something is."""
 _LAST_ACTS = re.compile(r"(?:^|\.)(?:__del__|__exit__|__aexit__|_?(?:clean_?up|close|aclose|shutdown|stop|teardown))$")
 _COMMENT = re.compile(r"#\s*\S")
@@ -109,6 +110,11 @@ def declarations(spot: Spot) -> str:
     if len(working) >= WORKING or (_places(spot.message) >= MANY and _is_wired(spot.source.tree, block)):
         return ""
     return "signatures, data or documentation, not code that works"
+
+
+def twin(spot: Spot) -> str:
+    """The two copies serve callers that wait and callers that await."""
+    return "one is the other's counterpart for callers that await" if TWIN in spot.message else ""
 
 
 def tested_by_name(spot: Spot) -> str:
@@ -299,7 +305,7 @@ def _length(message: str) -> int:
 
 
 def _places(message: str) -> int:
-    found = re.search(r"one of (\d+) places", message)
+    found = re.search(r"; (\d+) places$", message)
     return int(found[1]) if found else 2
 
 

@@ -166,6 +166,7 @@ WAYS_OUT: dict[str, Callable[[Spot], str]] = {
 """What may speak against a finding of a rule: nothing, or a reason."""
 MINOR: dict[str, Callable[[Spot], str]] = {
     "complex-function": excuse.flat,
+    "duplicate-code": excuse.twin,
     "undeclared-dependency": excuse_supply.brought_along,
 }
 """What may make little of a finding that holds: nothing, or a reason."""

@@ -266,14 +266,62 @@ def test_code_that_stands_twice_is_seen_at_the_second_place() -> None:
 
     (found,) = duplicates([one, two])
 
-    assert (found.path, found.line, found.measure, found.detail) == ("two.py", 4, 12, "one.py:2")
+    assert (found.path, found.line, found.measure, found.detail) == (
+        "two.py",
+        4,
+        12,
+        "the same as at one.py:2",
+    )
 
 
 def test_code_that_stands_at_many_places_says_at_how_many() -> None:
     copies = [unit(source(f"def f(total):\n{BODY}", f"{name}.py")) for name in "abcd"]
 
-    assert [item.detail for item in duplicates(copies)] == ["a.py:1, one of 4 places"] * 3
-    assert [item.detail for item in duplicates(copies[:2])] == ["a.py:1"]
+    (many,), (pair,) = duplicates(copies), duplicates(copies[:2])
+    assert (many.path, many.detail) == ("b.py", "the same as at a.py:1, c.py:1, d.py:1; 4 places")
+    assert pair.detail == "the same as at a.py:1"
+
+
+def test_code_that_differs_in_its_comments_is_alike_and_not_the_same() -> None:
+    middle = BODY.replace("    total += step_5", "    # another word\n\n    total += step_5")
+    files = {"a.py": f"def f(total):\n{BODY}", "b.py": f"def g(total):\n{middle}"}
+
+    (found,) = duplicates([unit(source(text, path)) for path, text in files.items()])
+
+    assert (found.measure, found.detail) == (14, "much alike those at a.py:2")
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "is_twin"),
+    [
+        ("class Client:\n    def f(self):", "class AsyncClient:\n    async def f(self):", True),
+        ("class A:\n    def close(self):", "class AsyncA:\n    async def aclose(self):", True),
+        ("class A:\n    def f(self):", "class A:\n    async def f(self):", True),
+        ("class A:\n    def f(self):", "class A:\n    def f(self):", False),
+        ("class A:\n    def f(self):", "class B:\n    async def f(self):", False),
+    ],
+)
+def test_code_for_callers_that_wait_and_for_callers_that_await_is_one_pair(
+    *, one: str, two: str, is_twin: bool
+) -> None:
+    plain = [f"{head}\n{textwrap.indent(BODY, '    ')}" for head in (one, two)]
+
+    found = [*duplicates([unit(source(text, f"{name}.py")) for name, text in zip("ab", plain, strict=True)])]
+
+    assert [item.detail.endswith(", for callers that do not await") for item in found] == [is_twin]
+
+
+def test_all_that_two_classes_share_for_other_callers_is_one_sighting() -> None:
+    more = BODY.replace("step", "other")
+    text = "class {0}A:\n    {1}def f(self):\n{2}    {1}def g(self, {1}x):\n{3}"
+    plain, awaited = (
+        text.format(*words, textwrap.indent(BODY, "    "), textwrap.indent(more, "    "))
+        for words in (("", ""), ("Async", "async "))
+    )
+
+    (found,) = duplicates([unit(source(plain, "a.py")), unit(source(awaited.replace("async x", "y"), "b.py"))])
+
+    assert found.detail == "the same as at a.py:3, for callers that do not await; 2 runs of lines of the two are alike"
 
 
 def test_documentation_and_imports_that_stand_twice_are_left_alone() -> None:
