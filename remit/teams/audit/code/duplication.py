@@ -138,7 +138,9 @@ def _common(earlier: tuple[_Code, int], code: _Code, at: int) -> int:
 def _seen(group: Sequence[_Copy]) -> Sighting:
     first = group[0]
     places = [first.original, *((copy.code.source.path, copy.line) for copy in group[1:])]
-    named = ", ".join(f"{path}:{line}" for path, line in places[:NAMED])
+    before = ["", *(path for path, _line in places)]
+    shown = zip(places[:NAMED], before, strict=False)
+    named = ", ".join(f":{line}" if path == last else f"{path}:{line}" for (path, line), last in shown)
     more = f" and {len(places) - NAMED} more" if len(places) > NAMED else ""
     count = f"; {len(places) + 1} places" if len(places) > 1 else ""
     return _sighting(first, f"{_alike(group)} {named}{more}{count}")

@@ -9,7 +9,9 @@ from itertools import takewhile
 from remit.teams.audit.code.binding import bound
 from remit.teams.audit.code.duplication import TWIN
 from remit.teams.audit.code.flat import VERY_LARGE, is_dispatch, is_flat
+from remit.teams.audit.code.own_data import is_quoted, is_written_here
 from remit.teams.audit.code.own_limits import OwnLimits
+from remit.teams.audit.code.waiting import PROGRAM, ends_soon
 from remit.teams.audit.source import Function, Source, unparsed
 from remit.teams.audit.supply.supply import Supply
 
@@ -164,7 +166,9 @@ def other_timeout(spot: Spot) -> str:
     limits = r"wait_for\(|asyncio\.timeout|fail_after|move_on_after"
     if spot.function is not None and re.search(limits, unparsed(spot.function)):
         return "a timeout stands around it"
-    return ""
+    calls = (node for node in spot.source.nodes(ast.Call) if node.lineno == spot.line)
+    brief = (ends_soon(spot.source, call) for call in calls if f"`{PROGRAM}" in spot.message)
+    return next((reason for reason in brief if reason), "")
 
 
 def own_text(spot: Spot) -> str:
@@ -182,6 +186,20 @@ def own_bytes(spot: Spot) -> str:
     line = spot.source.lines[spot.line - 1]
     read = re.search(r"loads\((self\.\w+)\)", line)
     if ".dumps(" in line or (read and re.search(rf"{re.escape(read[1])}\b.* = .*dumps\(", spot.source.text)):
+        return "it reads back what it wrote itself"
+    return ""
+
+
+def quoted(spot: Spot) -> str:
+    """What is executed can be nothing but a literal."""
+    if spot.function is not None and is_quoted(spot.source, spot.function, spot.line):
+        return "the text is checked to be a quoted literal before it is read"
+    return ""
+
+
+def written_here(spot: Spot) -> str:
+    """What is read lies where the same class or module wrote it."""
+    if spot.function is not None and is_written_here(spot.source, spot.function, spot.line):
         return "it reads back what it wrote itself"
     return ""
 

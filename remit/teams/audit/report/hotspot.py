@@ -11,7 +11,7 @@ from remit.teams.audit.judge.judgement import UNTOUCHED, defects_first, is_defec
 FIRST = 5
 _REASONS = 4
 _SUBJECT = re.compile(r"`([^`]+)` (?=(?:has|is) )")
-_LAST = ("absent-owner", "high-churn", "untested-module")
+_LAST = ("long-file", "absent-owner", "high-churn", "untested-module")
 """Said at the end of a sentence in this order, because they make the rest worse."""
 
 
@@ -101,9 +101,9 @@ def _counts(finding: Finding) -> bool:
 
 def _told(group: Sequence[Finding]) -> list[Finding]:
     """Choose the reasons: of every skill the gravest defect or else the worst, then of the rest, one of a rule."""
-    ordered = sorted(group, key=defects_first)
+    ordered = sorted(group, key=lambda finding: (finding.rule == "long-file", defects_first(finding)))
     by_skill = {finding.skill: finding for finding in reversed(ordered)}
-    chosen = sorted(by_skill.values(), key=defects_first)
+    chosen = [finding for finding in ordered if by_skill[finding.skill] is finding]
     for finding in ordered:
         if finding.rule not in {item.rule for item in chosen}:
             chosen.append(finding)

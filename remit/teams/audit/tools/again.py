@@ -167,6 +167,8 @@ WAYS_OUT: dict[str, Callable[[Spot], str]] = {
 MINOR: dict[str, Callable[[Spot], str]] = {
     "complex-function": excuse.flat,
     "duplicate-code": excuse.twin,
+    "dynamic-code": excuse.quoted,
+    "unsafe-deserialisation": excuse.written_here,
     "undeclared-dependency": excuse_supply.brought_along,
 }
 """What may make little of a finding that holds: nothing, or a reason."""

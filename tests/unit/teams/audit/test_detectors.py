@@ -113,6 +113,12 @@ def test_the_first_call_that_waits_for_a_program_stands_for_all_of_the_file() ->
     assert found == [(4, "`subprocess.run`, the first of 2 calls that run a program,"), (5, "`requests.get`")]
 
 
+def test_a_call_that_ends_soon_does_not_stand_for_one_that_may_not() -> None:
+    text = 'import subprocess\nsubprocess.run(["git", "--version"])\nsubprocess.run(["git", "fetch"])\n'
+
+    assert [item.line for item in waiting.sightings(source(text))] == [3]
+
+
 @pytest.mark.parametrize(
     ("text", "seen"),
     [

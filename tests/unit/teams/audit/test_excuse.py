@@ -273,3 +273,63 @@ def test_a_copy_for_callers_that_await_is_a_small_matter(tmp_path: Path) -> None
     found = look(tmp_path, WORK, "duplicate-code", message=message)
 
     assert (found.holds, found.is_minor) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('subprocess.check_output(["pandoc", "-v"])  # here', "its version"),
+        ('subprocess.run(["git", "--version"], check=True)  # here', "its version"),
+        ('subprocess.run("node -V")  # here', "its version"),
+        ('cmd = [sys.executable, "-m", "pip", "install", "x"]\nsubprocess.run(cmd)  # here', "installs"),
+        ('subprocess.run(["make", "-v", "all"])  # here', ""),
+        ('subprocess.run(["install", "a", "b"])  # here', ""),
+        ("subprocess.run(command)  # here", ""),
+    ],
+)
+def test_a_program_that_tells_its_version_or_installs_needs_no_limit(tmp_path: Path, text: str, reason: str) -> None:
+    found = look(tmp_path, text, "missing-timeout", message="`subprocess.run` at line 1 has no timeout")
+
+    assert (reason in found.reason, found.holds) == (True, not reason)
+
+
+@pytest.mark.parametrize(
+    ("body", "is_minor"),
+    [
+        ("m = re.match(r'(\\d+)=(\"(?:\\\\\\d)*\")', a)\n    eval(m.group(2))  # here", True),
+        ("m = re.match(r'(\\d+)=(0|\"\\w+\")', a)\n    x, y = m.groups()\n    eval(y)  # here", True),
+        ("m = re.match(r'(\\d+)=(0|\"\\w+\")', a)\n    y = m.group(2)\n    eval(y)  # here", True),
+        ("m = re.match(r'(.+)=(\"\\w+\")', a)\n    x, y = m.groups()\n    eval(x)  # here", False),
+        ("m = re.match(r'(\".*\")', a)\n    eval(m.group(1))  # here", False),
+        ("m = re.match(r'(\"\\w+\"|\\w+)', a)\n    eval(m.group(1))  # here", False),
+        ("assert a[0] in '\"' and a[-1] == '\"'\n    eval(a)  # here", True),
+        ("assert a[0] in '\"'\n    eval(a)  # here", False),
+        ("assert b[0] in '\"' and b[-1] == '\"'\n    eval(a)  # here", False),
+    ],
+)
+def test_reading_a_text_that_is_checked_to_be_a_literal_is_a_small_matter(
+    tmp_path: Path, *, body: str, is_minor: bool
+) -> None:
+    found = look(tmp_path, f"def f(a, b):\n    {body}\n", "dynamic-code")
+
+    assert (found.holds, found.is_minor) == (True, is_minor)
+
+
+READS = "    def read(self, file):\n        with open(file, 'rb') as f:\n            return pickle.load(f)  # here\n"
+WRITES = "    def write(self, file):\n        with open(file, 'wb') as f:\n            pickle.dump(self.a, f)\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_minor"),
+    [
+        (f"import pickle\nclass A:\n{READS}{WRITES}", True),
+        (f"import pickle\nclass A:\n{READS}class B:\n{WRITES}", False),
+        (f"import pickle\nclass A:\n{READS}{WRITES.replace('file', 'other')}", False),
+        (f"import pickle\nclass A:\n{READS}{WRITES.replace('pickle', 'json')}", False),
+        (textwrap.dedent(f"    import pickle\n{READS}{WRITES}"), True),
+    ],
+)
+def test_reading_back_what_the_same_class_wrote_is_a_small_matter(tmp_path: Path, *, text: str, is_minor: bool) -> None:
+    found = look(tmp_path, text, "unsafe-deserialisation")
+
+    assert (found.holds, found.is_minor) == (True, is_minor)
