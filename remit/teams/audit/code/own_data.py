@@ -95,7 +95,7 @@ def captured(pattern: str) -> list[str]:
             starts.append(at)
         elif mark == ")" and starts:
             first = starts.pop()
-            if not pattern.startswith("(?", first):
+            if not pattern.startswith("(?", first) or pattern.startswith("(?P<", first):
                 found[first] = pattern[first + 1 : at]
         at += 1
     return [found[first] for first in sorted(found)]
@@ -111,9 +111,9 @@ def is_written_here(source: Source, function: Function, line: int) -> bool:
     around: ast.AST = owners[0] if owners else source.tree
     for writer in (node for node in ast.walk(around) if isinstance(node, Function) and node is not function):
         callees = [names.callee(call) for call in ast.walk(writer) if isinstance(call, ast.Call)]
-        if any(callee.rpartition(".")[0] in makers and callee.rpartition(".")[2] in _DUMPS for callee in callees):
-            if opened & _words(writer):
-                return True
+        writes = any(callee.rpartition(".")[0] in makers and callee.rpartition(".")[2] in _DUMPS for callee in callees)
+        if writes and opened & _words(writer):
+            return True
     return False
 
 

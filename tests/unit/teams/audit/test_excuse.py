@@ -302,6 +302,7 @@ def test_a_program_that_tells_its_version_or_installs_needs_no_limit(tmp_path: P
         ("m = re.match(r'(.+)=(\"\\w+\")', a)\n    x, y = m.groups()\n    eval(x)  # here", False),
         ("m = re.match(r'(\".*\")', a)\n    eval(m.group(1))  # here", False),
         ("m = re.match(r'(\"\\w+\"|\\w+)', a)\n    eval(m.group(1))  # here", False),
+        ("m = re.match(r'(?P<z>.*)(\"\\w+\")', a)\n    eval(m.group(1))  # here", False),
         ("assert a[0] in '\"' and a[-1] == '\"'\n    eval(a)  # here", True),
         ("assert a[0] in '\"'\n    eval(a)  # here", False),
         ("assert b[0] in '\"' and b[-1] == '\"'\n    eval(a)  # here", False),
