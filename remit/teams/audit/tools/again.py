@@ -167,6 +167,9 @@ WAYS_OUT: dict[str, Callable[[Spot], str]] = {
 MINOR: dict[str, Callable[[Spot], str]] = {
     "complex-function": excuse.flat,
     "duplicate-code": excuse.twin,
+    "unknown-name": excuse_docs.unfinished,
+    "unknown-import": excuse_docs.unfinished,
+    "broken-snippet": excuse_docs.unfinished,
     "dynamic-code": excuse.quoted,
     "unsafe-deserialisation": excuse.written_here,
     "undeclared-dependency": excuse_supply.brought_along,
