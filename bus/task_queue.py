@@ -7,7 +7,6 @@ which subjects it holds, and read by a consumer that wants exactly those.
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -40,6 +39,7 @@ class _Names(msgspec.Struct, frozen=True):
 class _Held(msgspec.Struct, frozen=True):
     subjects: dict[str, int] | None = None
     messages: int = 0
+    last_seq: int = 0
 
 
 class _Info(msgspec.Struct, frozen=True):
@@ -57,6 +57,7 @@ class TaskQueue:
         self._strangers: frozenset[str] = frozenset()
         self._of_strangers: PullLoop | None = None
         self._durable_of_strangers = ""
+        self._made = 0
         self.waiting = 0
         """Tasks in the stream, those in hand included, when it was last looked at."""
 
@@ -93,7 +94,8 @@ class TaskQueue:
             await self._delete(self._durable_of_strangers)
         self._strangers = frozenset(sorted(found)[:STRANGERS_MOST])
         if self._strangers:
-            self._durable_of_strangers = STRANGERS + secrets.token_hex(4)
+            self._made += 1
+            self._durable_of_strangers = f"{STRANGERS}{held.last_seq}-{self._made}"
             spec = topology.task_consumer(self._durable_of_strangers, tuple(sorted(self._strangers)))
             await shape.ensure_consumer(self._bus, TASKS, spec, start_seq=1)
             self._of_strangers = await self._pull(self._durable_of_strangers)
