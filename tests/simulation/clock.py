@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from remit.agents import footprint
 from remit.agents.passage import Passage
 from tests.simulation.process import PROCESS
 
@@ -108,7 +109,9 @@ def virtual(seed: int) -> Iterator[None]:
     import os
 
     changed: list[tuple[object, str, object]] = [(Passage, "now", Passage.now)]
+    changed += [(footprint, name, getattr(footprint, name)) for name in ("age_s", "memory_bytes")]
     Passage.now = _passage_now  # type: ignore[method-assign]  # for as long as the seed runs
+    footprint.age_s, footprint.memory_bytes = (lambda: 1.0), (lambda: 1)
     for name, module in sorted(sys.modules.items()):
         if not name.startswith(_PLANES):
             continue
