@@ -90,6 +90,8 @@ class Bus:
         self.name = name
         self.inbox = inbox or f"_I.{token(name)}"
         self.alarms = Alarms()
+        self.expects_refusals = False
+        """Whether the server's refusals are what is being tried, and no news."""
         self._wire = WireClient()
         self._on_closed = on_closed
         self._on_reconnected: dict[object, Callable[[], None]] = {}
@@ -274,7 +276,7 @@ class Bus:
             raise _first_connection(error, self._wire) from error
         # An outage is said once when it begins and once when it ends, not at every attempt in between.
         is_outage = not self.is_connected or isinstance(error, nats.errors.UnexpectedEOF)
-        say = log.debug if is_outage else log.warning
+        say = log.debug if is_outage or self.expects_refusals else log.warning
         say("bus.error_received", connection=self.name, error=str(error) or type(error).__name__)
 
     async def _on_disconnected(self) -> None:

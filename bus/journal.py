@@ -32,6 +32,11 @@ class Journal:
         self._timeout_s = timeout_s
         self._group = GroupCommit(bus, timeout_s=timeout_s) if group_commit else None
 
+    @property
+    def bus(self) -> Bus:
+        """The connection that it is reached over."""
+        return self._bus
+
     async def append(
         self, subject: str, body: bytes, *, fence: Fence | None = None, headers: Mapping[str, str] | None = None
     ) -> int:
@@ -102,19 +107,33 @@ class Journal:
         """Give the entries on matching subjects in order, as many as there are; raises as `get`."""
         return stream.entries(self._bus, JOURNAL, filter_, start_seq=start_seq, batch=batch, is_write_once=True)
 
+    async def whole(self, run: str, *, start_seq: int = 1) -> list[Entry]:
+        """Give every entry of a run and of its state, oldest first; raises as `get`."""
+        filters = (subject.run_all(run), subject.state_filter(run))
+        found = await stream.lasts(self._bus, JOURNAL, filters, start_seq=start_seq)
+        if found is None:  # the server names only so many at once
+            found = [entry for filter_ in filters async for entry in self.read(filter_, start_seq=start_seq)]
+            found.sort(key=lambda entry: entry.seq)
+        return found
+
     async def last_seq(self) -> int:
         """Give the sequence of the newest entry; raises as `get`."""
         return (await stream.state(self._bus, JOURNAL)).last_seq
 
-    async def fold(self, filters: Sequence[str], start_seq: int, on_entry: Callable[[Entry], None]) -> int:
+    async def fold(
+        self, filters: Sequence[str], start_seq: int, on_entry: Callable[[Entry], None], *, has_bodies: bool = True
+    ) -> int:
         """Call `on_entry` for every matching entry from `start_seq` on, in order; give the sequence reached.
 
-        That is at least the newest when this was called. What `on_entry` raises ends the fold.
+        That is at least the newest when this was called. What `on_entry` raises ends the fold. Entries come without
+        their headers, and if nobody needs them without bodies.
 
         Raises:
             BusUnavailableError: the journal could not be read to its end; every call made was right and in order.
         """
-        return await folding.fold(self._bus, JOURNAL, filters, start_seq=start_seq, on_entry=on_entry)
+        return await folding.fold(
+            self._bus, JOURNAL, filters, start_seq=start_seq, on_entry=on_entry, has_bodies=has_bodies
+        )
 
 
 class Results:

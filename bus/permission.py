@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from remit.bus import subject
-from remit.bus.subject import BLOBS, DEAD, JOURNAL, RESULTS, STATE_CACHE, TASKS
+from remit.bus.subject import BLOBS, DEAD, JOURNAL, RESULTS, SNAPSHOT, STATE_CACHE, TASKS
 from remit.contracts.errors import UsageError
 from remit.contracts.ids import LANE, RESERVED_ROLES, role_of
 
@@ -22,6 +22,7 @@ PULL = f"{API}.CONSUMER.MSG.NEXT"
 DIRECT_GET = f"{API}.DIRECT.GET"
 ACKS, FLOW = "$JS.ACK.>", "$JS.FC.>"
 ADVISORIES = "$JS.EVENT.ADVISORY.>"
+SNAPSHOT_ACKS, RESTORED = "$JS.SNAPSHOT.ACK.>", "$JS.SNAPSHOT.RESTORE.>"
 SERVICE_REPLIES = "_R_.>"
 """How the server spells, inside CORE, the reply subject of a request from another account."""
 CORE_INBOXES = "_I.*.>"
@@ -171,6 +172,7 @@ def supervisor_permissions() -> Permissions:
             *subject.TASK_SUBJECTS,  # redrive
             subject.live("*", "supervisor"),
             STATE_KEYS,
+            *subject.SNAPSHOT_SUBJECTS,
             f"{API}.STREAM.CREATE.{STATE_STREAM}",  # a cache that somebody deleted comes back
             BLOB_PARTS,
             *_READING,
@@ -231,7 +233,7 @@ def operator_permissions(name: str) -> Permissions:
             subject.control("*", _token(name)),
             *_READING,
             # Without a name in the subject the server only makes ephemerals: a role's durable is out of reach.
-            *(f"{API}.CONSUMER.CREATE.{stream}" for stream in _READABLE),
+            *(f"{API}.CONSUMER.CREATE.{stream}" for stream in READABLE),
             FLOW,
         ),
         subscribe_allow=("remit.run.>", subject.RESULT_ALL, "remit.live.>", inbox(name)),
@@ -256,6 +258,37 @@ def topology_permissions() -> Permissions:
     )
 
 
+def backup_permissions() -> Permissions:
+    """Give what a backup may do: have every stream sent to it whole; change nothing."""
+    return Permissions(
+        account="core",
+        publish_allow=(f"{API}.STREAM.SNAPSHOT.*", f"{API}.STREAM.INFO.*", SNAPSHOT_ACKS),
+        subscribe_allow=(inbox("backup"),),
+    )
+
+
+def restore_permissions() -> Permissions:
+    """Give what puts a backup back may do: make whole streams where there are none, and mark the names that are lost.
+
+    Who has this could give an empty account any past: it is issued for one restore, and kept nowhere.
+    """
+    return Permissions(
+        account="core",
+        publish_allow=(
+            f"{API}.STREAM.RESTORE.*",
+            f"{API}.STREAM.CREATE.{SNAPSHOT}",
+            RESTORED,
+            *subject.SNAPSHOT_SUBJECTS,
+            *subject.TASK_SUBJECTS,
+            subject.decision("*", 1, "finished"),
+            *_READING,
+            f"{API}.CONSUMER.CREATE.{JOURNAL}",
+            FLOW,
+        ),
+        subscribe_allow=(inbox("restore"),),
+    )
+
+
 def monitor_permissions(name: str) -> Permissions:
     """Give what looks at the server itself: its version, store and durability, for the doctor."""
     return Permissions(
@@ -274,7 +307,7 @@ def inbox(name: str) -> str:
     return f"_I.{_token(name)}.>"
 
 
-_READABLE = (TASKS, JOURNAL, RESULTS, DEAD, STATE_STREAM, BLOB_STREAM)
+READABLE = (TASKS, JOURNAL, RESULTS, DEAD, SNAPSHOT, STATE_STREAM, BLOB_STREAM)
 _READING = (
     f"{API}.INFO",
     f"{API}.STREAM.INFO.*",

@@ -14,11 +14,11 @@ def private_directory(path: Path) -> Path:
     return path
 
 
-def replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str | bytes) -> None:
     """The file holds exactly `text`, mode 0600; after a crash it holds the old text or the new one."""
     whole = _written(path, text)
     whole.replace(path)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def create(path: Path, text: str) -> bool:
@@ -31,21 +31,33 @@ def create(path: Path, text: str) -> bool:
         return False
     finally:
         whole.unlink(missing_ok=True)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
     return True
 
 
-def _written(path: Path, text: str) -> Path:
+def append(path: Path, line: str) -> None:
+    """The file, mode 0600, ends with this line, on the disk."""
+    is_new = not path.exists()
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w", encoding="utf-8") as file:
+        file.write(line + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    if is_new:
+        sync_directory(path.parent)
+
+
+def _written(path: Path, text: str | bytes) -> Path:
     # mkstemp makes the file 0600 whatever the umask says.
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(handle, "wb") as file:
+        file.write(text if isinstance(text, bytes) else text.encode())
         file.flush()
         os.fsync(file.fileno())
     return Path(name)
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """What was made, renamed or removed in the directory is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -90,7 +90,7 @@ async def ensure_stream(bus: Bus, spec: StreamSpec, *, is_unsynced: bool = False
 
 
 async def _create_stream(bus: Bus, name: str, wanted: dict[str, object]) -> None:
-    if name == TASKS and (highest := await _highest_run(bus)):
+    if name == TASKS and (highest := await highest_run(bus)):
         wanted = wanted | {"first_seq": highest + 1}
     answer = await stream.try_api(bus, "STREAM.CREATE", name, body=wanted)
     if isinstance(answer, stream.ApiError):
@@ -188,7 +188,7 @@ class _Page(msgspec.Struct, frozen=True):
     total: int = 0
 
 
-async def _highest_run(bus: Bus) -> int:
+async def highest_run(bus: Bus) -> int:
     """Give the highest task sequence that ever named a run; 0 if there was none."""
     highest = 0
     for name, filter_ in ((JOURNAL, subject.lane("*")), (RESULTS, subject.RESULT_ALL)):

@@ -246,6 +246,35 @@ async def entries(
             raise BusUnavailableError("the stream was not read to its end", where=filter_, got=end.description)
 
 
+async def lasts(
+    bus: Bus, stream: str, filters: Sequence[str], *, start_seq: int = 1, batch: int = _BATCH
+) -> list[Entry] | None:
+    """Give the last entry of every subject under some filters, oldest first; None if there are more than 1,024.
+
+    Raises:
+        BusUnavailableError: they could not be read.
+    """
+    seq, where, found = max(start_seq, 1), subjects.direct_get(stream), list[Entry]()
+    newest = await newest_of(bus, stream, filters) if bus.is_clustered else 0
+    while True:
+        body = msgspec.json.encode(_Position(seq, "", batch, tuple(filters)))
+        try:
+            *messages, end = await bus.fetch_batch(where, body, 30.0)
+        except AnswerTimeoutError as error:
+            raise BusUnavailableError("the stream was not read to its end", where=filters[0]) from error
+        if end.status == _TOO_MANY:
+            return None
+        found += map(_entry, messages)
+        seq = found[-1].seq + 1 if found else seq
+        if end.status == _NOT_FOUND or int((end.headers or {}).get("Nats-Num-Pending", "0")) == 0:
+            if seq > newest:
+                return found
+            await asyncio.sleep(LAG_S)  # the replica that was read lags behind its leader
+            continue
+        if end.status != _END_OF_BATCH:
+            raise BusUnavailableError("the stream was not read to its end", where=filters[0], got=end.description)
+
+
 async def newest_of(bus: Bus, stream: str, filters: Sequence[str]) -> int:
     """Give the sequence of the newest entry on any of these subjects as the leader knows it, 0 for none."""
     found = [await _from_leader(bus, stream, _Named(last_by_subj=name)) for name in filters]
@@ -306,6 +335,8 @@ class StreamState(msgspec.Struct, frozen=True):
     bytes: int = 0
     first_seq: int = 0
     last_seq: int = 0
+    first_ts: datetime = datetime.min.replace(tzinfo=UTC)
+    """When the oldest message that is left was stored."""
 
 
 class _Info(msgspec.Struct, frozen=True):

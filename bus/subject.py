@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 from remit.contracts.ids import LANE
 
-TASKS, JOURNAL, RESULTS, DEAD = "TASKS", "JOURNAL", "RESULTS", "DEAD"
+TASKS, JOURNAL, RESULTS, DEAD, SNAPSHOT = "TASKS", "JOURNAL", "RESULTS", "DEAD", "SNAPSHOT"
 BLOBS, STATE_CACHE = "blobs", "state"
 
 TASK_SUBJECTS = ("remit.task.*",)
 JOURNAL_SUBJECTS = ("remit.run.>", "remit.state.*.*.*", "remit.effect.*.*.*")
 DEAD_SUBJECTS = ("remit.dead.>",)
+SNAPSHOT_SUBJECTS = ("remit.snapshot.*",)
 FINISHED_FILTER = "remit.run.*._.*.finished"
 RESULT_TARGET = "remit.result.{{wildcard(1)}}"
 SETTLED_FILTERS = (
@@ -146,6 +147,11 @@ def dead(subject: str) -> str:
     return f"remit.dead.cut.{hashlib.sha256(spelled).hexdigest()}"
 
 
+def snapshot(part: str) -> str:
+    """Where the newest snapshot of the journal is kept: `head`, and the numbers of its parts."""
+    return f"remit.snapshot.{part}"
+
+
 # --- requests, not stored ------------------------------------------------------------------------
 
 
@@ -242,6 +248,10 @@ def direct_get(stream: str, subject: str = "") -> str:
 def undeliverable(stream: str, durable: str = "*") -> str:
     """Where the server says that a consumer gave a message up."""
     return f"{_UNDELIVERABLE}.{stream}.{durable}"
+
+
+SERVER_STORE = "$SYS.REQ.SERVER.PING.JSZ"
+"""Where a server is asked about its store; for the system account."""
 
 
 def state_cache(scope: str, key: str) -> str:

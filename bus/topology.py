@@ -9,7 +9,8 @@ import msgspec
 
 from remit.bus import shape, stream, subject
 from remit.bus.shape import ConsumerSpec, Republish, Source, StreamSpec
-from remit.bus.subject import DEAD, JOURNAL, RESULTS, TASKS
+from remit.bus.snapshot import Snapshots
+from remit.bus.subject import DEAD, JOURNAL, RESULTS, SNAPSHOT, TASKS
 from remit.contracts.errors import ServerTooWeakError
 
 if TYPE_CHECKING:
@@ -92,6 +93,16 @@ STREAMS: Final = (
         allow_rollup_hdrs=True,
     ),
     STATE_BUCKET,
+    # A cache as well: parts of the newest snapshot, replaced together by atomic batches.
+    StreamSpec(
+        name=SNAPSHOT,
+        subjects=subject.SNAPSHOT_SUBJECTS,
+        storage="file",
+        retention="limits",
+        max_msgs_per_subject=1,
+        allow_direct=True,
+        allow_atomic=True,
+    ),
     # Bounded, so that a publisher who is faster than the team is refused instead of filling the disk.
     StreamSpec(
         name=TASKS,
@@ -143,11 +154,12 @@ def _consumer(name: str, filters: tuple[str, ...], *, max_deliver: int, max_ack_
     )
 
 
-async def ensure(bus: Bus, roles: Sequence[str], *, profile: Profile = "embedded", oldest_open_seq: int = 1) -> None:
+async def ensure(bus: Bus, roles: Sequence[str], *, profile: Profile = "embedded", oldest_open_seq: int = 0) -> None:
     """Every stream, bucket and consumer is there with its settings; entries and positions are untouched.
 
-    A consumer of JOURNAL that has to be made starts at `oldest_open_seq`. TASKS, when it has to be made, starts above
-    every run that the journal knows, so that no new task takes an old run's name.
+    A consumer of JOURNAL that has to be made starts at `oldest_open_seq`, or where the snapshot says that the oldest
+    open run begins. TASKS, when it has to be made, starts above every run that the journal knows, so that no new task
+    takes an old run's name.
 
     Raises:
         StreamMismatchError: a setting stands that cannot be changed; what could be was changed.
@@ -158,8 +170,9 @@ async def ensure(bus: Bus, roles: Sequence[str], *, profile: Profile = "embedded
         replicas = _CLUSTER_REPLICAS if profile == "cluster" else 1
         is_unsynced = profile == "durable" and spec.name in COPIES
         await shape.ensure_stream(bus, msgspec.structs.replace(spec, num_replicas=replicas), is_unsynced=is_unsynced)
+    oldest = oldest_open_seq or await Snapshots(bus).oldest_open_seq()
     for name, consumer in consumers(roles):
-        await shape.ensure_consumer(bus, name, consumer, start_seq=oldest_open_seq if name == JOURNAL else 1)
+        await shape.ensure_consumer(bus, name, consumer, start_seq=oldest if name == JOURNAL else 1)
 
 
 async def verify(bus: Bus) -> None:

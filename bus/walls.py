@@ -109,6 +109,7 @@ async def _by_attack(url: str, issuer: Issuer) -> tuple[Breach, ...]:
         operator = await enter("operator", permission.operator_permissions("operator"))
         answers = (permission.inbox(_VICTIM),)
         answerer = await enter("probe-answerer", permission.Permissions(account="edge", publish_allow=answers))
+        attacker.expects_refusals = True
         spoken, answered, spied = list[str](), list[bytes](), list[bytes]()
         await operator.subscribe(subject.live(_RUN, "*"), lambda message: spoken.append(message.subject))
         await victim.subscribe(f"{victim.inbox}.>", lambda message: answered.append(message.data))

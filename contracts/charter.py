@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from remit.contracts.lease import OPERATIONS, REPEATS
 from remit.contracts.message import digest_of
@@ -128,6 +128,8 @@ class Charter(_Strict):
     completion: tuple[CompletionCheck, ...] = Field(min_length=1)
     review_path: ReviewPath
     rollback: Rollback
+    retention_days: NonNegativeFloat = 30.0
+    """How long a run that is over stays in the journal at least, before the archivist may take it out."""
 
     def digest(self) -> str:
         """Give the digest by which runs name the charter in force.

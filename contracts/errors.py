@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from remit.contracts.message import Message
-
-
-class Fault(Message, frozen=True, kw_only=True, tag="error.fault.v1"):
-    """An error as data: the same words in a reply, an outcome, the CLI and the log."""
-
-    code: str
-    """Stable code `RM-…`; documented in docs/errors.md."""
-    message: str
-    where: str = ""
-    """Path into the message (`$.input.customer`), or `file:line`."""
-    expected: str = ""
-    got: str = ""
-    fix: str = ""
-    """What to do or the command to run next."""
+from remit.contracts.fault import Fault as Fault  # noqa: PLC0414  # a fault is imported with the errors
+from remit.contracts.fault import sentence as sentence  # noqa: PLC0414  # as above
 
 
 class RemitError(Exception):
@@ -46,16 +33,6 @@ class RemitError(Exception):
 
 def _rebuild(kind: type[RemitError], fault: Fault) -> RemitError:
     return kind(fault.message, where=fault.where, expected=fault.expected, got=fault.got, fix=fault.fix)
-
-
-def sentence(fault: Fault) -> str:
-    """Say a fault in one line: code, what, where, expected and got, the next command."""
-    parts = [f"{fault.code} {fault.message}"] + ([f"at {fault.where}"] if fault.where else [])
-    told = (("expected", fault.expected), ("got", fault.got))
-    parts += [said] if (said := ", ".join(f"{word} {value}" for word, value in told if value)) else []
-    if fault.fix:
-        parts.append(f"next: {fault.fix}")
-    return "; ".join(parts)
 
 
 class RetryableError(RemitError):
@@ -218,6 +195,18 @@ class RequirementDriftError(RefusedError):
     """A draft was judged by another requirement than the one that the run was started with."""
 
     code = "RM-217"
+
+
+class EvidenceBrokenError(RefusedError):
+    """What was sealed does not hold together: it was changed, cut, or sealed by somebody else."""
+
+    code = "RM-218"
+
+
+class LostInRestoreError(RefusedError):
+    """The deployment was put back from a backup that is older than this task."""
+
+    code = "RM-219"
 
 
 class SupersededError(RemitError):

@@ -22,9 +22,9 @@ from remit.contracts.proposal import StateCommitted
 from remit.contracts.task import RunBound
 from remit.contracts.team import older_build
 from remit.loader import TEAM_FILE, load_aside, sources
-from remit.supervisor import fold
 from remit.supervisor.binding import NOTHING_INHERITED, Inheritance
 from remit.supervisor.inflight import Unreadable, unreadable
+from remit.supervisor.recovery import recover
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,9 +164,7 @@ async def _unreadable_state(journal: Journal, spec: TeamSpec, run: RunState) -> 
 
 async def _open(journal: Journal, spec: TeamSpec) -> list[RunState]:
     """Give the open runs, each as the build that began it sees it, as far as that is kept."""
-    runs = fold.Fold(spec)
-    await journal.fold(fold.FILTERS, 1, runs.apply)
-    return list(runs.runs.values())
+    return list((await recover(journal, spec)).fold.runs.values())
 
 
 async def _bound(journal: Journal, loaded: Loaded, run: RunState, *, refs: Mapping[str, str]) -> RunBound | None:

@@ -8,7 +8,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
 from remit import builds, groundwork, loader, logs, places, ray_cluster, shipping
-from remit.bus import profile, topology, walls
+from remit.bus import permission, profile, topology, walls
 from remit.bus.access import Access
 from remit.bus.blob import Blobs
 from remit.bus.identity import Authority
@@ -82,9 +82,10 @@ def deploy(loaded: Loaded, target: Target, *, strands: bool = False) -> Deployed
         ServerTooWeakError: the server cannot hold every wall, and that was not allowed; nothing changed. Or it does
             not give the profile; streams may have been made.
         BuildRefusedError: this build cannot go on with what is open; what served still does.
-        UsageError: the address of Ray is none; nothing changed.
+        UsageError: the name is no token, or the address of Ray is none; nothing changed.
         ClusterLostError: Ray does not answer, or the supervisor did not start in time; the journal is unharmed.
     """
+    permission.inbox(target.name)  # it becomes part of names on the bus and in Ray
     ray_cluster.set_environment(target.ray_address)
     ray_cluster.check_address(target.ray_address)
     private_directory(target.here)
@@ -198,7 +199,13 @@ def _start(loaded: Loaded, target: Target, spec: SupervisorSpec) -> Deployed:
             return Deployed(place=place, build=build, was_there=True)
         if before is not None:
             ray_cluster.end(before, target.name)
-        ray_cluster.await_ready(ray_cluster.create_supervisor(target.name, spec), target.name)
+        supervisor = ray_cluster.create_supervisor(target.name, spec)
+        try:
+            ray_cluster.await_ready(supervisor, target.name)
+        except BaseException:
+            if before is None:  # else it goes on trying: what the one before it holds needs a supervisor
+                ray_cluster.end(supervisor, target.name)
+            raise
         return Deployed(place=place, build=build, was_there=False, is_replacement=before is not None)
 
 

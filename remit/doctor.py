@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from remit import groundwork, offline, places
+from remit import groundwork, growth, offline, places
 from remit.bus import stream, subject, topology, walls
 from remit.bus.access import Access
 from remit.bus.embedded import binary
@@ -63,7 +63,7 @@ def _disk(path: Path) -> Finding:
 async def look_at(client: Client) -> list[Finding]:
     """Look at a deployment that answers: its server, its streams, its supervisor, one task through all of them."""
     found = [await _server(client), await _durability(client)]
-    for look in (_walls, _supervisor, _round_trip):
+    for look in (_walls, _growth, _supervisor, _round_trip):
         try:
             found.append(await look(client))
         except RemitError as error:
@@ -71,7 +71,12 @@ async def look_at(client: Client) -> list[Finding]:
     return found
 
 
-_NAMES: Final = {"_walls": "walls", "_supervisor": "supervisor", "_round_trip": "write and read"}
+async def _growth(client: Client) -> Finding:
+    found = await growth.look(client)
+    return Finding(what="growth", state="bad" if found.is_near else "note", said=growth.said(found))
+
+
+_NAMES: Final = {"_walls": "walls", "_growth": "growth", "_supervisor": "supervisor", "_round_trip": "write and read"}
 
 
 async def _server(client: Client) -> Finding:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from remit import builds, groundwork, local_ray, logs, places, shipping
+from remit import builds, groundwork, local_ray, logs, places, ray_cluster, shipping
 from remit.bus import profile, topology
 from remit.bus.access import Access
 from remit.bus.embedded import EmbeddedServer
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 FIRST_PORT: Final = 4222
-READY_S: Final = 90.0
 DRAIN_S: Final = 4.5
-RETRY_S: Final = 0.3
 _STORE_FAILED: Final = b"JetStream failed to store a msg"
 _ROOM_BYTES: Final = 64 * 1024 * 1024
 _MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
@@ -133,8 +131,6 @@ class Embedded:
         local_ray.start()
 
     def _start_supervisor(self) -> None:
-        import ray
-
         from remit.supervisor.actor import SupervisorActor
         from remit.supervisor.births import start_early
 
@@ -143,27 +139,7 @@ class Embedded:
             name=f"{self.name}.supervisor", lifetime="detached", max_concurrency=100
         ).remote(spec)
         start_early(spec.pool, self.loaded.team.spec(self.loaded.charter))
-        try:
-            self._await_supervisor()
-        except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
-            raise ClusterLostError(
-                "the supervisor did not start", where=self.name, got=str(error)[-400:], fix="remit doctor"
-            ) from error
-
-    def _await_supervisor(self) -> None:
-        """Return when the supervisor serves; one that died while it started is started again by Ray."""
-        import ray
-
-        ends = time.monotonic() + READY_S
-        while True:
-            try:
-                ray.get(self._supervisor.ready.remote(), timeout=max(ends - time.monotonic(), 0.1))  # type: ignore[union-attr]
-            except ray.exceptions.ActorUnavailableError:
-                if time.monotonic() > ends:
-                    raise
-                time.sleep(RETRY_S)  # noqa: TID251  # nothing else runs in this process yet
-            else:
-                return
+        ray_cluster.await_ready(self._supervisor, self.name)
 
     def tend(self) -> None:
         """The nats-server runs: one that died is started again on its port, with its data.

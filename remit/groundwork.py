@@ -40,6 +40,13 @@ def issue(issuer: Issuer, directory: Path) -> None:
     private_directory(directory)
     for name, permissions in user_permissions().items():
         issuer.issue(name, permissions=permissions).write(directory / f"{name}.creds")
+    issue_archivist(issuer, directory)
+
+
+def issue_archivist(issuer: Issuer, directory: Path) -> None:
+    """The directory holds the archivist's credentials, issued once: who verifies archives knows that key."""
+    if not (path := directory / "archivist.creds").exists():
+        issuer.issue("archivist", permissions=permission.archivist_permissions()).write(path)
 
 
 @asynccontextmanager

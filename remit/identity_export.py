@@ -38,7 +38,7 @@ leave room for.
 `secrets/` (mode 0600) is for nobody who runs NATS. `signing.json` signs users of these three accounts, and can change
 no account; mount it on the Ray nodes that offer `remit_trusted`, and on no other, and name its folder:
 `remit deploy --secrets FOLDER`. The files `*.creds` are for people and programs: `publisher` publishes tasks and hears
-outcomes, `operator` reads everything and asks for control.
+outcomes, `operator` reads everything and asks for control, `archivist` alone may purge what was archived.
 """
 
 

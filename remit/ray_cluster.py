@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import structlog
 
+from remit.client import error_of
 from remit.contracts.errors import ClusterLostError, UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from ray.actor import ActorHandle
 
+    from remit.contracts.errors import Fault
     from remit.supervisor.actor import SupervisorSpec
 
 log = structlog.get_logger(__name__)
@@ -180,13 +182,14 @@ def await_ready(supervisor: ActorHandle[object], name: str) -> None:
 
     Raises:
         ClusterLostError: it does not, in time.
+        RemitError: it cannot, for a reason that it gives.
     """
     import ray
 
     ends = time.monotonic() + READY_S
     while True:
         try:
-            _ask(supervisor, "ready", within_s=max(ends - time.monotonic(), 0.1))
+            fault = cast("Fault | None", _ask(supervisor, "ready", within_s=max(ends - time.monotonic(), 0.1)))
         except ray.exceptions.ActorUnavailableError as error:
             if time.monotonic() > ends:
                 raise _not_started(name, error) from error
@@ -194,6 +197,8 @@ def await_ready(supervisor: ActorHandle[object], name: str) -> None:
         except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
             raise _not_started(name, error) from error
         else:
+            if fault is not None:
+                raise error_of(fault)
             return
 
 

@@ -13,7 +13,7 @@ import structlog
 from remit.bus import permission
 from remit.bus.blob import Blobs
 from remit.bus.connection import Bus
-from remit.contracts.errors import BusUnavailableError
+from remit.contracts.errors import BusUnavailableError, RemitError, RetryableError
 from remit.contracts.proposal import TEAM_SCOPE
 from remit.contracts.team import with_older
 from remit.supervisor import wishes
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from remit.bus.access import Access
     from remit.bus.identity import Credentials
     from remit.contracts.blob import BlobRef
+    from remit.contracts.errors import Fault
     from remit.contracts.team import TeamSpec
     from remit.supervisor.binding import Inheritance
     from remit.supervisor.births import PoolSpec
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 BUG_EXIT: Final = 70
+TOLD_S: Final = 5.0
+"""How long a supervisor that cannot start stays, so that it can be asked why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,18 +71,32 @@ class SupervisorActor:
         self._spec = spec
         self._started: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
+        self._fault: Fault | None = None
         self._loop = asyncio.get_event_loop()
         self._loop.call_soon_threadsafe(self._begin)
 
     def _begin(self) -> None:
         if self._started is None:
             self._started = self._loop.create_task(self._run())
-            self._started.add_done_callback(_end_on_bug)
+            self._started.add_done_callback(self._on_ended)
 
-    async def ready(self) -> None:
-        """Return when tasks are taken."""
+    def _on_ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        if isinstance(error, RemitError) and not isinstance(error, RetryableError) and not self._ready.is_set():
+            # Started again it would fail again: whoever waits hears why, and Ray's restarts keep a pace.
+            self._fault = error.fault()
+            self._ready.set()
+            self._loop.call_later(TOLD_S, _end_process, error)
+        else:
+            _end_process(error)
+
+    async def ready(self) -> Fault | None:
+        """Return when tasks are taken; or why they are not, and will not be as things stand."""
         self._begin()
         await self._ready.wait()
+        return self._fault
 
     async def generation(self) -> str:
         """Give which deployment this is."""
@@ -134,11 +151,6 @@ async def _connect(url: str, name: str, credentials: Credentials | None) -> Bus:
     # Deaf for ever it would still look alive: Ray restarts only a process that has ended.
     closed = BusUnavailableError("the connection to NATS is closed for good", where=name)
     return await Bus.connect(url, name=name, credentials=credentials, on_closed=lambda: _end_process(closed))
-
-
-def _end_on_bug(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _end_process(error)
 
 
 def _end_process(error: BaseException) -> NoReturn:

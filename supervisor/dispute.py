@@ -161,7 +161,7 @@ class Disputes:
         """A rollback took steps back: what they disputed stays as it was; what the others did still waits."""
         asked = run.conflict_steps.keys() | run.conflict_reviews.keys()
         for dispute in self._arbiter.disputed.of_run(run.run_id) - asked:
-            self._of_run[run.run_id].discard(dispute)
+            self._of_run.get(run.run_id, set()).discard(dispute)
             self._arbiter.disputed.clear(dispute)  # nobody was asked yet, perhaps: then it was never open
             self._close(dispute)
 
@@ -206,7 +206,7 @@ class Disputes:
         except RetryableError as error:
             log.warning("state.ruling_delayed", dispute=dispute, error=str(error))
             return False
-        self._of_run[run.state.run_id].discard(dispute)
+        self._of_run.get(run.state.run_id, set()).discard(dispute)
         self._close(dispute)
         return True
 

@@ -68,6 +68,7 @@ class Fold:
         """The newest revocations."""
         self.runs: dict[str, RunState] = {}
         self.finished: dict[str, RunFinished] = {}
+        """Outcomes, if runs that are over are to be kept."""
         self.strangers: dict[str, Stranger] = {}
         """Runs whose workflow this team does not have any more, or has with another plan."""
 
@@ -106,7 +107,7 @@ class Fold:
         run = self.runs.get(parts.run) or self.left.get(parts.run)
         if run is not None:
             on_revoked(run, notice)
-        if parts.run in self.left and not _is_left(self.left[parts.run]):
+        if parts.run in self.left and not is_left(self.left[parts.run]):
             del self.left[parts.run]
 
     def _on_lane(self, parts: RunSubject, entry: Entry) -> None:
@@ -118,11 +119,12 @@ class Fold:
             return
         if isinstance(message, RunFinished):
             ended = self.runs.pop(parts.run, None)
-            if ended is not None and (self._keeps_finished or _is_left(ended)):
+            if ended is not None and (self._keeps_finished or is_left(ended)):
                 evolve(ended, entry.seq, message, at=entry.stored_at or datetime.now(UTC))
                 self._keep(ended)
             self.strangers.pop(parts.run, None)
-            self.finished[parts.run] = message
+            if self._keeps_finished:
+                self.finished[parts.run] = message
             return
         stranger = self.strangers.get(parts.run)
         run = None if stranger else self.runs.get(parts.run) or self._begin(message)
@@ -140,7 +142,7 @@ class Fold:
     def _keep(self, ended: RunState) -> None:
         if self._keeps_finished:
             self.ended[ended.run_id] = ended
-        if _is_left(ended):
+        if is_left(ended):
             self.left[ended.run_id] = ended
 
     def _begin(self, message: LaneEntry) -> RunState | None:
@@ -161,7 +163,8 @@ class Fold:
         return run
 
 
-def _is_left(run: RunState) -> bool:
+def is_left(run: RunState) -> bool:
+    """Say whether somebody still holds a step of a run that is over."""
     return any(step.lease is not None and step.revoked < step.lease.epoch for step in held_steps(run))
 
 

@@ -13,6 +13,7 @@ either order, and by the same explanation. `reject`, `arbitrate` and `escalate` 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime  # noqa: TC003  # a snapshot's authors are decoded
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from remit.contracts.errors import GrantDeniedError
@@ -25,7 +26,6 @@ from remit.supervisor.rung import asked, extreme, is_nothing, number_of, stronge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from remit.contracts.part import Node
     from remit.contracts.proposal import RejectReason

@@ -22,7 +22,7 @@ from remit.contracts.ids import run_id
 from remit.contracts.message import decode, encode, raw
 from remit.contracts.review import RequestReview
 from remit.contracts.tool import ToolInDoubt
-from remit.supervisor import binding, decide, fold, scaler, versions
+from remit.supervisor import binding, decide, recovery, scaler
 from remit.supervisor.arbiter import Arbiter
 from remit.supervisor.binding import NOTHING_INHERITED, Inheritance
 from remit.supervisor.cache_writer import CacheWriter
@@ -40,6 +40,7 @@ from remit.supervisor.rollbacks import Rollbacks
 from remit.supervisor.run_view import doubt_is_known
 from remit.supervisor.runs import Runs
 from remit.supervisor.scaler import Scaler
+from remit.supervisor.snapshot_writer import PACE, Pace, SnapshotWriter
 from remit.supervisor.steering import Steering
 from remit.supervisor.undeliverable import UndeliverableWork
 from remit.supervisor.waits import Waits
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
 
     from remit.bus.connection import Bus, Subscription
     from remit.bus.delivery import Delivery
-    from remit.bus.journal import Entry
     from remit.bus.wire import Incoming
     from remit.contracts.team import TeamSpec
     from remit.supervisor.dispatch import Append
@@ -91,6 +91,7 @@ class Supervisor:
         answer_bus: Bus,
         on_bug: Callable[[BaseException], None],
         inheritance: Inheritance = NOTHING_INHERITED,
+        pace: Pace = PACE,
         group_commit: bool = False,
     ) -> None:
         self._team = team
@@ -108,13 +109,15 @@ class Supervisor:
         self._journal = Journal(journal_bus, group_commit=group_commit)
         self._cache = CacheWriter(journal_bus)
         self.arbiter = Arbiter(journal_bus, self._journal, team.state, on_commit=self._cache.note)
+        self.snapshots = SnapshotWriter(self._journal, team, self.arbiter, pace=pace)
         self._overwrites = Overwrites(self.arbiter)
         self._forks = Forks(journal_bus, self._journal, team, arbiter=self.arbiter, overwrites=self._overwrites)
         self._rollbacks = Rollbacks(
             self._journal, arbiter=self.arbiter, overwrites=self._overwrites, stop=self._stop_held, wake=self._wake
         )
         self._revocations = Revocations(self._journal, announce=journal_bus, answers=answer_bus)
-        self._folded: fold.Fold | None = None
+        self.recovered: recovery.Recovered | None = None
+        """Where the journal stood; dropped when it is served."""
         self.runs = self._no_runs()
         self.disputes = Disputes(arbiter=self.arbiter, runs=self.runs, spawn=self._spawn)
         self._deaths = Deaths(journal_bus, self._journal, runs=self.runs, spawn=self._spawn)
@@ -141,15 +144,13 @@ class Supervisor:
     async def recover(self) -> None:
         """Fold the journal: every open run stands where its journal ends."""
         started = asyncio.get_running_loop().time()
-        runs = fold.Fold(self._team)
-        await self._journal.fold(fold.FILTERS, 1, runs.apply)
-        await self._journal.fold(versions.FILTERS, 1, lambda entry: self._apply_state(entry, runs))
+        found = await recovery.recover(self._journal, self._team, self.arbiter.versions)
+        runs = found.fold
         for state in runs.runs.values():
             self.runs.adopt(state)
             self.disputes.adopt(state)
-        for name in runs.finished:
-            self.arbiter.forget(name)
-        self._folded = runs
+        self.recovered = found
+        self.snapshots.begin(found)
         for version in self.arbiter.versions.all():
             self._cache.note(version)
         for stranger in runs.strangers.values():
@@ -157,14 +158,11 @@ class Supervisor:
         log.info(
             "supervisor.recovered",
             open_runs=len(self.runs),
-            finished_runs=len(runs.finished),
+            finished_runs=found.index.finished,
+            read_from=found.start_seq,
+            read_to=found.seq,
             duration_ms=int((asyncio.get_running_loop().time() - started) * 1000),
         )
-
-    def _apply_state(self, entry: Entry, runs: fold.Fold) -> None:
-        """The state of runs that are over is in the journal, and nobody asks for it."""
-        if versions.run_of(entry.subject) not in runs.finished:
-            self.arbiter.apply(entry)
 
     async def serve(self, pools: Pools) -> None:
         """Answer tasks, agents and operators, and go on with every open run."""
@@ -184,10 +182,11 @@ class Supervisor:
         await intake.start()
         for run in self.runs:
             self._spawn(self._advance(run))
-        if self._folded is not None:
-            self._spawn(self._revocations.catch_up(self._folded))
-            self._folded = None
-        for work in (intake.run(), scaling.run(), self._sweep(), self._cache.run(), self._probe()):
+        if self.recovered is not None:
+            self._spawn(self._revocations.catch_up(self.recovered.fold))
+            self.recovered = None
+        own = (self._sweep(), self._cache.run(), self._probe(), self.snapshots.run())
+        for work in (intake.run(), scaling.run(), *own):
             self._spawn(work)
 
     def _desks(self, pools: Pools, scaling: Scaler, intake: Intake) -> Desks:

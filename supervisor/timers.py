@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 LONGEST_S: Final = 60.0
 """The loop's clock and the wall's may part; so the wall's is looked at again after this time."""
+
+_ROOM: Final = 256
+"""So many places may be left behind before they are swept out."""
 
 
 class Timers:
@@ -34,13 +37,15 @@ class Timers:
         """The run is looked at when it is `at`, and not before."""
         if self._at.get(name) == at:
             return
+        if len(self._heap) > _ROOM + 2 * len(self._at):
+            self._sweep()
         self._at[name] = at
         heappush(self._heap, (at, name))
         if self._heap[0] == (at, name):
             self._arm()
 
     def drop(self, name: str) -> None:
-        """The run waits for no time any more; its place in the heap is left until its turn comes."""
+        """The run waits for no time any more; its place in the heap is swept out some time."""
         self._at.pop(name, None)
 
     def stop(self) -> None:
@@ -48,6 +53,11 @@ class Timers:
         self._at.clear()
         self._heap.clear()
         self._arm()
+
+    def _sweep(self) -> None:
+        """Drop places of runs that wait no more: a run is over soon, and its time may be months ahead."""
+        self._heap = [(at, name) for name, at in self._at.items()]
+        heapify(self._heap)
 
     def _arm(self) -> None:
         if self._armed is not None:

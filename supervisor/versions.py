@@ -11,15 +11,16 @@ import structlog
 from remit.bus import subject
 from remit.contracts.document import order_of, same
 from remit.contracts.errors import MalformedMessageError
+from remit.contracts.ids import is_run
 from remit.contracts.message import decode
-from remit.contracts.proposal import ProposalRecord, StateBatch, StateCommitted
+from remit.contracts.proposal import ProposalRecord, StateBatch, StateCommitted, StateDecision
 from remit.supervisor.merge import Author, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from remit.bus.journal import Entry
-    from remit.contracts.proposal import StateDecision, StateSide
+    from remit.contracts.proposal import StateSide
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +31,25 @@ VersionRef = tuple[str, str, int]
 """Scope, key and number."""
 Proposal = tuple[str, str]
 """Step and position: with its run, the name of a proposal."""
+
+
+class SharedDocument(msgspec.Struct, frozen=True):
+    """A key that belongs to no run, as a snapshot tells of it."""
+
+    seq: int
+    version: StateCommitted
+    origins: dict[str, dict[str, Author]]
+    conflicts: dict[str, StateDecision]
+
+
+class SharedCommit(msgspec.Struct, frozen=True):
+    """What an open run's proposal changed of such keys."""
+
+    run_id: str
+    step: str
+    position: str
+    request: str
+    versions: tuple[VersionRef, ...]
 
 
 class Held(NamedTuple):
@@ -112,6 +132,58 @@ class Versions:
         self._committed.pop(run, None)
         self._lost.pop(run, None)
         self._requests.pop(run, None)
+
+    def forget_all_but(self, runs: Container[str]) -> None:
+        """Drop what belongs to any run but these."""
+        known = {*self._scopes, *self._committed, *self._lost, *self._requests}
+        for name in known:
+            if is_run(name) and name not in runs:
+                self.forget(name)
+
+    # --- the snapshot ----------------------------------------------------------------------------
+
+    def shared(self) -> tuple[SharedDocument, ...]:
+        """Give what stands of every key that belongs to no run."""
+        return tuple(
+            SharedDocument(
+                seq=held.seq,
+                version=held.version,
+                origins={path: dict(authors) for path, authors in self.origins(scope, key).items()},
+                conflicts=dict(self._conflicts.get((scope, key), {})),
+            )
+            for scope, keys in self._scopes.items()
+            if not is_run(scope)
+            for key, held in keys.items()
+        )
+
+    def shared_commits(self, runs: Container[str]) -> tuple[SharedCommit, ...]:
+        """Give the proposals of these runs that made versions of such keys; others stand with their run's own."""
+        return tuple(
+            SharedCommit(
+                run_id=run,
+                step=step,
+                position=position,
+                request=self.request_of(run, step, position),
+                versions=tuple(ref for ref in refs if not is_run(ref[0])),
+            )
+            for run, committed in self._committed.items()
+            if run in runs
+            for (step, position), refs in committed.items()
+            if any(not is_run(ref[0]) for ref in refs)
+        )
+
+    def restore(self, documents: Iterable[SharedDocument], commits: Iterable[SharedCommit]) -> None:
+        """Know what a snapshot knew; whatever is applied later comes on top of it."""
+        for item in documents:
+            scope, key = item.version.scope, item.version.key
+            self._scopes[scope][key] = Held(item.seq, item.version)
+            self._origins[scope, key] = item.origins
+            if item.conflicts:
+                self._conflicts[scope, key] = item.conflicts
+        for commit in commits:
+            proposal = (commit.step, commit.position)
+            self._committed[commit.run_id][proposal] = [*commit.versions]
+            self._requests[commit.run_id][proposal] = commit.request
 
     # --- what stands -----------------------------------------------------------------------------
 

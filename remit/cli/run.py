@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from remit.archive_index import ArchiveIndex
+from remit.cli import archive as archiving
 from remit.cli import fault, option, say, steer
 from remit.cli.replay import replay
 from remit.contracts.errors import NotFoundError
@@ -50,10 +53,20 @@ def list_(limit: int, context: str, output: Output) -> None:
 
 @command.command()
 @click.argument("run")
+@click.option(
+    "--archive",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Read it from this file, which is verified; no server.",
+)
 @option.common
-def show(run: str, context: str, output: Output) -> None:
+def show(run: str, *, archive: Path | None, context: str, output: Output) -> None:
     """Show a run: its goal, the context it read, the tools it called, and why it was believed complete."""
     from remit.cli import account
+
+    if archive is not None:
+        history = _archived(archive, run)
+        say.one(account.whole(history, []), output, text=account.text(history, []))
+        return
 
     async def work(client: Client) -> tuple[History, list[Fork]]:
         from remit import forks
@@ -99,8 +112,27 @@ async def _check(client: Client, run: str) -> None:
     from remit.client import seq_of
 
     seq = seq_of(run)
-    if await client.first_of(run) is None and await client.task(seq) is None:
+    if await client.first_of(run) is not None or await client.task(seq) is not None:
+        return
+    if await client.finished(run) is None:
         raise NotFoundError(f"there is no run {run}", got=run, fix="remit run list")
+    file = ArchiveIndex(Path(client.place.data)).find(run)
+    raise NotFoundError(
+        f"run {run} was archived",
+        where=str(file) if file is not None else "in a file that this deployment's index does not name",
+        got=run,
+        fix=f"remit run show {run} --archive {file or 'FILE'}",
+    )
+
+
+def _archived(file: Path, run: str) -> History:
+    from remit.bus import seal
+    from remit.history import fold
+
+    found = next((item for item in seal.read(file).runs if item.run == run), None)
+    if found is None:
+        raise NotFoundError(f"there is no run {run} in this file", where=str(file), got=run)
+    return fold(run, found.entries)
 
 
 def _say(entry: Entry, output: Output) -> None:
@@ -130,5 +162,5 @@ def _span(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
-for item in (*steer.COMMANDS, replay):
+for item in (*steer.COMMANDS, replay, archiving.command):
     command.add_command(item)

@@ -78,7 +78,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 def summary(entries: Iterable[Entry]) -> dict[str, RunSummary]:
     """Give what a journal's fold comes to: of every run its steps, what they replied, and its outcome."""
-    fold, runs = Fold(shop()), dict[str, "RunState"]()
+    fold, runs = Fold(shop(), keeps_finished=True), dict[str, "RunState"]()
     for entry in entries:
         fold.apply(entry)
         runs |= fold.runs

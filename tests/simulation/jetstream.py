@@ -49,6 +49,7 @@ _CONSUMER_KEYS = frozenset(
         "durable_name",
         "filter_subjects",
         "flow_control",
+        "headers_only",
         "idle_heartbeat",
         "inactive_threshold",
         "max_ack_pending",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from remit.bus import subject
@@ -13,7 +12,6 @@ from remit.contracts.message import decode
 from remit.supervisor.fold import SETTLED, Fold, settle
 from remit.supervisor.run import on_leased
 from tests.property.simulation import same
-from tests.simulation.clock import EPOCH
 from tests.simulation.teams import spec
 
 if TYPE_CHECKING:
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
 def entry_of(item: Stored) -> Entry:
     """Give a stored message as the product reads it."""
-    return Entry(item.subject, item.seq, item.body, None, EPOCH + timedelta(seconds=item.at_s))
+    return Entry(item.subject, item.seq, item.body, None, item.stored_at)
 
 
 def differences(world: World) -> Iterator[str]:
@@ -58,8 +56,7 @@ def _hear(live: RunState, item: Stored, unanswered: set[tuple[str, int]]) -> Non
     if parts is not None and parts.kind == "lease" and (parts.lane, int(parts.index)) in unanswered:
         on_leased(live, item.seq, decode(Lease, item.body))
     if parts is not None and parts.kind in SETTLED:
-        at = EPOCH + timedelta(seconds=item.at_s)
-        settle(spec(), live, parts, name=item.subject, data=item.body, at=at)
+        settle(spec(), live, parts, name=item.subject, data=item.body, at=item.stored_at)
 
 
 def _timeless(run: RunState) -> RunState:

@@ -47,8 +47,12 @@ class Stored(NamedTuple):
     @property
     def stamp(self) -> str:
         """When it was stored, as the server spells it."""
-        at: datetime = EPOCH + timedelta(seconds=self.at_s)
-        return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return self.stored_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+    @property
+    def stored_at(self) -> datetime:
+        """The same time whichever way it is told."""
+        return EPOCH + timedelta(microseconds=int(self.at_s * 1_000_000))
 
     @property
     def nanoseconds(self) -> int:

@@ -16,6 +16,7 @@ from remit.bus.submit import TaskClient
 from remit.contracts.errors import RemitError
 from remit.contracts.message import encode
 from remit.supervisor.service import Supervisor
+from remit.supervisor.snapshot_writer import Pace
 from tests.simulation.faults import Chaos
 from tests.simulation.network import Network
 from tests.simulation.operator import Operator
@@ -23,6 +24,7 @@ from tests.simulation.outside import Outside
 from tests.simulation.person import Person
 from tests.simulation.pools import Cluster, SimPools
 from tests.simulation.process import Process, on_bug_of
+from tests.simulation.recovered import recovery_differences, stands_before
 from tests.simulation.replay import differences
 from tests.simulation.server import SimServer
 from tests.simulation.teams import RUN_S, WORKLOADS, Job, Part, roles_of, spec
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 LOOK_S: Final = 0.7
 """How often, on average, what is believed is held against what is stored."""
+PACE: Final = Pace(look_s=0.4, entries=1, quiet_s=0.4)
+"""A snapshot is written all the time, so that a supervisor may begin on one of any moment."""
 READ_S: Final = 31.0
 """How long a supervisor may wait for the end of an answer that was lost."""
 QUIET_S: Final = 11.0
@@ -177,8 +181,10 @@ class World:
                 answer_bus=answer_bus,
                 on_bug=on_bug_of(process),
                 group_commit=self.plan.gathers,
+                pace=PACE,
             )
             await supervisor.recover()
+            self._compare(supervisor)
             pools = SimPools(self, process, supervisor)
             pools.adopt()
             await supervisor.serve(pools)
@@ -191,6 +197,13 @@ class World:
             raise
         except BaseException as error:  # noqa: BLE001  # our own code was wrong
             on_bug_of(process)(error)
+
+    def _compare(self, supervisor: Supervisor) -> None:
+        """Hold what a supervisor read against the whole journal; from a snapshot it must know the same."""
+        assert supervisor.recovered is not None
+        if stands_before(self, supervisor.recovered.start_seq):
+            self.chaos.note("snapshot read")
+        self.wrong += [f"a snapshot tells the same: {text}" for text in recovery_differences(self, supervisor)]
 
     def restart_supervisor(self, process: Process, delay_s: float) -> None:
         """The supervisor's process ends, and another one begins after a while."""

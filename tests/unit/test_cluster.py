@@ -73,6 +73,7 @@ def test_an_export_holds_what_each_neighbour_needs_and_no_more(tmp_path: Path, h
         "accounts/edge.jwt",
         "accounts/public.jwt",
         "remit-accounts.conf",
+        "secrets/archivist.creds",
         "secrets/operator.creds",
         "secrets/publisher.creds",
         "secrets/signing.json",

@@ -34,6 +34,8 @@ VERBS = [
     "walls",
     "drill",
     "freeze",
+    "backup",  # with `restore`: ADR 20
+    "restore",
 ]
 NOUNS = ["run", "role", "review", "state", "agent", "contract", "dead", "evidence", "identity", "context"]
 

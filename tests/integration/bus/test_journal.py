@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -167,7 +168,8 @@ async def test_a_fold_sees_every_matching_entry_once_in_order(journal: Journal) 
 
     assert reached == 900
     assert [entry.seq for entry in seen] == list(range(1, 901))
-    assert [entry async for entry in journal.read(EVERYTHING)] == seen
+    whole = [entry async for entry in journal.read(EVERYTHING)]
+    assert [msgspec.structs.replace(entry, headers=None) for entry in whole] == seen
 
 
 async def test_a_fold_goes_on_after_what_it_reached(journal: Journal) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.conftest import Eventually
 
 ROLES = ["clerk", "analyst-code"]
-STREAMS = {"JOURNAL", "RESULTS", "DEAD", "TASKS", "OBJ_blobs", "KV_state"}
+STREAMS = {"SNAPSHOT", "JOURNAL", "RESULTS", "DEAD", "TASKS", "OBJ_blobs", "KV_state"}
 
 
 async def ask(bus: Bus, verb: str, *names: str, **body: object) -> dict[str, object]:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
-from remit import places
+from remit import logs, places
 from remit.bus import subject, topology
 from remit.bus.stream import store
 from remit.client import Client
@@ -15,8 +16,14 @@ from remit.contracts.message import digest_of, encode, raw
 from remit.contracts.review import ReviewDecided, ReviewOpened
 from remit.contracts.step import RunStep
 from remit.contracts.task import Limits, RunFinished, RunStarted, TaskRequest
+from tests.integration.cli import desk as desks
+from tests.integration.cli.desk import Desk
+from tests.integration.durable.house import charter
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
     import msgspec
 
     from remit.bus.connection import Bus
@@ -101,3 +108,24 @@ async def deployment(bus: Bus) -> Deployment:
         name="t", url="nats://127.0.0.1:1", team="t", team_ref="t", data="/nowhere", publisher="", operator=""
     )
     return Deployment(Client(place, bus))
+
+
+@pytest.fixture
+async def desk(
+    nats_url: str, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> AsyncIterator[Desk]:
+    monkeypatch.setenv(places.HOME, str(tmp_path / "home"))
+    monkeypatch.setattr(logs, "configure", lambda: None)  # it would be for every test of this process
+    monkeypatch.delenv(places.CURRENT, raising=False)
+    desks.WORLD.__init__()  # type: ignore[misc]  # the tools know it by name
+    desk = Desk(nats_url, bus, desks.team, rules=charter(desks.team), data=tmp_path)
+    desk.capture, desk.world = capsys, desks.WORLD
+    desks.place(nats_url, tmp_path)
+    with capture_logs():  # what is printed is the command's
+        try:
+            await desk.open()
+            yield desk
+        finally:
+            desks.WORLD.may_end.set()
+            await desk.close()
+    assert desk.bugs == []

@@ -6,40 +6,11 @@ import io
 from typing import TYPE_CHECKING
 
 import pytest
-from structlog.testing import capture_logs
 
-from remit import logs, places
 from tests.integration.cli import desk as desks
-from tests.integration.cli.desk import Desk
-from tests.integration.durable.house import charter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
-    from remit.bus.connection import Bus
-
-
-@pytest.fixture
-async def desk(
-    nats_url: str, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> AsyncIterator[Desk]:
-    monkeypatch.setenv(places.HOME, str(tmp_path / "home"))
-    monkeypatch.setattr(logs, "configure", lambda: None)  # it would be for every test of this process
-    monkeypatch.delenv(places.CURRENT, raising=False)
-    desks.WORLD.__init__()  # type: ignore[misc]  # the tools know it by name
-    desk = Desk(nats_url, bus, desks.team, rules=charter(desks.team), data=tmp_path)
-    desk.capture, desk.world = capsys, desks.WORLD
-    desks.place(nats_url, tmp_path)
-    with capture_logs():  # what is printed is the command's
-        try:
-            await desk.open()
-            yield desk
-        finally:
-            desks.WORLD.may_end.set()
-            await desk.close()
-    assert desk.bugs == []
-
+    from tests.integration.cli.desk import Desk
 
 # --- pause and resume ----------------------------------------------------------------------------
 

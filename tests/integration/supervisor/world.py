@@ -26,6 +26,7 @@ from remit.contracts.task import RunFinished
 from remit.supervisor.binding import NOTHING_INHERITED, Inheritance
 from remit.supervisor.control import PoolReport
 from remit.supervisor.service import Supervisor
+from remit.supervisor.snapshot_writer import PACE, Pace
 from tests.integration.supervisor.agent import SOON_S, Agent
 from tests.teams import Order
 
@@ -90,7 +91,9 @@ class World:
 
     # --- who is there ----------------------------------------------------------------------------
 
-    async def supervise(self, team: TeamSpec, inheritance: Inheritance = NOTHING_INHERITED) -> Supervisor:
+    async def supervise(
+        self, team: TeamSpec, inheritance: Inheritance = NOTHING_INHERITED, *, pace: Pace = PACE
+    ) -> Supervisor:
         """A supervisor that has recovered, and serves."""
         journal_bus = await Bus.connect(self.url, name="supervisor")
         answer_bus = await Bus.connect(self.url, name="supervisor-answer")
@@ -100,6 +103,7 @@ class World:
             answer_bus=answer_bus,
             on_bug=self.bugs.append,
             inheritance=inheritance,
+            pace=pace,
             group_commit=self.gathers,
         )
         await supervisor.recover()

@@ -190,4 +190,4 @@ def test_a_shell_completes_commands_and_options() -> None:
         [sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=30, env=os.environ | words
     )
 
-    assert said.stdout.split() == ["plain,review"]
+    assert said.stdout.split() == ["plain,review", "plain,restore"]
