@@ -95,6 +95,11 @@ class OneProcess:
         return 1
 
 
+def _no_footprint() -> int:
+    """Give how old and how large a process of the world is: that means nothing in it."""
+    return 0
+
+
 @contextmanager
 def virtual(seed: int) -> Iterator[None]:
     """Have every plane live in the world's time; what stood there stands there again afterwards."""
@@ -109,9 +114,10 @@ def virtual(seed: int) -> Iterator[None]:
     import os
 
     changed: list[tuple[object, str, object]] = [(Passage, "now", Passage.now)]
-    changed += [(footprint, name, getattr(footprint, name)) for name in ("age_s", "memory_bytes")]
     Passage.now = _passage_now  # type: ignore[method-assign]  # for as long as the seed runs
-    footprint.age_s, footprint.memory_bytes = (lambda: 1.0), (lambda: 1)
+    for told in ("age_s", "memory_bytes"):  # the real process is not that of the world
+        changed.append((footprint, told, getattr(footprint, told)))
+        setattr(footprint, told, _no_footprint)
     for name, module in sorted(sys.modules.items()):
         if not name.startswith(_PLANES):
             continue
