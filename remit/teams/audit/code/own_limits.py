@@ -19,6 +19,11 @@ _FLAKE8 = (".flake8", "setup.cfg", "tox.ini")
 _RUFF = (".ruff.toml", "ruff.toml", "pyproject.toml")
 _HOOKS = (".pre-commit-config.yaml", ".pre-commit-config.yml")
 _PLAIN = re.compile(r"(?:[\w/^$|()\s-]|\\[./-]|\.\*|\.)+")
+_NUMBER = re.compile(r"[0-9]{1,6}")
+_MOST = 200
+"""Patterns of one file."""
+_LENGTH = 2000
+"""Characters of a regular expression."""
 _ANY = 3
 """Of `.*` in one pattern."""
 _LONGEST = 240
@@ -38,7 +43,7 @@ class OwnLimits:
             said = section.get("max-complexity", section.get("max_complexity"))
             lint = _table(_table(section, "lint"), "mccabe") or _table(section, "mccabe")
             value = said if said is not None else lint.get("max-complexity")
-            if str(value).strip().isdecimal():
+            if _NUMBER.fullmatch(str(value).strip()):
                 return int(str(value)), name
         return 0, ""
 
@@ -48,7 +53,7 @@ class OwnLimits:
             keys = ("exclude", "extend-exclude", "extend_exclude")
             patterns = [item for key in keys for item in _listed(section.get(key))]
             patterns += _listed(_table(section, "lint").get("exclude"))
-            if any(_matches(path, pattern) for pattern in patterns):
+            if any(_matches(path, pattern) for pattern in patterns[:_MOST]):
                 return name
         for name in _HOOKS:
             pattern = self._hooks(name)
@@ -121,6 +126,8 @@ def _plain(pattern: object) -> str:
     if not isinstance(pattern, str):
         return ""
     text = pattern.strip()
+    if len(text) > _LENGTH:
+        return ""
     if text.startswith("(?x)"):
         text = "".join(line.partition("#")[0].strip() for line in text.removeprefix("(?x)").splitlines())
     text = "".join(text.split()).replace("(?:", "(")

@@ -125,6 +125,7 @@ SHAPES = ("complex-function", "long-function", "long-file", "duplicate-code", "u
         ("pyproject.toml", "[tool.ruff.mccabe]\nmax-complexity = 17\n", 17),
         ("pyproject.toml", "[tool.ruff]\nmax-complexity = [", 0),
         (".flake8", "[flake8]\nmax-complexity = -1\n", 0),
+        (".flake8", f"[flake8]\nmax-complexity = {'9' * 5000}\n", 0),
         (".flake8", "max-complexity = 17\n", 0),
     ],
 )
