@@ -15,6 +15,7 @@ from remit.teams.audit.report.conflict import Card, by_rule
 from remit.teams.audit.report.hotspot import Hotspot
 from remit.teams.audit.report.markdown_text import code, prose
 from remit.teams.audit.report.model_words import Told, section
+from remit.teams.audit.report.remedy import to_do
 from remit.teams.audit.report.ruling import in_words
 from remit.teams.audit.report.selection import (
     CONFLICTS_FILE,
@@ -65,6 +66,15 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         """The findings that stand, worst first."""
         return sorted((item.finding for item in self.opinions if item.decision == "keep"), key=worst_first)
 
+    def cited(self, spot: Hotspot) -> list[Finding]:
+        """The findings behind the reasons of a file, in their order."""
+        known = {item.finding.fingerprint: item.finding for item in self.opinions if item.decision == "keep"}
+        return [known[name] for name in spot.findings if name in known]
+
+    def to_do(self, spot: Hotspot) -> str:
+        """What is to be done about a file; empty if nobody said."""
+        return to_do(self.cited(spot), self.actions.get(spot.path))
+
 
 def sections(draft: Draft) -> dict[str, str]:
     """Give the report's sections by name, in their order."""
@@ -74,7 +84,7 @@ def sections(draft: Draft) -> dict[str, str]:
     changed = {"since": since.section(draft.since, draft.no_baseline)} if asked else {}
     return {
         "verdict": f"# Audit\n\n**{verdict(draft)}**\n\n{_about(draft)}\n",
-        "fix-first": _fix_first(draft.hotspots, draft.actions, draft.fresh),
+        "fix-first": _fix_first(draft),
         **(_model(draft.told, draft) if draft.told is not None else {}),
         **changed,
         "conflicts": _conflicts(draft),
@@ -118,13 +128,13 @@ def _has_patches(draft: Draft) -> bool:
     return bool(draft.verification.patches or draft.verification.dropped)
 
 
-def _fix_first(spots: Sequence[Hotspot], actions: Mapping[str, Action], new: frozenset[str]) -> str:
+def _fix_first(draft: Draft) -> str:
     lines = ["## Fix these first", ""]
-    for number, spot in enumerate(spots, 1):
-        lines.append(f"{number}. {code(spot.path)}: {prose(spot.joined(new))}")
-        action = f" To do: {actions[spot.path]}." if spot.path in actions else ""
+    for number, spot in enumerate(draft.hotspots, 1):
+        lines.append(f"{number}. {code(spot.path)}: {prose(spot.joined(draft.fresh))}")
+        action = f" To do: {todo}." if (todo := draft.to_do(spot)) else ""
         lines.append(f"   Seen by: {', '.join(spot.skills)}.{action} Evidence: {', '.join(spot.findings)}.")
-    if not spots:
+    if not draft.hotspots:
         return _text([*lines, wording.NOTHING_FIRST])
     return _text([*lines, "", "`remit explain EVIDENCE` says all that is known of one of them."])
 

@@ -1,7 +1,7 @@
 """The first screen of the page: the score and what it means, the verdict, and what to mend first."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from remit.teams.audit.finding import Finding
 from remit.teams.audit.report import wording
@@ -65,13 +65,11 @@ def fix_first(draft: Draft) -> Markup:
     """Give the files to mend first, each with its reasons as one, who saw it, what to do, and the evidence."""
     if not draft.hotspots:
         return element("p", wording.NOTHING_FIRST)
-    known = {finding.fingerprint: finding for finding in draft.kept}
-    return element("ol", *(_spot(spot, draft.actions, known) for spot in draft.hotspots), class_="first")
+    return element("ol", *(_spot(spot, draft) for spot in draft.hotspots), class_="first")
 
 
-def _spot(spot: Hotspot, actions: Mapping[str, str], known: Mapping[str, Finding]) -> Markup:
-    action = actions.get(spot.path)
-    cited = [known[name] for name in spot.findings if name in known]
+def _spot(spot: Hotspot, draft: Draft) -> Markup:
+    action, cited = draft.to_do(spot), draft.cited(spot)
     seen = join("Seen by ", join(*(element("b", skill) for skill in spot.skills), by=", "))
     return element(
         "li",
@@ -81,7 +79,7 @@ def _spot(spot: Hotspot, actions: Mapping[str, str], known: Mapping[str, Finding
             element("p", prose(_sentence(spot), _SENTENCE)),
             element(
                 "p",
-                *([element("span", f"To do: {action}", class_="action"), " "] if action else []),
+                *([element("span", prose(f"To do: {action}"), class_="action"), " "] if action else []),
                 element("span", seen, class_="aside"),
             ),
         ),

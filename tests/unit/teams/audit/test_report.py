@@ -16,10 +16,13 @@ from remit.teams.audit import team
 from remit.teams.audit.finding import Finding, Severity, Skill
 from remit.teams.audit.judge.judgement import action_of
 from remit.teams.audit.judge.opinion import Opinion
+from remit.teams.audit.judge.rules import RULES
+from remit.teams.audit.memory import Action
 from remit.teams.audit.report import sarif
 from remit.teams.audit.report.conflict import Card, Side, by_rule, judged
 from remit.teams.audit.report.hotspot import Hotspot, hotspots
 from remit.teams.audit.report.markdown import Draft, sections
+from remit.teams.audit.report.remedy import remedy, to_do
 from remit.teams.audit.report.score import score
 from remit.teams.audit.shard import FILES, cut
 from tests.unit.teams.audit import drafts
@@ -123,7 +126,34 @@ def test_sides_that_do_not_contradict_one_another_are_counted_and_make_no_card()
 
 
 def test_a_file_to_mend_first_says_what_to_do() -> None:
-    assert "Seen by: code. To do: test first. Evidence: " in sections(drafted())["fix-first"]
+    said = sections(drafted())["fix-first"]
+
+    assert "Seen by: code. To do: write a test, then split the function. Evidence: " in said
+
+
+@pytest.mark.parametrize(
+    ("rule", "action", "said"),
+    [
+        ("unused-dependency", "watch", "remove the requirement"),
+        ("missing-f-prefix", "watch", "add the f"),
+        ("duplicate-code", "simplify", "extract the 36 lines"),
+        ("missing-timeout", "watch", "name a timeout"),
+        ("untested-module", "test first", "delete the module, or wire it up with a test"),
+        ("long-function", "simplify", "split the function"),
+        ("broken-link", "watch", "mend the link"),
+        ("complex-function", "patched", "apply the patch"),
+        ("PLE9999", "mend", "mend"),
+        ("PLE9999", None, ""),
+    ],
+)
+def test_what_to_do_is_the_verb_of_the_leading_finding(rule: str, action: Action | None, said: str) -> None:
+    leading = msgspec.structs.replace(finding("a.py", rule), measure=36)
+
+    assert to_do([leading, finding("a.py", "stale-todo")], action) == said
+
+
+def test_every_rule_of_our_own_says_what_to_do() -> None:
+    assert [name for name in RULES if not remedy(finding("a.py", name))] == []
 
 
 def test_a_value_that_the_rule_did_not_give_is_an_open_conflict_unless_the_owner_gave_it() -> None:
