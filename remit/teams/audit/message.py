@@ -71,6 +71,8 @@ class Inventory(Message, frozen=True, kw_only=True, tag="audit.inventory.v1"):
     """The model that roles may ask; none if this is empty."""
     words: Words = Words()
     """What a model says of the repository as a whole."""
+    shipped: int = 0
+    """Python files that are no tests, examples or somebody else's."""
 
 
 class Analysis(Message, frozen=True, kw_only=True, tag="audit.analysis.v1"):
@@ -167,6 +169,8 @@ class Report(Message, frozen=True, kw_only=True, tag="audit.report.v1"):
     branch: str = ""
     """Branch on which patches are committed, too, on top of the commit `base`; none if this is empty."""
     base: str = ""
+    unread: str = ""
+    """Shipped files that were not looked at, in words; empty if there are none."""
 
 
 class Published(Message, frozen=True, kw_only=True, tag="audit.published.v1"):
@@ -189,3 +193,4 @@ class Published(Message, frozen=True, kw_only=True, tag="audit.published.v1"):
     """Files of the report that the person left out."""
     branch: str = ""
     """The new branch and its commit, or why there is none; empty if nobody wanted one."""
+    unread: str = ""

@@ -10,7 +10,7 @@ from remit.teams.audit.judge.rules import rule_named
 from remit.teams.audit.memory import Action
 from remit.teams.audit.mending import Verification
 from remit.teams.audit.message import Critique, Inventory
-from remit.teams.audit.report import patch_section, since, wording
+from remit.teams.audit.report import patch_section, since, unread, wording
 from remit.teams.audit.report.conflict import Card, by_rule
 from remit.teams.audit.report.hotspot import Hotspot
 from remit.teams.audit.report.markdown_text import code, prose
@@ -66,6 +66,11 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         """The findings that stand, worst first."""
         return sorted((item.finding for item in self.opinions if item.decision == "keep"), key=worst_first)
 
+    @property
+    def unread(self) -> str:
+        """Which shipped files were not looked at; empty if all were."""
+        return unread.in_full(self.skipped, self.inventory.shipped)
+
     def cited(self, spot: Hotspot) -> list[Finding]:
         """The findings behind the reasons of a file, in their order."""
         known = {item.finding.fingerprint: item.finding for item in self.opinions if item.decision == "keep"}
@@ -102,11 +107,12 @@ def _model(told: Told, draft: Draft) -> dict[str, str]:
 
 
 def _about(draft: Draft) -> str:
-    """Say what was audited, and what the score means."""
+    """Say what was audited, what was not read, and what the score means."""
     head = draft.inventory.head
     dirty = " with changes that are not committed" if head.is_dirty else ""
     what = f"Of commit {head.commit[:12]}, {head.committed_at[:10]}{dirty}. " if head.commit else ""
-    return what + wording.meaning(draft.kept, draft.critique.lines)
+    left = f"Not read: {prose(draft.unread)}.\n\n" if draft.unread else ""
+    return left + what + wording.meaning(draft.kept, draft.critique.lines)
 
 
 def verdict(draft: Draft) -> str:
@@ -116,6 +122,7 @@ def verdict(draft: Draft) -> str:
     first = f"{wording.plural(len(draft.hotspots), 'file')} to fix first{meet}" if draft.hotspots else ""
     said = [
         f"Score {draft.score} of 100",
+        *([left] if (left := unread.in_short(draft.skipped, draft.inventory.shipped)) else []),
         first or "nothing to fix first",
         f"{wording.plural(draft.critique.kept, 'finding')} kept of {draft.critique.raised} raised",
         f"{wording.plural(sum(item.count for item in by_rule(draft.conflicts)), 'conflict')} decided by rule",
@@ -189,7 +196,11 @@ def _thrown_out(opinions: Sequence[Opinion]) -> str:
 
 def _not_checked(skipped: Sequence[Skipped]) -> str:
     lines = ["## What was not checked", ""]
-    return _text([*lines, *(f"- {prose(item.what)}: {prose(item.cause)}." for item in skipped)])
+    return _text([*lines, *(f"- {_whats(item)}: {prose(item.cause)}." for item in unread.alike(skipped))])
+
+
+def _whats(group: unread.Alike) -> str:
+    return group.before + ", ".join(map(prose, group.shown))
 
 
 def _findings(kept: Sequence[Finding]) -> str:

@@ -27,6 +27,7 @@ def head(draft: Draft, points: Sequence[TrendPoint]) -> Markup:
             "div",
             element("h1", "Audit", _commit(points)),
             element("p", verdict(draft), class_="verdict"),
+            *([element("p", element("b", "Not read: "), prose(draft.unread), ".")] if draft.unread else []),
             _meaning(draft),
             class_="said",
         ),

@@ -8,7 +8,7 @@ from remit.teams.audit.judge.rules import rule_named
 from remit.teams.audit.memory import FILES
 from remit.teams.audit.mending import Dropped, Patch, Setback, Verification
 from remit.teams.audit.message import Critique
-from remit.teams.audit.report import patch_section, wording
+from remit.teams.audit.report import patch_section, unread, wording
 from remit.teams.audit.report.conflict import Card
 from remit.teams.audit.report.markdown import Draft
 from remit.teams.audit.report.page_findings import place
@@ -212,5 +212,9 @@ def not_checked(skipped: Sequence[Skipped]) -> Markup:
     """Give what nobody looked at, and why."""
     if not skipped:
         return element("p", "Nothing was left out.")
-    told = (element("li", code(item.what), ": ", prose(item.cause), ".") for item in skipped[:_SKIPPED])
-    return join(element("ul", *told), _more(len(skipped), _SKIPPED, SKIPPED_FILE))
+    groups = unread.alike(skipped)
+    told = (
+        element("li", item.before, join(*map(code, item.shown), by=", "), ": ", prose(item.cause), ".")
+        for item in groups[:_SKIPPED]
+    )
+    return join(element("ul", *told), _more(len(groups), _SKIPPED, SKIPPED_FILE))

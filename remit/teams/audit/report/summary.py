@@ -7,7 +7,7 @@ from remit.teams.audit.report.selection import PAGE
 
 
 def summary(reply: bytes) -> tuple[str, ...]:
-    """Give the closing lines: verdict, what to mend first, what was rolled back, conflicts by rule, the report's path.
+    """Give the closing lines: verdict, what was not read, what to mend first, what was rolled back, conflicts, the page.
 
     Takes the reply of the publisher, or that of the editor while nothing is published yet.
     """
@@ -18,6 +18,7 @@ def summary(reply: bytes) -> tuple[str, ...]:
     is_written = isinstance(said, Published)
     return (
         f"verdict: {said.verdict}",
+        *([f"not read: {said.unread}"] if said.unread else []),
         *([f"since the last audit: {said.since}"] if said.since else []),
         *(["fix these first:", *first] if first else []),
         *([f"on the way: {said.way}"] if said.way else []),

@@ -60,6 +60,7 @@ class Cartographer(Role[AuditRequest, Inventory]):
             python_files=len(python),
             python_bytes=sum(entry.size_bytes for entry in python),
             tests=sum(place_of(entry.path) == "test" for entry in python),
+            shipped=sum(place_of(entry.path) == "shipped" for entry in python),
             packages=sum(entry.path.endswith("__init__.py") for entry in python),
             entry_points=await self._entry_points(entries, ctx),
             is_git=is_git,

@@ -142,6 +142,7 @@ def _report(draft: Draft, files: tuple[Stored, ...], sections: tuple[StateRef, .
         digest=tree_digest(files),
         sections=sections,
         verdict=markdown.verdict(draft),
+        unread=draft.unread,
         score=draft.score,
         fix_first=tuple(spot.sentence(draft.fresh) for spot in draft.hotspots),
         conflicts=by_rule(draft.conflicts),

@@ -43,6 +43,7 @@ class Publisher(Role[Report, Published]):
             patches=work.patches,
             way=work.way,
             since=work.since,
+            unread=work.unread,
             explain=work.explain if FINDINGS_FILE in names else "",
             left_out=tuple(name for item in work.files if (name := item.name.removeprefix(FOLDER)) not in names),
             branch=await self._commit(work, tree, ctx) if work.branch else "",

@@ -18,13 +18,14 @@ from remit.teams.audit.judge.judgement import action_of
 from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.judge.rules import RULES
 from remit.teams.audit.memory import Action
-from remit.teams.audit.report import sarif
+from remit.teams.audit.report import page, sarif
 from remit.teams.audit.report.conflict import Card, Side, by_rule, judged
 from remit.teams.audit.report.hotspot import Hotspot, hotspots
 from remit.teams.audit.report.markdown import Draft, sections
 from remit.teams.audit.report.remedy import remedy, to_do
 from remit.teams.audit.report.score import score
 from remit.teams.audit.shard import FILES, cut
+from remit.teams.audit.sighting import Skipped
 from tests.unit.teams.audit import drafts
 
 
@@ -154,6 +155,32 @@ def test_what_to_do_is_the_verb_of_the_leading_finding(rule: str, action: Action
 
 def test_every_rule_of_our_own_says_what_to_do() -> None:
     assert [name for name in RULES if not remedy(finding("a.py", name))] == []
+
+
+NEWER = "it does not parse with Python 3.11, which runs the audit; it is written for 3.12 and newer"
+
+
+def test_what_was_not_read_is_said_up_front_and_what_is_alike_once() -> None:
+    skipped = (
+        Skipped(what="353 more hits of F811", cause="only some are judged"),
+        *(Skipped(what=f"shop/m{n}.py", cause=NEWER, lines=1000 + n) for n in range(4)),
+        Skipped(what="tests/test_m.py", cause=NEWER, lines=9),
+        Skipped(what="114 more hits of F811", cause="only some are judged"),
+    )
+    draft = msgspec.structs.replace(drafted(), skipped=skipped)
+    draft = msgspec.structs.replace(draft, inventory=msgspec.structs.replace(draft.inventory, shipped=7))
+
+    said = sections(draft)
+    seen = page.text(draft)
+
+    assert "; 4 of 7 shipped files not parsed (4,006 lines); " in said["verdict"]
+    whole = "4 of 7 shipped files not parsed (written for 3.12, audited with 3.11), 4,006 lines, among them "
+    assert f"\n\nNot read: {whole}`shop/m3.py`.\n\n" in said["verdict"]
+    assert whole in seen[: seen.index("</header>")]
+    assert said["not-checked"].splitlines()[2:] == [
+        "- 467 more hits of F811: only some are judged.",
+        f"- 5 alike, such as shop/m0.py, shop/m1.py, shop/m2.py: {NEWER}.",
+    ]
 
 
 def test_a_value_that_the_rule_did_not_give_is_an_open_conflict_unless_the_owner_gave_it() -> None:

@@ -23,6 +23,8 @@ async def test_the_closing_lines_name_the_verdict_the_conflicts_and_the_report(p
     assert lines[-1] == f"report: {project}/.remit/report.html"
     without = msgspec.structs.replace(reply, left_out=("report.html",), patches="2 patches ready")
     assert summary(encode(without))[-1] == f"report: {project}/.remit/report.md"
+    left = msgspec.structs.replace(reply, unread="1 of 2 shipped files not parsed")
+    assert summary(encode(left))[1] == "not read: 1 of 2 shipped files not parsed"
     assert f"patches: 2 patches ready; git apply {project}/.remit/patches/NAME" in summary(encode(without))
 
 
