@@ -7,7 +7,7 @@ from remit.teams.audit.report.selection import PAGE
 
 
 def summary(reply: bytes) -> tuple[str, ...]:
-    """Give the closing lines: verdict, what was not read, what to mend first, what was rolled back, conflicts, the page.
+    """Give the closing lines: verdict, what was not read, what to mend first, conflicts by rule, the report's path.
 
     Takes the reply of the publisher, or that of the editor while nothing is published yet.
     """

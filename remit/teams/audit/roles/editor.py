@@ -17,6 +17,7 @@ from remit.teams.audit.report import markdown, page, patch_section, sarif, since
 from remit.teams.audit.report.baseline import BASELINE
 from remit.teams.audit.report.conflict import Card, by_rule, cards, judged
 from remit.teams.audit.report.evidence import citations, findings_file, pretty
+from remit.teams.audit.report.gathered import gathered
 from remit.teams.audit.report.hotspot import hotspots
 from remit.teams.audit.report.markdown import Draft
 from remit.teams.audit.report.model_words import MODEL_FILE, Told, unsaid
@@ -82,7 +83,7 @@ class Editor(Role[Drafting, Report]):
             opinions=opinions,
             conflicts=_judged(cards(found, {**files, **findings}), kept),
             actions=_actions(kept, files),
-            hotspots=tuple(hotspots(kept)),
+            hotspots=tuple(gathered(hotspots(kept), kept)),
             score=points,
             skipped=skipped,
             measures=await _measures(work.critique.measures, ctx),

@@ -20,6 +20,7 @@ from remit.teams.audit.judge.rules import RULES
 from remit.teams.audit.memory import Action
 from remit.teams.audit.report import page, sarif
 from remit.teams.audit.report.conflict import Card, Side, by_rule, judged
+from remit.teams.audit.report.gathered import gathered
 from remit.teams.audit.report.hotspot import Hotspot, hotspots
 from remit.teams.audit.report.markdown import Draft, sections
 from remit.teams.audit.report.remedy import remedy, to_do
@@ -232,6 +233,49 @@ def test_a_function_is_named_once_in_a_sentence() -> None:
     assert spot.joined(frozenset({"2"})) == (
         "`f` has complexity 27, it is 117 lines long (new), `g` is 90 lines long, and line 3 says `f` is it"
     )
+
+
+def told(*found: Finding) -> str:
+    (spot,) = gathered(hotspots(found), found)
+    return spot.joined()
+
+
+def unused(name: str, line: int) -> Finding:
+    plain = finding("pyproject.toml", "unused-dependency", "low", line=line)
+    return msgspec.structs.replace(
+        plain, message=f"`{name}` is required at line {line}, and nothing imports or names it"
+    )
+
+
+def test_requirements_that_nobody_uses_are_named_in_one_sentence() -> None:
+    three = [unused(f"click-{name}", n) for n, name in enumerate(("log", "plugins", "repl"), 11)]
+    many = [unused(f"p{n}", n) for n in range(1, 8)]
+
+    assert told(*three) == (
+        "`click-log`, `click-plugins` and `click-repl` are required, and nothing imports or names them"
+    )
+    assert told(*many).startswith("`p1`, `p2`, `p3` and 4 more are required, ")
+    assert told(three[0]) == three[0].message
+
+
+def test_findings_that_differ_by_their_lines_alone_are_one_reason_and_others_are_counted() -> None:
+    evals = [
+        msgspec.structs.replace(finding("a.py", "dynamic-code", line=n), message=f"text is executed at line {n}")
+        for n in (212, 186)
+    ]
+    tangles = [
+        msgspec.structs.replace(finding("a.py", "complex-function", line=n), message=f"`f{n}` has complexity 20")
+        for n in (3, 9, 11)
+    ]
+
+    assert told(*evals) == "text is executed at lines 186 and 212"
+    assert told(*tangles) == "`f3` has complexity 20 (and 2 more like it: lines 9, 11)"
+
+
+def test_what_no_reason_of_a_file_speaks_of_is_counted_too() -> None:
+    found = [finding("a.py", f"rule-{n}") for n in range(6)] + [finding("a.py", "rule-7", "note")]
+
+    assert told(*found).endswith("rule-3 says so (and 2 more here)")
 
 
 def test_a_conflict_whose_reason_the_critic_threw_out_says_so_and_one_about_nothing_kept_is_not_shown() -> None:
