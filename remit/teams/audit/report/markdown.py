@@ -11,7 +11,7 @@ from remit.teams.audit.memory import Action
 from remit.teams.audit.mending import Verification
 from remit.teams.audit.message import Critique, Inventory
 from remit.teams.audit.report import patch_section, since, unread, wording
-from remit.teams.audit.report.conflict import Card, by_rule
+from remit.teams.audit.report.conflict import Card, decided
 from remit.teams.audit.report.hotspot import Hotspot
 from remit.teams.audit.report.markdown_text import code, prose
 from remit.teams.audit.report.model_words import Told, section
@@ -125,7 +125,7 @@ def verdict(draft: Draft) -> str:
         *([left] if (left := unread.in_short(draft.skipped, draft.inventory.shipped)) else []),
         first or "nothing to fix first",
         f"{wording.plural(draft.critique.kept, 'finding')} kept of {draft.critique.raised} raised",
-        f"{wording.plural(sum(item.count for item in by_rule(draft.conflicts)), 'conflict')} decided by rule",
+        wording.tally(decided(draft.conflicts), sum(not item.is_contested for item in draft.conflicts)),
         *([patch_section.said(draft.verification)] if _has_patches(draft) else []),
     ]
     return "; ".join(said) + "."

@@ -11,12 +11,12 @@ from remit.teams.audit.judge.judgement import TEXT_LIMIT, action_of
 from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.memory import FILES, FINDINGS, SECTIONS, Action, FileNote, FindingNote, agreed
 from remit.teams.audit.mending import Drafting
-from remit.teams.audit.message import Report
+from remit.teams.audit.message import Lead, Report
 from remit.teams.audit.model.prose import prose
-from remit.teams.audit.report import markdown, page, patch_section, sarif, since
+from remit.teams.audit.report import markdown, page, patch_section, sarif, since, wording
 from remit.teams.audit.report.baseline import BASELINE
-from remit.teams.audit.report.conflict import Card, by_rule, cards, judged
-from remit.teams.audit.report.evidence import citations, findings_file, pretty
+from remit.teams.audit.report.conflict import Card, by_rule, cards, decided, judged
+from remit.teams.audit.report.evidence import citations, conflicts_file, findings_file, pretty
 from remit.teams.audit.report.gathered import gathered
 from remit.teams.audit.report.hotspot import hotspots
 from remit.teams.audit.report.markdown import Draft
@@ -58,7 +58,7 @@ class Editor(Role[Drafting, Report]):
             "findings.sarif": log,
             FINDINGS_FILE: findings_file(opinions),
             "evidence/citations.json": citations(opinions),
-            CONFLICTS_FILE: pretty(draft.conflicts),
+            CONFLICTS_FILE: conflicts_file(draft.conflicts),
             SKIPPED_FILE: pretty(draft.skipped),
             "evidence/measures.json": pretty(draft.measures),
             "evidence/patches.json": pretty(work.verify),
@@ -133,6 +133,10 @@ async def _measures(stored: Iterable[Stored], ctx: Context) -> tuple[Measure, ..
     return tuple(sorted(found, key=lambda item: (item.path, item.name)))
 
 
+def _lead(finding: Finding) -> Lead:
+    return Lead(severity=finding.severity, path=finding.path, line=finding.line)
+
+
 def _report(draft: Draft, files: tuple[Stored, ...], sections: tuple[StateRef, ...], *, sarif_problems: int) -> Report:
     inventory, critique = draft.inventory, draft.critique
     return Report(
@@ -144,6 +148,10 @@ def _report(draft: Draft, files: tuple[Stored, ...], sections: tuple[StateRef, .
         sections=sections,
         verdict=markdown.verdict(draft),
         unread=draft.unread,
+        leads=tuple(_lead(draft.cited(spot)[0]) for spot in draft.hotspots),
+        contradictions=decided(draft.conflicts),
+        agreements=sum(not item.is_contested for item in draft.conflicts),
+        example=wording.example(draft.conflicts),
         score=draft.score,
         fix_first=tuple(spot.sentence(draft.fresh) for spot in draft.hotspots),
         conflicts=by_rule(draft.conflicts),

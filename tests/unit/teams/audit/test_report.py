@@ -19,12 +19,14 @@ from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.judge.rules import RULES
 from remit.teams.audit.memory import Action
 from remit.teams.audit.report import page, sarif
-from remit.teams.audit.report.conflict import Card, Side, by_rule, judged
+from remit.teams.audit.report.conflict import Card, Side, by_rule, decided, judged
+from remit.teams.audit.report.evidence import conflicts_file
 from remit.teams.audit.report.gathered import gathered
 from remit.teams.audit.report.hotspot import Hotspot, hotspots
 from remit.teams.audit.report.markdown import Draft, sections
 from remit.teams.audit.report.remedy import remedy, to_do
 from remit.teams.audit.report.score import score
+from remit.teams.audit.report.wording import example
 from remit.teams.audit.shard import FILES, cut
 from remit.teams.audit.sighting import Skipped
 from tests.unit.teams.audit import drafts
@@ -79,7 +81,10 @@ def test_a_conflict_is_a_card_with_its_base_its_sides_its_rule_and_its_result() 
 
     assert "### `file.a.py`" in lines
     assert "| risk | nothing | code: 8; security and structure: 12 | max | 12 |" in lines
-    assert lines[2] == "Several roles wrote one field from the same base; decided by max 1."
+    assert lines[2] == (
+        "Several roles wrote 1 field from the same base. Over 1 they contradict one another, decided by max 1;"
+        " over 0 they do not."
+    )
 
 
 def test_a_card_says_what_the_critic_made_of_the_result() -> None:
@@ -122,9 +127,49 @@ def test_sides_that_do_not_contradict_one_another_are_counted_and_make_no_card()
 
     lines = sections(drafted(card(*same), card(*brought, key="finding.1")))["conflicts"].splitlines()
 
-    assert lines[2].endswith("decided by r 2.")
-    assert lines[3].startswith("Over 0 keys they contradict one another; over 2 they do not, or ")
+    assert lines[2].endswith("from the same base. Over 0 they contradict one another; over 2 they do not.")
+    assert lines[3] == "evidence/conflicts.json has all 2."
     assert len(lines) == 4
+
+
+def action_card(**fields: object) -> Card:
+    sides = (Side(by=("code", "security"), value="mend"), Side(by=("structure",), value="test first"))
+    plain = Card(
+        key="file.a.py",
+        field="action",
+        base=None,
+        sides=sides,
+        rule="most_urgent",
+        rungs=("owner",),
+        result="mend",
+        stands="simplify",
+    )
+    return msgspec.structs.replace(plain, **fields)
+
+
+def test_the_example_is_one_sentence_of_a_contradiction_in_words_that_stands() -> None:
+    same = [reason(skill, [skill], "both say so") for skill in ("code", "security")]
+    told = msgspec.structs.replace(card(*same, key="file.a.py"), field="primary_reason")
+
+    assert example((risk_card(), told, action_card())) == (
+        "a.py, action: code and security: mend; structure: test first; the rule most_urgent chose mend,"
+        " then the critic said simplify"
+    )
+    assert example((risk_card(), told)) == ""
+    assert example((risk_card(), action_card(is_thrown_out=True))) == ""
+
+
+def test_the_verdict_the_record_and_the_section_count_the_same_contradictions() -> None:
+    same = [reason(skill, [skill], "both say so") for skill in ("code", "security")]
+    found = (risk_card(), action_card(), card(*same))
+
+    record = json.loads(conflicts_file(found))
+
+    said = sections(drafted(*found))
+    assert [item["is_contested"] for item in record] == [True, True, False]
+    assert "; 2 contradictions decided by rule, 1 agreement." in said["verdict"]
+    assert "Several roles wrote 3 fields from the same base. Over 2 they contradict" in said["conflicts"]
+    assert sum(item.count for item in decided(found)) == 2
 
 
 def test_a_file_to_mend_first_says_what_to_do() -> None:
@@ -290,7 +335,8 @@ def test_a_conflict_whose_reason_the_critic_threw_out_says_so_and_one_about_noth
     lines = sections(drafted(*found))["conflicts"]
     assert "then the critic: thrown out |" in lines
     assert "gone.py" not in lines
-    assert "Over 1 key they contradict one another; over 2 they do not, or the critic kept nothing" in lines
+    assert "Over 3 they contradict one another, decided by max 2, r 1; over 1 they do not." in lines
+    assert "Of what 1 of these are about the critic kept nothing, so they are not shown." in lines
 
 
 def test_what_is_to_be_done_depends_on_whether_tests_know_the_file() -> None:
