@@ -73,6 +73,8 @@ class Inventory(Message, frozen=True, kw_only=True, tag="audit.inventory.v1"):
     """What a model says of the repository as a whole."""
     shipped: int = 0
     """Python files that are no tests, examples or somebody else's."""
+    name: str = ""
+    """Of the project, as its manifest says; of the folder if there is none."""
 
 
 class Analysis(Message, frozen=True, kw_only=True, tag="audit.analysis.v1"):

@@ -88,7 +88,7 @@ def sections(draft: Draft) -> dict[str, str]:
     asked = draft.inventory.since == "last"
     changed = {"since": since.section(draft.since, draft.no_baseline)} if asked else {}
     return {
-        "verdict": f"# Audit\n\n**{verdict(draft)}**\n\n{_about(draft)}\n",
+        "verdict": f"# Audit{_of(draft.inventory.name)}\n\n**{verdict(draft)}**\n\n{_about(draft)}\n",
         "fix-first": _fix_first(draft),
         **(_model(draft.told, draft) if draft.told is not None else {}),
         **changed,
@@ -104,6 +104,10 @@ def sections(draft: Draft) -> dict[str, str]:
 
 def _model(told: Told, draft: Draft) -> dict[str, str]:
     return {"model": section(told, draft.kept, [spot.path for spot in draft.hotspots])}
+
+
+def _of(name: str) -> str:
+    return f" of {code(name)}" if name else ""
 
 
 def _about(draft: Draft) -> str:
@@ -143,7 +147,7 @@ def _fix_first(draft: Draft) -> str:
         lines.append(f"   Seen by: {', '.join(spot.skills)}.{action} Evidence: {', '.join(spot.findings)}.")
     if not draft.hotspots:
         return _text([*lines, wording.NOTHING_FIRST])
-    return _text([*lines, "", "`remit explain EVIDENCE` says all that is known of one of them."])
+    return _text([*lines, "", wording.ORDER, "", "`remit explain EVIDENCE` says all that is known of one of them."])
 
 
 def _conflicts(draft: Draft) -> str:

@@ -25,7 +25,7 @@ def head(draft: Draft, points: Sequence[TrendPoint]) -> Markup:
         _ring(draft.score),
         element(
             "div",
-            element("h1", "Audit", _commit(points)),
+            element("h1", "Audit", *([" of ", code(name)] if (name := draft.inventory.name) else []), _commit(points)),
             element("p", verdict(draft), class_="verdict"),
             *([element("p", element("b", "Not read: "), prose(draft.unread), ".")] if draft.unread else []),
             _meaning(draft),
@@ -66,7 +66,10 @@ def fix_first(draft: Draft) -> Markup:
     """Give the files to mend first, each with its reasons as one, who saw it, what to do, and the evidence."""
     if not draft.hotspots:
         return element("p", wording.NOTHING_FIRST)
-    return element("ol", *(_spot(spot, draft) for spot in draft.hotspots), class_="first")
+    return join(
+        element("ol", *(_spot(spot, draft) for spot in draft.hotspots), class_="first"),
+        element("p", wording.ORDER, class_="aside order"),
+    )
 
 
 def _spot(spot: Hotspot, draft: Draft) -> Markup:

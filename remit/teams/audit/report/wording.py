@@ -14,6 +14,11 @@ from remit.teams.audit.report.selection import CONFLICTS_FILE, by_severity, cont
 NO_CONFLICT = "No two analysts wrote on one thing from the same base."
 NOTHING_KEPT = "Nothing was kept."
 NOTHING_FIRST = "Nothing is to be mended."
+ORDER = (
+    "Order: points of the findings, where what is wrong today counts twice, times the number of analysts that meet."
+    " Several meet if each looks for something else and found it in this file."
+)
+"""What `hotspots` does, in a sentence."""
 _FIELDS = ("action", "primary_reason", "severity")
 """Over which sides say words, that which says most to a reader first."""
 
@@ -87,8 +92,8 @@ def meaning(kept: Iterable[Finding], lines: int) -> str:
     """Say what the score means, and what it is made of."""
     high, medium, low = (WEIGHT[level] for level in ("high", "medium", "low"))
     return (
-        f"100 means that nothing was kept; 50, that a thousand lines carry findings of weight {HALVED_AT}."
-        f" Here they carry {density(kept, lines):.1f}; a high one weighs {high}, a medium one {medium}, a low {low}."
+        f"{density(kept, lines):.1f} points per 1,000 lines; without any the score is 100, with {HALVED_AT} it is 50."
+        f" A high finding counts {high} points, a medium one {medium}, a low one {low}."
     )
 
 

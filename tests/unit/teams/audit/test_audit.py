@@ -62,7 +62,7 @@ async def test_the_first_screen_is_the_verdict_and_what_joins_on_one_file(projec
     await audit(project)
 
     report = (project / ".remit/report.md").read_text()
-    assert report.startswith("# Audit\n\n**Score ")
+    assert report.startswith("# Audit of `shop`\n\n**Score ")
     headings = [line for line in report.splitlines() if line.startswith("## ")]
     assert headings[:6] == [
         "## Fix these first",

@@ -138,6 +138,7 @@ def full_of(word: str) -> Draft:
         file=Stored(name=word, digest="d", size_bytes=1),
     )
     setback = Setback(to=word, failed=dropped, patches=(word,), paths=(word,))
+    inventory = msgspec.structs.replace(drafted().inventory, name=word)
     return drafted(
         opinion(spoken),
         opinion(finding(word, 2, rule=word, snippet=word), "reject", reason=word),
@@ -145,6 +146,7 @@ def full_of(word: str) -> Draft:
         measures=measured(word, 5, 50, 3),
         conflicts=tuple(contested),
         actions={word: word},
+        inventory=inventory,
         skipped=(Skipped(what=word, cause=word),),
         verification=Verification(patches=(patch,), dropped=dropped, failed=1, more=2, setback=setback),
     )
@@ -245,6 +247,8 @@ async def test_the_page_of_an_audit_is_whole_and_every_link_leads_somewhere(proj
     assert [target for target in outside if not (project / ".remit" / target).exists()] == []
     assert str(reply.score) in parsed.said("text")
     assert str(project) not in source
+    assert parsed.said("title").startswith("Audit of shop")
+    assert parsed.said("h1").startswith("Audit of shop")
 
 
 async def test_the_page_asks_for_nothing_and_runs_nothing_but_its_own(project: Path, audit: Audit) -> None:

@@ -26,7 +26,7 @@ from remit.teams.audit.report.hotspot import Hotspot, hotspots
 from remit.teams.audit.report.markdown import Draft, sections
 from remit.teams.audit.report.remedy import remedy, to_do
 from remit.teams.audit.report.score import score
-from remit.teams.audit.report.wording import example
+from remit.teams.audit.report.wording import ORDER, example
 from remit.teams.audit.shard import FILES, cut
 from remit.teams.audit.sighting import Skipped
 from tests.unit.teams.audit import drafts
@@ -346,6 +346,16 @@ def test_what_is_to_be_done_depends_on_whether_tests_know_the_file() -> None:
     assert action_of([tangled, unknown], sure=True) == "test first"
     assert action_of([finding("a.py", "absent-owner", "medium")], sure=True) == "watch"
     assert action_of([finding("a.py", "shell-injection", "high")], sure=True) == "mend"
+
+
+def test_the_order_and_the_points_are_explained_in_a_line_each() -> None:
+    draft = drafted()
+    said, seen = sections(draft), page.text(draft)
+
+    assert "1.6 points per 1,000 lines; without any the score is 100, with 20 it is 50." in said["verdict"]
+    assert "1.6 points per 1,000 lines" in seen
+    assert ORDER in said["fix-first"].splitlines()
+    assert ORDER in seen
 
 
 def test_the_score_falls_with_weight_and_rises_with_size() -> None:
