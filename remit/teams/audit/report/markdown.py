@@ -15,6 +15,7 @@ from remit.teams.audit.report.conflict import Card, decided
 from remit.teams.audit.report.hotspot import Hotspot
 from remit.teams.audit.report.markdown_text import code, prose
 from remit.teams.audit.report.model_words import Told, section
+from remit.teams.audit.report.quoted import Quote
 from remit.teams.audit.report.remedy import to_do
 from remit.teams.audit.report.ruling import in_words
 from remit.teams.audit.report.selection import (
@@ -53,6 +54,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """This audit beside the last one, if somebody asked and there was one."""
     no_baseline: str = ""
     """Why there is nothing to compare with."""
+    quotes: Mapping[str, Quote] = {}
+    """Lines of code around findings, by fingerprint."""
     told: Told | None = None
     """What a model said, if the task names one."""
 
@@ -93,12 +96,12 @@ def sections(draft: Draft) -> dict[str, str]:
         **(_model(draft.told, draft) if draft.told is not None else {}),
         **changed,
         "conflicts": _conflicts(draft),
-        "counts": _counts(draft),
+        "findings": _findings(draft.kept),
         "patches": patch_section.patches(draft.verification),
         **wrong,
         "thrown-out": _thrown_out(draft.opinions),
+        "counts": _counts(draft),
         "not-checked": _not_checked(draft.skipped),
-        "findings": _findings(draft.kept),
     }
 
 

@@ -85,15 +85,15 @@ def _sections(draft: Draft, trend: tuple[TrendPoint, ...]) -> Iterator[tuple[str
         yield "since", "Since then", "Since the last audit", page_since.section(draft.since, draft.no_baseline)
     yield "hotspots", "Hotspots", "Where trouble gathers", hotspots(draft)
     yield "conflicts", "Conflicts", "Conflicts by rule", page_lists.conflicts(draft)
-    yield "thrown-out", "Thrown out", "What the critic threw out, and why", page_lists.thrown(draft)
+    yield "findings", "Findings", "All kept findings", findings(kept, shown(kept, cited), draft.quotes)
     yield "patches", "Patches", "Patches", page_lists.patches(draft.verification)
     if setback is not None:
         yield "setback", "Rolled back", "What went wrong on the way", page_lists.setback(setback)
+    yield "thrown-out", "Thrown out", "What the critic threw out, and why", page_lists.thrown(draft)
     if is_trend(trend):
         yield "trend", "Trend", "Audits on record", earlier(trend)
     yield "counts", "Counts", "Counts", page_lists.counts(draft)
     yield "not-checked", "Not checked", "What was not checked", page_lists.not_checked(draft.skipped)
-    yield "findings", "Findings", "All kept findings", findings(kept, shown(kept, cited))
 
 
 def _section(name: str, heading: str, content: Markup) -> Markup:

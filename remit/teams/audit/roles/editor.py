@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from remit import Change, Context, Role, StateRef, Versioned
-from remit.teams.audit.finding import Finding, by_path
+from remit.teams.audit.finding import Finding, by_path, worst_first
 from remit.teams.audit.judge.judgement import TEXT_LIMIT, action_of
 from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.memory import FILES, FINDINGS, SECTIONS, Action, FileNote, FindingNote, agreed
@@ -22,6 +22,7 @@ from remit.teams.audit.report.hotspot import hotspots
 from remit.teams.audit.report.markdown import Draft
 from remit.teams.audit.report.model_words import MODEL_FILE, Told, unsaid
 from remit.teams.audit.report.past import Past, comparison, remembered
+from remit.teams.audit.report.quoted import quoted
 from remit.teams.audit.report.score import score
 from remit.teams.audit.report.selection import CONFLICTS_FILE, FINDINGS_FILE, PAGE, SKIPPED_FILE
 from remit.teams.audit.sighting import Measure
@@ -74,7 +75,8 @@ class Editor(Role[Drafting, Report]):
         files = _standing(await ctx.state.list(FILES.prefix, FileNote))
         findings = _standing(await ctx.state.list(FINDINGS.prefix, FindingNote))
         found = [*await ctx.state.conflicts(FILES.prefix), *await ctx.state.conflicts(FINDINGS.prefix)]
-        kept = [item.finding for item in opinions if item.decision == "keep"]
+        kept = sorted((item.finding for item in opinions if item.decision == "keep"), key=worst_first)
+        spots = gathered(hotspots(kept), kept)
         points = score(kept, work.critique.lines)
         skipped = (*work.inventory.skipped, *work.critique.skipped, *past.skipped)
         return Draft(
@@ -83,7 +85,7 @@ class Editor(Role[Drafting, Report]):
             opinions=opinions,
             conflicts=_judged(cards(found, {**files, **findings}), kept),
             actions=_actions(kept, files),
-            hotspots=tuple(gathered(hotspots(kept), kept)),
+            hotspots=tuple(spots),
             score=points,
             skipped=skipped,
             measures=await _measures(work.critique.measures, ctx),
@@ -91,6 +93,7 @@ class Editor(Role[Drafting, Report]):
             trend=past.renewed(opinions, points).points,
             since=await comparison(past, work.inventory, opinions, score=points, skipped=skipped, ctx=ctx),
             no_baseline=past.problem,
+            quotes=await quoted(kept, [name for spot in spots for name in spot.findings], ctx),
         )
 
     async def _told(self, draft: Draft, ctx: Context) -> Draft:
