@@ -41,7 +41,8 @@ code { font: 0.88em/1.5 var(--mono); unicode-bidi: isolate; }
 
 .top {
   display: grid; grid-template-columns: auto 1fr; grid-auto-flow: column; grid-auto-columns: 15rem;
-  gap: 0.5rem 1.6rem; align-items: center; background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 1rem 1.4rem;
+  gap: 0.5rem 1.6rem; align-items: center; background: var(--card); border: 1px solid var(--line);
+  border-radius: 14px; padding: 1rem 1.4rem;
 }
 h1 .aside { display: inline-block; font-weight: 400; margin-left: 0.5rem; }
 .verdict { font-size: 1.12rem; line-height: 1.45; font-weight: 600; margin-top: 0.2rem; }
