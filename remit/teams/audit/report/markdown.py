@@ -81,7 +81,10 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_do(self, spot: Hotspot) -> str:
         """What is to be done about a file; empty if nobody said."""
-        return to_do(self.cited(spot), self.actions.get(spot.path))
+        cited = self.cited(spot)
+        rules = [item.rule for item in self.kept if item.path == spot.path]
+        is_several = bool(cited) and rules.count(cited[0].rule) > 1
+        return to_do(cited, self.actions.get(spot.path), is_several=is_several)
 
 
 def sections(draft: Draft) -> dict[str, str]:

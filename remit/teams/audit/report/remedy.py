@@ -55,6 +55,7 @@ _REMEDIES: Final[Mapping[str, str]] = {
     "F822": "define the name, or take it out of `__all__`",
     "F823": "assign the name before it is used",
 }
+_COUNTED = ("the requirement", "the function", "the snippet", "the example", "the link", "the name", "the import")
 _APPLY = "apply the patch"
 _TESTS_FIRST: Action = "test first"
 
@@ -64,12 +65,16 @@ def remedy(finding: Finding) -> str:
     return _REMEDIES.get(finding.rule, "").replace("{measure}", str(finding.measure))
 
 
-def to_do(cited: Iterable[Finding], action: Action | None) -> str:
-    """Say what to do about a file: what its first finding asks for, otherwise what the team said of the file."""
+def to_do(cited: Iterable[Finding], action: Action | None, *, is_several: bool = False) -> str:
+    """Say what to do about a file: what its first finding asks for, otherwise what the team said of the file.
+
+    `is_several` is whether the file holds more findings of the first one's rule.
+    """
     if action == PATCHED:
         return _APPLY
     leading = next(iter(cited), None)
     verb = remedy(leading) if leading is not None else ""
+    verb += "s" if is_several and verb.endswith(_COUNTED) else ""
     if verb and leading is not None and action == _TESTS_FIRST and leading.rule != "untested-module":
         return f"write a test, then {verb}"
     return verb or action or ""

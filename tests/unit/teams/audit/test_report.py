@@ -199,6 +199,13 @@ def test_what_to_do_is_the_verb_of_the_leading_finding(rule: str, action: Action
     assert to_do([leading, finding("a.py", "stale-todo")], action) == said
 
 
+def test_what_to_do_about_several_findings_of_one_rule_says_that_there_are_several() -> None:
+    found = [drafts.opinion(unused(name, line)) for line, name in enumerate("abc", 1)]
+
+    assert "To do: remove the requirements. " in sections(drafts.drafted(*found))["fix-first"]
+    assert "To do: remove the requirement. " in sections(drafts.drafted(found[0]))["fix-first"]
+
+
 def test_every_rule_of_our_own_says_what_to_do() -> None:
     assert [name for name in RULES if not remedy(finding("a.py", name))] == []
 
