@@ -7,7 +7,7 @@ from remit.teams.audit.judge.rules import rule_named
 from remit.teams.audit.report import wording
 from remit.teams.audit.report.page_markup import Markup, anchor, code, element, join, prose, row, text
 from remit.teams.audit.report.page_markup import table as table_of
-from remit.teams.audit.report.quoted import Quote
+from remit.teams.audit.report.quoted import Quote, is_about_file
 from remit.teams.audit.report.selection import FINDINGS_FILE, FINDINGS_SHOWN, by_severity
 
 _SIGNS: dict[Severity, str] = {"high": "▲", "medium": "◆", "low": "●", "note": "○"}
@@ -68,7 +68,7 @@ def _line(number: int, line: str, cited: int) -> Markup:
 
 def _row(item: Finding, quote: Quote | None) -> Markup:
     symbol = element("div", "in ", code(item.symbol), class_="aside") if item.symbol else ""
-    snippet = element("div", code(item.snippet), class_="snippet") if item.snippet else ""
+    snippet = element("div", code(item.snippet), class_="snippet") if item.snippet and not is_about_file(item) else ""
     shown = lines(quote, item.line) if quote is not None else snippet
     told = rule_named(item.rule)
     return row(

@@ -38,7 +38,7 @@ async def quoted(kept: Sequence[Finding], cited: Iterable[str], ctx: Context) ->
         excerpts = await ctx.call(fs_excerpt, passages=tuple(map(_passage, part)))
         pairs = zip(part, excerpts, strict=True)
         found |= {item.fingerprint: _quote(said) for item, said in pairs if said.digest == item.blob}
-    return {name: quote for name, quote in found.items() if quote.lines}
+    return {name: quote for name, quote in found.items() if any(quote.lines)}
 
 
 def _passage(finding: Finding) -> Passage:
@@ -47,4 +47,5 @@ def _passage(finding: Finding) -> Passage:
 
 def _quote(excerpt: Excerpt) -> Quote:
     lines = textwrap.dedent("\n".join(excerpt.lines).expandtabs(4)).rstrip().split("\n")
-    return Quote(first=excerpt.first, lines=tuple(lines) if any(lines) else ())
+    blank = 1 if lines[1:] and not lines[0] else 0
+    return Quote(first=excerpt.first + blank, lines=tuple(lines[blank:]))

@@ -34,11 +34,17 @@ class Alike(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def alike(skipped: Iterable[Skipped]) -> list[Alike]:
-    """Give what was left out by the reason, in the order in which the reasons come first."""
-    groups: dict[str, list[str]] = {}
+    """Give what was left out, in its order: files by the reason, and hits of one rule added up over all shards."""
+    groups: dict[tuple[str, str], list[str]] = {}
     for item in skipped:
-        groups.setdefault(item.cause, []).append(item.what)
-    return [Alike(whats=_summed(whats), cause=cause) for cause, whats in groups.items()]
+        groups.setdefault((_kind(item), item.cause), []).append(item.what)
+    return [Alike(whats=_summed(whats), cause=cause) for (_what, cause), whats in groups.items()]
+
+
+def _kind(item: Skipped) -> str:
+    """Name what is told together with others: files, and hits of one rule; anything else stands for itself."""
+    is_file = bool(item.lines) or " " not in item.what
+    return "" if is_file else clipped_rule(item) or item.what
 
 
 def in_short(skipped: Iterable[Skipped], shipped: int) -> str:
@@ -86,14 +92,8 @@ def _sentence(found: Sequence[Skipped], shipped: int) -> str:
 
 
 def _summed(whats: Sequence[str]) -> tuple[str, ...]:
-    """Give names once each; hits of one rule that several shards left out are added up."""
-    hits: dict[str, int] = {}
-    for what in whats:
-        if rule := _rule(what):
-            hits[rule] = hits.get(rule, 0) + int(what.partition(" ")[0])
-    told = [f"{hits[rule]} more hits of {rule}" if (rule := _rule(what)) else what for what in whats]
-    return tuple(dict.fromkeys(told))
-
-
-def _rule(what: str) -> str:
-    return clipped_rule(Skipped(what=what, cause=""))
+    """Give names once each; hits that several shards left out are added up."""
+    rule = clipped_rule(Skipped(what=whats[0], cause=""))
+    if rule and len(whats) > 1:
+        return (f"{sum(int(what.partition(' ')[0]) for what in whats)} more hits of {rule}",)
+    return tuple(dict.fromkeys(whats))
