@@ -7,7 +7,6 @@ which subjects it holds, and read by a consumer that wants exactly those.
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -40,6 +39,7 @@ class _Names(msgspec.Struct, frozen=True):
 class _Held(msgspec.Struct, frozen=True):
     subjects: dict[str, int] | None = None
     messages: int = 0
+    last_seq: int = 0
 
 
 class _Info(msgspec.Struct, frozen=True):
@@ -53,10 +53,11 @@ class TaskQueue:
         self._bus = bus
         self._workflows = frozenset(workflows)
         self._on_task = on_task
-        self._loops: list[PullLoop] = []
+        self._loops: dict[str, PullLoop] = {}
         self._strangers: frozenset[str] = frozenset()
         self._of_strangers: PullLoop | None = None
         self._durable_of_strangers = ""
+        self._made = 0
         self.waiting = 0
         """Tasks in the stream, those in hand included, when it was last looked at."""
 
@@ -64,15 +65,16 @@ class TaskQueue:
         """Tasks of every workflow are handed out; consumers that an earlier build had, and this one has not, are gone.
 
         Raises:
-            BusUnavailableError: the server did not answer; it may be repeated.
+            BusUnavailableError: the server did not answer; some may be handed out, and it may be repeated.
         """
         wanted = {_OF_WORKFLOW + name: subject.task(name) for name in sorted(self._workflows)}
         for name in await self._consumers():
             if name not in wanted and (name == _BEFORE or name.startswith((STRANGERS, _OF_WORKFLOW))):
                 await self._delete(name)
         for durable, filter_ in wanted.items():
-            await shape.ensure_consumer(self._bus, TASKS, topology.task_consumer(durable, (filter_,)), start_seq=1)
-            self._loops.append(await self._pull(durable))
+            if durable not in self._loops:
+                await shape.ensure_consumer(self._bus, TASKS, topology.task_consumer(durable, (filter_,)), start_seq=1)
+                self._loops[durable] = await self._pull(durable)
         await self.look()
 
     async def look(self) -> None:
@@ -93,15 +95,17 @@ class TaskQueue:
             await self._delete(self._durable_of_strangers)
         self._strangers = frozenset(sorted(found)[:STRANGERS_MOST])
         if self._strangers:
-            self._durable_of_strangers = STRANGERS + secrets.token_hex(4)
+            self._made += 1
+            self._durable_of_strangers = f"{STRANGERS}{held.last_seq}-{self._made}"
             spec = topology.task_consumer(self._durable_of_strangers, tuple(sorted(self._strangers)))
             await shape.ensure_consumer(self._bus, TASKS, spec, start_seq=1)
             self._of_strangers = await self._pull(self._durable_of_strangers)
 
     async def stop(self) -> None:
         """Nothing is handed out any more."""
-        for loop in self._loops + ([self._of_strangers] if self._of_strangers is not None else []):
-            await loop.stop()
+        for loop in (*self._loops.values(), self._of_strangers):
+            if loop is not None:
+                await loop.stop()
 
     async def _pull(self, durable: str) -> PullLoop:
         return await PullLoop.start(self._bus, TASKS, durable, self._take, batch=AHEAD, limit=AHEAD)

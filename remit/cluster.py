@@ -11,7 +11,7 @@ from remit import builds, groundwork, loader, logs, places, ray_cluster, shippin
 from remit.bus import permission, profile, topology, walls
 from remit.bus.access import Access
 from remit.bus.blob import Blobs
-from remit.bus.identity import Authority
+from remit.bus.identity import Authority, Issuer
 from remit.bus.private_file import private_directory
 from remit.child_specs import GatewaySpecs, HostSpecs
 from remit.contracts.errors import CredentialsRefusedError
@@ -91,7 +91,7 @@ def deploy(loaded: Loaded, target: Target, *, strands: bool = False) -> Deployed
     private_directory(target.here)
     access = _access_here(target)
     if access.keys is not None:
-        groundwork.issue(Authority.create_or_load(access.keys), target.here / "credentials")
+        groundwork.issue(_issuer(target, access.keys), target.here / "credentials")
     prepared = asyncio.run(_prepare(loaded, target, access, strands=strands))
     spec = _supervisor_spec(loaded, target, prepared)
     deployed = _start(loaded, target, spec)
@@ -100,7 +100,15 @@ def deploy(loaded: Loaded, target: Target, *, strands: bool = False) -> Deployed
 
 
 def _access_here(target: Target) -> Access:
-    return Access(creds=target.creds) if target.creds is not None else Access(keys=target.here / "keys")
+    """Where the secrets are mounted here as well, as in a job on a trusted node, nothing else is needed."""
+    if target.creds is not None:
+        return Access(creds=target.creds)
+    is_mounted = target.secrets is not None and (target.secrets / Issuer.SIGNING_FILE).exists()
+    return Access(keys=target.secrets if is_mounted else target.here / "keys")
+
+
+def _issuer(target: Target, keys: Path) -> Issuer:
+    return Issuer.read(keys) if keys == target.secrets else Authority.create_or_load(keys)
 
 
 async def _prepare(loaded: Loaded, target: Target, access: Access, *, strands: bool) -> _Prepared:
@@ -210,6 +218,7 @@ def _start(loaded: Loaded, target: Target, spec: SupervisorSpec) -> Deployed:
 
 
 def _place(loaded: Loaded, target: Target) -> places.Place:
+    access = _access_here(target)
     credentials = target.here / "credentials"
     return places.Place(
         name=target.name,
@@ -220,4 +229,6 @@ def _place(loaded: Loaded, target: Target) -> places.Place:
         publisher=str(target.creds or credentials / "publisher.creds"),
         operator=str(target.creds or credentials / "operator.creds"),
         ray_address=target.ray_address,
+        profile=target.profile,
+        keys=str(access.keys or ""),
     )

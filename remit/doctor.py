@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from remit import groundwork, growth, offline, places
 from remit.bus import stream, subject, topology, walls
@@ -100,13 +100,14 @@ async def _durability(client: Client) -> Finding:
 
 async def _proof(client: Client) -> Proof:
     place = client.place
-    is_embedded = offline.is_embedded(place)
-    durability: Profile = offline.durability(Path(place.data)) if is_embedded else "durable"
-    return await groundwork.prove(client.bus, place.url, _access(place), profile=durability)
+    access = _access(place)
+    durability = offline.durability(Path(place.data)) if offline.is_embedded(place) else place.profile or "durable"
+    async with groundwork.connected(place.url, access, "topology") as bus:
+        return await groundwork.prove(bus, place.url, access, profile=cast("Profile", durability))
 
 
 def _access(place: Place) -> Access:
-    keys = Path(place.data) / "keys"
+    keys = Path(place.keys) if place.keys else Path(place.data) / "keys"
     return Access(keys=keys) if keys.is_dir() else Access(creds=Path(place.operator))
 
 

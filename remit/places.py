@@ -33,6 +33,10 @@ class Place(Message, frozen=True, kw_only=True, tag="remit.context.v1"):
     operator: str
     """Credentials that may read the journal and ask for control."""
     ray_address: str = ""
+    profile: str = ""
+    """Durability for which it was deployed on servers that are not ours."""
+    keys: str = ""
+    """Directory of the keys that sign identities, where it is not `keys` in the deployment's own."""
 
 
 def home() -> Path:

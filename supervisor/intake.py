@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 AT_ONCE: Final = 128
 """Tasks that are being admitted at once."""
 LOOK_S: Final = 0.25
+AGAIN_S: Final = 0.5
 KEEP_S: Final = 4.0
 """How often the server is told that a task waits for its turn here; it would hand it out again after 10 s."""
 
@@ -60,13 +61,11 @@ class Intake:
         """Tasks in the queue, as far as is known."""
         return self._queue.waiting
 
-    async def start(self) -> None:
-        """Tasks are admitted; raises as `TaskQueue.start`."""
-        self._runs.activity.on_less = self._go_on
-        await self._queue.start()
-
     async def run(self) -> None:
-        """Look for tasks that no workflow's consumer brings, and keep those that wait here, until cancelled."""
+        """Admit tasks, look for those that no workflow's consumer brings, and keep what waits here, until cancelled."""
+        self._runs.activity.on_less = self._go_on
+        while not await self._is_begun():  # noqa: ASYNC110  # the server is asked again, and tells nobody when it is back
+            await asyncio.sleep(AGAIN_S)
         kept = 0.0
         while True:
             await asyncio.sleep(LOOK_S)
@@ -80,6 +79,14 @@ class Intake:
                 await self._queue.look()
             except RetryableError as error:
                 log.warning("tasks.not_seen", error=str(error))
+
+    async def _is_begun(self) -> bool:
+        try:
+            await self._queue.start()
+        except RetryableError as error:
+            log.warning("tasks.not_pulled", error=str(error))
+            return False
+        return True
 
     async def stop(self) -> None:
         """Nothing more is admitted; what waits here is left to the next supervisor."""

@@ -179,7 +179,6 @@ class Supervisor:
             ),
             await PullLoop.start(self._bus, subject.DEAD, "supervisor", self._on_given_up, limit=IN_HAND),
         ]
-        await intake.start()
         for run in self.runs:
             self._spawn(self._advance(run))
         if self.recovered is not None:

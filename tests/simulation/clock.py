@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from remit.agents import footprint
 from remit.agents.passage import Passage
 from tests.simulation.process import PROCESS
 
@@ -94,6 +95,11 @@ class OneProcess:
         return 1
 
 
+def _no_footprint() -> int:
+    """Give how old and how large a process of the world is: that means nothing in it."""
+    return 0
+
+
 @contextmanager
 def virtual(seed: int) -> Iterator[None]:
     """Have every plane live in the world's time; what stood there stands there again afterwards."""
@@ -109,6 +115,9 @@ def virtual(seed: int) -> Iterator[None]:
 
     changed: list[tuple[object, str, object]] = [(Passage, "now", Passage.now)]
     Passage.now = _passage_now  # type: ignore[method-assign]  # for as long as the seed runs
+    for told in ("age_s", "memory_bytes"):  # the real process is not that of the world
+        changed.append((footprint, told, getattr(footprint, told)))
+        setattr(footprint, told, _no_footprint)
     for name, module in sorted(sys.modules.items()):
         if not name.startswith(_PLANES):
             continue

@@ -91,7 +91,7 @@ class SimStream:
         self._by_subject: dict[str, int] = {}
         self._ids: dict[str, tuple[int, float]] = {}
         self._batches: dict[str, list[Draft]] = {}
-        self._is_write_once = bool(config.get("discard_new_per_subject"))
+        self._is_write_once = bool(config.get("discard_new_per_subject")) and config.get("max_msgs_per_subject") == 1
         self._keeps_last = config.get("max_msgs_per_subject") == 1
 
     def draft(self, subject: str, block: bytes, body: bytes) -> Draft:

@@ -125,8 +125,8 @@ class World:
         await asyncio.wait(submitted, timeout=RUN_S + 60.0)
         await asyncio.sleep(QUIET_S)
         over_at = asyncio.get_running_loop().time() + READ_S
-        while self.supervisor is not None and len(self.supervisor.runs) and asyncio.get_running_loop().time() < over_at:
-            await asyncio.sleep(1.0)
+        while (self.supervisor is None or len(self.supervisor.runs)) and asyncio.get_running_loop().time() < over_at:
+            await asyncio.sleep(1.0)  # one that starts may wait for the end of a read, and asks again then
         for process in (*clients, setting_up):
             process.kill()
 

@@ -5,6 +5,7 @@ import re
 from remit.teams.audit.report.page_markup import visible
 
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
+_ESCAPE = re.compile(r"\\(?=[!-/:-@\[-`{-~]|$)")
 _TICKS = re.compile(r"`+")
 
 
@@ -18,8 +19,10 @@ def code(value: str) -> str:
 
 def prose(value: str) -> str:
     """Give a sentence: what stands between two backticks is code."""
-    parts = one_line(value).split("`")
-    if len(parts) % 2 == 0:  # one is left over: which of them it is, nobody knows
+    said = one_line(value)
+    parts = said.split("`")
+    # One is left over, and nobody knows which; or readers would pair runs of several in another way than we do.
+    if len(parts) % 2 == 0 or "``" in said:
         return "\\`".join(map(_plain, parts))
     return "`".join(part if index % 2 else _plain(part) for index, part in enumerate(parts))
 
@@ -30,4 +33,7 @@ def one_line(value: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return _TAG.sub(r"\\<", text).replace("](", "]\\(")
+    escaped = _ESCAPE.sub(
+        r"\\\\", text
+    )  # a backslash would take the meaning of what follows it, our own marks included
+    return _TAG.sub(r"\\<", escaped).replace("](", "]\\(")

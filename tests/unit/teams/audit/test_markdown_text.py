@@ -1,7 +1,7 @@
 """Text from a repository in report.md: readers see it, and nothing in it is a link, a tag or a heading."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -12,7 +12,7 @@ from tests.unit.teams.audit.conftest import Audit, Write
 READER = MarkdownIt("commonmark").enable("table")
 HOSTILE = {"html_inline", "html_block", "image", "link_open"}
 PIECES = st.sampled_from(
-    ["`", "``", "](", "[", "!", "<img src=x>", "<a", "\n", "# x", "\x1b[31m", "\u202e", "|", "a", " "]
+    ["`", "``", "](", "[", "!", "<img src=x>", "<a", "\n", "# x", "\x1b[31m", "\u202e", "|", "a", " ", "\\"]
 )
 
 
@@ -23,6 +23,8 @@ def kinds(text: str) -> set[str]:
     return every(READER.parse(text))
 
 
+@example("```<img src=x>`")
+@example("\\`<img src=x>`")
 @given(st.lists(PIECES, max_size=12).map("".join))
 def test_whatever_a_repository_says_stays_text(said: str) -> None:
     for told in (code(said), prose(said)):
