@@ -79,7 +79,7 @@ section { margin-top: 2.6rem; }
 .first p { margin-top: 0.2rem; }
 .action {
   border: 1px solid currentColor; border-radius: 99px; padding: 0.05rem 0.65rem; font-size: 0.85rem; color: var(--link);
-  margin-right: 0.4rem; white-space: nowrap;
+  margin-right: 0.4rem; -webkit-box-decoration-break: clone; box-decoration-break: clone;
 }
 .evidence {
   list-style: none; padding: 0.15rem 0 0; display: grid; grid-template-columns: minmax(0, 1fr); gap: 0.3rem;
