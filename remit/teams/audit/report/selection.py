@@ -1,6 +1,6 @@
 """What the report shows of what there is: chosen, grouped and counted once, whatever form it takes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import groupby
 
 import msgspec

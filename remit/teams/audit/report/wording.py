@@ -15,8 +15,9 @@ NO_CONFLICT = "No two analysts wrote on one thing from the same base."
 NOTHING_KEPT = "Nothing was kept."
 NOTHING_FIRST = "Nothing is to be mended."
 ORDER = (
-    "Order: files in which something is wrong today, the gravest first; then points of the findings, where what is wrong"
-    " today counts twice, times the number of analysts that meet: each looks for something else and found it in this file."
+    "Order: files in which something is wrong today, the gravest first; then points of the findings, where what is"
+    " wrong today counts twice, times the number of analysts that meet."
+    " Several meet if each looks for something else and found it in this file."
 )
 """What `hotspots` does, in a sentence."""
 _FIELDS = ("action", "primary_reason", "severity")
