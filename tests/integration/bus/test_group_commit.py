@@ -56,7 +56,7 @@ async def bus(synced_server: NatsServer) -> AsyncIterator[Bus]:
 
 @pytest.fixture
 def journal(bus: Bus) -> Journal:
-    return Journal(bus, timeout_s=2.0, group_commit=True)
+    return Journal(bus, timeout_s=10.0, group_commit=True)
 
 
 def started(run: object) -> str:
