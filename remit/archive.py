@@ -38,6 +38,8 @@ log = structlog.get_logger(__name__)
 
 CREDENTIALS: Final = "archivist.creds"
 RUNS_IN_FILE: Final = 1_000
+WISHED: Final = timedelta(days=1)
+"""So long at least a fork that was asked for may wait for its turn, and needs the run that it is of."""
 FILE_BYTES: Final = 64 * 1024 * 1024
 """Of entries, before they are packed."""
 _AT_ONCE: Final = 32
@@ -81,8 +83,8 @@ async def choose(client: Client, *, older_than: timedelta, named: Sequence[str] 
         BusUnavailableError: the journal could not be read.
     """
     finished, forks = await _finished(client), await _forks(client)
-    wished = await _wished(client, forks, since=datetime.now(UTC) - older_than)
     ends = datetime.now(UTC) - older_than
+    wished = await _wished(client, forks, since=min(ends, datetime.now(UTC) - WISHED))
     chosen, refused = dict[str, None](), list[Refused]()
     for run in sorted(named or finished, key=_number, reverse=True):
         why = _why_not(run, finished=finished, ends=ends)
