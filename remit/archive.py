@@ -233,7 +233,7 @@ class Archivist:
         data = seal.pack(pack, opening=opening, key=self._key)
         names = [run for run, _ in pack]
         path = self._out / f"{names[-1]}-{names[0]}-{opening.sealed_at:%Y%m%dT%H%M%S%f}.jsonl.gz"
-        self._out.mkdir(parents=True, exist_ok=True)
+        private_file.kept_directory(self._out)  # the journal forgets what stands there
         private_file.replace(path, data)
         self._read_back(path, pack)
         exported = Exported(file=str(path.absolute()), runs=tuple(names))

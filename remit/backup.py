@@ -121,7 +121,7 @@ async def _backup(place: Place, bus: Bus, folder: Path, *, making: Path) -> Mani
     has_keys = (making / "data" / "keys").is_dir()
     manifest = Manifest(team=place.team, deployment=place.name, at=at, streams=streams, has_keys=has_keys)
     private_file.replace(making / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
-    private_file.sync_directory(making)
+    private_file.sync_tree(making)
     making.rename(folder)
     private_file.sync_directory(folder.parent)
     return manifest
