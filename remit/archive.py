@@ -29,7 +29,7 @@ from remit.supervisor.change import FORK_KEY
 from remit.supervisor.forks import ForkWish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from remit.bus.journal import Entry
     from remit.client import Client
@@ -61,6 +61,8 @@ class Choice:
     runs: tuple[str, ...] = ()
     """The newest first: a fork goes before the run that it is of."""
     refused: tuple[Refused, ...] = ()
+    forks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of these runs, those with forks: none goes before its forks are gone."""
 
 
 @dataclass(kw_only=True)
@@ -97,7 +99,8 @@ async def choose(client: Client, *, older_than: timedelta, named: Sequence[str] 
             chosen[run] = None
         elif named or users or run in wished:
             refused.append(Refused(run=run, why=why))
-    return Choice(runs=tuple(chosen), refused=tuple(refused))
+    theirs = {run: tuple(forks[run]) for run in chosen if run in forks}
+    return Choice(runs=tuple(chosen), refused=tuple(refused), forks=theirs)
 
 
 def _why_not(run: str, *, finished: dict[str, datetime], ends: datetime) -> str:
@@ -202,13 +205,15 @@ class Archivist:
         ended = {run for exported in self._index.unpurged() for run in await self._end(exported, report)}
         todo = [run for run in choice.runs if run not in ended]
         while todo:
-            pack = await self._read(todo, report)
+            pack = await self._read(todo, report, forks=choice.forks)
             if pack:
                 await self._export(pack, report)
                 say(report)
         return report
 
-    async def _read(self, todo: list[str], report: Report) -> list[tuple[str, list[Entry]]]:
+    async def _read(
+        self, todo: list[str], report: Report, *, forks: Mapping[str, Sequence[str]]
+    ) -> list[tuple[str, list[Entry]]]:
         """Take as many runs as one file holds."""
         pack, size = list[tuple[str, "list[Entry]"]](), 0
         while todo and len(pack) < RUNS_IN_FILE and size < FILE_BYTES:
@@ -216,7 +221,8 @@ class Archivist:
             read = await asyncio.gather(*map(self._client.journal.whole, names))
             kept = await asyncio.gather(*map(self._client.results.get, names))
             for run, entries, outcome in zip(names, read, kept, strict=True):
-                if why := _is_torn(entries, outcome):
+                stays = {item.run for item in report.refused}.intersection(forks.get(run, ()))
+                if why := _is_torn(entries, outcome) or ", ".join(f"its fork {fork} stays" for fork in sorted(stays)):
                     report.refused.append(Refused(run=run, why=why))
                     continue
                 pack.append((run, entries))

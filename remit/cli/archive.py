@@ -79,7 +79,7 @@ async def _archive(client: Client, choice: Choice, wish: _Wish) -> Report:
 
     # While the question stood somebody may have asked for a fork of one of them.
     now = await choose(client, older_than=wish.older_than, named=choice.runs)
-    choice = Choice(runs=now.runs, refused=(*choice.refused, *now.refused))
+    choice = Choice(runs=now.runs, refused=(*choice.refused, *now.refused), forks=now.forks)
     archivist = await Archivist.connect(client, credentials=wish.creds, out=wish.out)
     try:
         return await archivist.archive(choice, say=_progress)

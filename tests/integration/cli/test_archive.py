@@ -172,6 +172,23 @@ async def test_a_fork_that_waits_for_its_turn_keeps_the_run_that_it_is_of(desk: 
     assert chosen.refused == (Refused(run=origin, why="a fork of it was asked for lately"),)
 
 
+async def test_a_run_stays_with_a_fork_that_has_to_stay(desk: Desk, client: Client) -> None:
+    origin = await over(desk)
+    fork = (await desk.told("fork", ForkRun(run_id=origin))).run_id
+    assert (await desk.outcome(fork)).outcome == "complete"
+    await desk.until(lambda: desk.supervisor.runs.get(fork) is None)
+    chosen = await archive.choose(client, older_than=NOW)
+    await stream.api(desk.bus, "STREAM.PURGE", JOURNAL, body={"filter": (await desk.journal.whole(fork))[0].subject})
+
+    pass_ = await archivist(client)
+    report = await pass_.archive(chosen)
+    await pass_.close()
+
+    assert chosen.runs == (fork, origin)
+    assert [item.run for item in report.refused] == [fork, origin]
+    assert await held(desk, origin) != []
+
+
 @pytest.mark.parametrize("age", ["999999d", "99999999999d"])
 async def test_an_age_beyond_any_calendar_is_refused(desk: Desk, client: Client, age: str) -> None:
     said = await desk.remit("run", "archive", "--older-than", age)
