@@ -45,11 +45,6 @@ def contested(found: Iterable[Card]) -> list[tuple[Card, ...]]:
     return [cards for cards in by_key if not all(card.is_thrown_out for card in cards)]
 
 
-def agreed(found: Sequence[Card]) -> int:
-    """Count the keys of which several wrote, and nobody contradicted anybody about anything that was kept."""
-    return len({card.key for card in found}) - len(contested(found))
-
-
 def thrown_out(opinions: Iterable[Opinion]) -> list[Thrown]:
     """Give what the critic threw out, by the reason: what happened most often first."""
     groups: dict[tuple[str, str], list[Finding]] = {}
