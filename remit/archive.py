@@ -220,13 +220,17 @@ class Archivist:
             names, todo[:] = todo[:_AT_ONCE], todo[_AT_ONCE:]
             read = await asyncio.gather(*map(self._client.journal.whole, names))
             kept = await asyncio.gather(*map(self._client.results.get, names))
-            for run, entries, outcome in zip(names, read, kept, strict=True):
+            for place, (run, entries, outcome) in enumerate(zip(names, read, kept, strict=True)):
                 stays = {item.run for item in report.refused}.intersection(forks.get(run, ()))
                 if why := _is_torn(entries, outcome) or ", ".join(f"its fork {fork} stays" for fork in sorted(stays)):
                     report.refused.append(Refused(run=run, why=why))
                     continue
+                more = sum(len(entry.data) for entry in entries)
+                if pack and size + more > FILE_BYTES:
+                    todo[:0] = names[place:]  # a file beyond the limit of those who read it would be none
+                    return pack
                 pack.append((run, entries))
-                size += sum(len(entry.data) for entry in entries)
+                size += more
         return pack
 
     async def _export(self, pack: list[tuple[str, list[Entry]]], report: Report) -> None:

@@ -172,6 +172,20 @@ async def test_a_fork_that_waits_for_its_turn_keeps_the_run_that_it_is_of(desk: 
     assert chosen.refused == (Refused(run=origin, why="a fork of it was asked for lately"),)
 
 
+async def test_large_runs_go_into_files_of_their_own(
+    desk: Desk, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [await over(desk) for _ in range(3)]
+    monkeypatch.setattr(archive, "FILE_BYTES", 1)
+
+    pass_ = await archivist(client)
+    report = await pass_.archive(await archive.choose(client, older_than=NOW))
+    await pass_.close()
+
+    assert (len(report.files), report.runs, report.refused) == (3, 3, [])
+    assert [await held(desk, run) for run in runs] == [[], [], []]
+
+
 async def test_a_run_stays_with_a_fork_that_has_to_stay(desk: Desk, client: Client) -> None:
     origin = await over(desk)
     fork = (await desk.told("fork", ForkRun(run_id=origin))).run_id
