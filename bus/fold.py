@@ -57,12 +57,14 @@ async def fold(
     """Call `on_entry` for every matching entry, in order, once; give the sequence reached, see `Journal.fold`."""
     end = (await stream.state(bus, name)).last_seq
     newest = await stream.newest_of(bus, name, filters) if bus.is_clustered else 0
+    end = max(end, newest)  # it was stored since: who reads to the end must not stop before what he waits for
     reader = _Reader(bus, end=end, next_seq=max(start_seq, 1), on_entry=on_entry, has_bodies=has_bodies)
     for attempt in range(_ATTEMPTS):
         if reader.next_seq > end or await reader.read(name, filters):
             if reader.next_seq > newest:
                 return max(end, reader.next_seq - 1)
             await asyncio.sleep(stream.LAG_S * 2**attempt)  # the replica that was read lags behind its leader
+            newest = min(newest, await stream.newest_of(bus, name, filters))  # or it was purged: nobody waits for it
             continue
         log.warning("fold.interrupted", stream=name, next_seq=reader.next_seq, end=end)
     raise BusUnavailableError("the stream was not read to its end", where=name, got=f"stopped at {reader.next_seq - 1}")

@@ -14,6 +14,22 @@ def private_directory(path: Path) -> Path:
     return path
 
 
+def kept_directory(path: Path) -> None:
+    """The directory exists, and a loss of power does not take it away."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        sync_directory(folder.parent)
+
+
+def sync_tree(path: Path) -> None:
+    """All files below the directory are on the disk, with their names."""
+    for folder, _folders, names in os.walk(path):
+        for name in names:
+            _sync(Path(folder, name))
+        sync_directory(Path(folder))
+
+
 def replace(path: Path, text: str | bytes) -> None:
     """The file holds exactly `text`, mode 0600; after a crash it holds the old text or the new one."""
     whole = _written(path, text)
@@ -58,6 +74,10 @@ def _written(path: Path, text: str | bytes) -> Path:
 
 def sync_directory(path: Path) -> None:
     """What was made, renamed or removed in the directory is on the disk."""
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -240,7 +240,7 @@ async def entries(
         if end.status == _NOT_FOUND or int((end.headers or {}).get("Nats-Num-Pending", "0")) == 0:
             if seq > newest:
                 return
-            await asyncio.sleep(LAG_S)
+            newest = await _still_newest(bus, stream, (filter_,), newest=newest)
             continue
         if end.status != _END_OF_BATCH:
             raise BusUnavailableError("the stream was not read to its end", where=filter_, got=end.description)
@@ -269,7 +269,7 @@ async def lasts(
         if end.status == _NOT_FOUND or int((end.headers or {}).get("Nats-Num-Pending", "0")) == 0:
             if seq > newest:
                 return found
-            await asyncio.sleep(LAG_S)  # the replica that was read lags behind its leader
+            newest = await _still_newest(bus, stream, filters, newest=newest)
             continue
         if end.status != _END_OF_BATCH:
             raise BusUnavailableError("the stream was not read to its end", where=filters[0], got=end.description)
@@ -279,6 +279,12 @@ async def newest_of(bus: Bus, stream: str, filters: Sequence[str]) -> int:
     """Give the sequence of the newest entry on any of these subjects as the leader knows it, 0 for none."""
     found = [await _from_leader(bus, stream, _Named(last_by_subj=name)) for name in filters]
     return max((entry.seq for entry in found if entry is not None), default=0)
+
+
+async def _still_newest(bus: Bus, stream: str, filters: Sequence[str], *, newest: int) -> int:
+    """The replica that was read has had time to come up; give what to wait for now, as it may have been purged."""
+    await asyncio.sleep(LAG_S)
+    return min(newest, await newest_of(bus, stream, filters))
 
 
 async def _from_leader(bus: Bus, stream: str, wanted: _Named) -> Entry | None:

@@ -141,13 +141,16 @@ def check(copied: Copied, path: Path) -> None:
 
 
 async def copy_in(bus: Bus, copied: Copied, path: Path) -> None:
-    """The stream is there, as it was when it was copied.
+    """The stream is there, as it was when it was copied; on a server without a cluster in one copy.
 
     Raises:
         BusRefusedError: the server refused, a stream of this name may be there; nothing changed.
         BusUnavailableError: no answer came; the stream may or may not be there.
     """
-    wish = {"config": copied.config, "state": copied.state}
+    config: dict[str, object] = msgspec.json.decode(copied.config)
+    if not bus.is_clustered:
+        config["num_replicas"] = 1
+    wish = {"config": config, "state": copied.state}
     answer = await stream.api(bus, "STREAM.RESTORE", copied.name, body=wish)
     to = msgspec.json.decode(answer, type=_Restoring).deliver_subject
     with path.open("rb") as file:

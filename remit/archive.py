@@ -29,7 +29,7 @@ from remit.supervisor.change import FORK_KEY
 from remit.supervisor.forks import ForkWish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from remit.bus.journal import Entry
     from remit.client import Client
@@ -38,6 +38,8 @@ log = structlog.get_logger(__name__)
 
 CREDENTIALS: Final = "archivist.creds"
 RUNS_IN_FILE: Final = 1_000
+WISHED: Final = timedelta(days=1)
+"""So long at least a fork that was asked for may wait for its turn, and needs the run that it is of."""
 FILE_BYTES: Final = 64 * 1024 * 1024
 """Of entries, before they are packed."""
 _AT_ONCE: Final = 32
@@ -59,6 +61,8 @@ class Choice:
     runs: tuple[str, ...] = ()
     """The newest first: a fork goes before the run that it is of."""
     refused: tuple[Refused, ...] = ()
+    forks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of these runs, those with forks: none goes before its forks are gone."""
 
 
 @dataclass(kw_only=True)
@@ -81,8 +85,8 @@ async def choose(client: Client, *, older_than: timedelta, named: Sequence[str] 
         BusUnavailableError: the journal could not be read.
     """
     finished, forks = await _finished(client), await _forks(client)
-    wished = await _wished(client, forks, since=datetime.now(UTC) - older_than)
     ends = datetime.now(UTC) - older_than
+    wished = await _wished(client, forks, since=min(ends, datetime.now(UTC) - WISHED))
     chosen, refused = dict[str, None](), list[Refused]()
     for run in sorted(named or finished, key=_number, reverse=True):
         why = _why_not(run, finished=finished, ends=ends)
@@ -95,7 +99,8 @@ async def choose(client: Client, *, older_than: timedelta, named: Sequence[str] 
             chosen[run] = None
         elif named or users or run in wished:
             refused.append(Refused(run=run, why=why))
-    return Choice(runs=tuple(chosen), refused=tuple(refused))
+    theirs = {run: tuple(forks[run]) for run in chosen if run in forks}
+    return Choice(runs=tuple(chosen), refused=tuple(refused), forks=theirs)
 
 
 def _why_not(run: str, *, finished: dict[str, datetime], ends: datetime) -> str:
@@ -200,25 +205,32 @@ class Archivist:
         ended = {run for exported in self._index.unpurged() for run in await self._end(exported, report)}
         todo = [run for run in choice.runs if run not in ended]
         while todo:
-            pack = await self._read(todo, report)
+            pack = await self._read(todo, report, forks=choice.forks)
             if pack:
                 await self._export(pack, report)
                 say(report)
         return report
 
-    async def _read(self, todo: list[str], report: Report) -> list[tuple[str, list[Entry]]]:
+    async def _read(
+        self, todo: list[str], report: Report, *, forks: Mapping[str, Sequence[str]]
+    ) -> list[tuple[str, list[Entry]]]:
         """Take as many runs as one file holds."""
         pack, size = list[tuple[str, "list[Entry]"]](), 0
         while todo and len(pack) < RUNS_IN_FILE and size < FILE_BYTES:
             names, todo[:] = todo[:_AT_ONCE], todo[_AT_ONCE:]
             read = await asyncio.gather(*map(self._client.journal.whole, names))
             kept = await asyncio.gather(*map(self._client.results.get, names))
-            for run, entries, outcome in zip(names, read, kept, strict=True):
-                if why := _is_torn(entries, outcome):
+            for place, (run, entries, outcome) in enumerate(zip(names, read, kept, strict=True)):
+                stays = {item.run for item in report.refused}.intersection(forks.get(run, ()))
+                if why := _is_torn(entries, outcome) or ", ".join(f"its fork {fork} stays" for fork in sorted(stays)):
                     report.refused.append(Refused(run=run, why=why))
                     continue
+                more = sum(len(entry.data) for entry in entries)
+                if pack and size + more > FILE_BYTES:
+                    todo[:0] = names[place:]  # a file beyond the limit of those who read it would be none
+                    return pack
                 pack.append((run, entries))
-                size += sum(len(entry.data) for entry in entries)
+                size += more
         return pack
 
     async def _export(self, pack: list[tuple[str, list[Entry]]], report: Report) -> None:
@@ -231,7 +243,7 @@ class Archivist:
         data = seal.pack(pack, opening=opening, key=self._key)
         names = [run for run, _ in pack]
         path = self._out / f"{names[-1]}-{names[0]}-{opening.sealed_at:%Y%m%dT%H%M%S%f}.jsonl.gz"
-        self._out.mkdir(parents=True, exist_ok=True)
+        private_file.kept_directory(self._out)  # the journal forgets what stands there
         private_file.replace(path, data)
         self._read_back(path, pack)
         exported = Exported(file=str(path.absolute()), runs=tuple(names))

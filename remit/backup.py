@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
+from remit import builds, places
 from remit.bus import permission, private_file, shape, stream, stream_copy, subject, topology
 from remit.bus.connection import Bus
 from remit.bus.identity import Authority
@@ -48,6 +49,8 @@ BACK: Final = (TASKS, DEAD, JOURNAL, subject.BLOB_STREAM, RESULTS)
 MANIFEST: Final = "manifest.json"
 KEPT: Final = ("keys", "credentials", "builds", "archive")
 """Folders of a deployment's data that are not the server's."""
+_NOT_KEPT: Final = ("*.jsonl.gz", builds.LAST)
+"""Files of the archive lie where they lie; and how the last start found the journal says nothing of a copy of it."""
 MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
 NAMES: Final = 1_000
 """So many names above the newest run are taken to be lost, if nobody says how far they went."""
@@ -101,16 +104,24 @@ async def backup(place: Place, bus: Bus, folder: Path) -> Manifest:
         raise ConflictError("there is something already", where=str(folder), fix="name a folder that is not there")
     making = folder.with_name(f".{folder.name}.making")
     shutil.rmtree(making, ignore_errors=True)
+    try:
+        return await _backup(place, bus, folder, making=making)
+    except BaseException:
+        shutil.rmtree(making, ignore_errors=True)  # it may hold the keys
+        raise
+
+
+async def _backup(place: Place, bus: Bus, folder: Path, *, making: Path) -> Manifest:
     private_file.private_directory(making)
     at, data = datetime.now(UTC), Path(place.data)
     streams = tuple([await stream_copy.copy_out(bus, name, making / f"{name}.stream") for name in ORDER])
     for name in KEPT:
         if (data / name).is_dir():
-            shutil.copytree(data / name, making / "data" / name, ignore=shutil.ignore_patterns("*.jsonl.gz"))
+            shutil.copytree(data / name, making / "data" / name, ignore=shutil.ignore_patterns(*_NOT_KEPT))
     has_keys = (making / "data" / "keys").is_dir()
     manifest = Manifest(team=place.team, deployment=place.name, at=at, streams=streams, has_keys=has_keys)
     private_file.replace(making / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
-    private_file.sync_directory(making)
+    private_file.sync_tree(making)
     making.rename(folder)
     private_file.sync_directory(folder.parent)
     return manifest
@@ -136,6 +147,13 @@ def read(folder: Path) -> Manifest:
         raise EvidenceBrokenError(
             "it is of another format", where=str(path), expected=str(FORMAT), got=str(manifest.format)
         )
+    if missing := set(ORDER) - {copied.name for copied in manifest.streams}:
+        raise EvidenceBrokenError(
+            "the backup is not whole",
+            where=str(path),
+            expected=", ".join(ORDER),
+            got=f"no {', '.join(sorted(missing))}",
+        )
     for copied in manifest.streams:
         stream_copy.check(copied, folder / f"{copied.name}.stream")
     return manifest
@@ -146,6 +164,8 @@ def read(folder: Path) -> Manifest:
 
 def restore_files(folder: Path, data: Path) -> None:
     """Keys, credentials, kept builds and the archive's index are in a deployment's data, which had none.
+
+    Nothing starts on it before `places.restored` says that the streams are back as well.
 
     Raises:
         ConflictError: there is a journal; nothing changed.
@@ -159,6 +179,7 @@ def restore_files(folder: Path, data: Path) -> None:
     theirs, ours = folder / "data" / "keys" / Authority.FILE, data / "keys" / Authority.FILE
     if theirs.exists() and ours.exists() and theirs.read_bytes() != ours.read_bytes():
         raise EnvironmentFaultError("other keys are there", where=str(ours), fix="move them away")
+    places.restoring(data)
     for name in KEPT:
         if (folder / "data" / name).is_dir():
             shutil.copytree(folder / "data" / name, data / name, dirs_exist_ok=True)
@@ -185,7 +206,7 @@ async def restore(folder: Path, manifest: Manifest, bus: Bus, *, until: int = 0)
     await shape.ensure_stream(bus, next(spec for spec in topology.STREAMS if spec.name == SNAPSHOT))
     index = await recovery.take_snapshot(Journal(bus), team=manifest.team)
     newest = max(await shape.highest_run(bus), (await stream.state(bus, TASKS)).last_seq)
-    lost = await _take_names(bus, manifest, newest=newest, until=until or newest + NAMES)
+    lost = await _take_names(bus, manifest, newest=newest, until=max(until or newest + NAMES, newest))
     last = (await stream.state(bus, TASKS)).last_seq
     return Restored(
         deployment=manifest.deployment,

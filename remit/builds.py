@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 FOLDER: Final = "builds"
-_LAST: Final = "LAST"
+LAST: Final = "LAST"
 _SHOWN: Final = 10
 """Of what stands in the way of a build; the rest is counted."""
 
@@ -79,8 +79,13 @@ def _place(folder: Path, build: str) -> Path:
     return folder / build.removeprefix("sha256:")[:16]
 
 
-async def settle(journal: Journal, loaded: Loaded, data: Path, *, strands: bool = False) -> Settlement:
+async def settle(
+    journal: Journal, loaded: Loaded, data: Path, *, strands: bool = False, is_alone: bool = True
+) -> Settlement:
     """Find out how every open run goes on under this build.
+
+    `is_alone` says that nobody serves the team meanwhile, nor from elsewhere: then a build that started last, and found
+    nothing, need not look again.
 
     Raises:
         BuildRefusedError: the build cannot read what is in flight, or decides otherwise and the old build is not kept;
@@ -88,7 +93,7 @@ async def settle(journal: Journal, loaded: Loaded, data: Path, *, strands: bool 
         BusUnavailableError: the journal could not be read; nothing changed.
     """
     refs, spec = kept(data), loaded.spec()
-    if _is_settled(data, spec.build):
+    if is_alone and _is_settled(data, spec.build):
         return Settlement()
     others = _loaded(refs, besides=spec.build)
     refs = {build: ref for build, ref in refs.items() if build in others or build == spec.build}
@@ -110,7 +115,7 @@ async def settle(journal: Journal, loaded: Loaded, data: Path, *, strands: bool 
     stranded = tuple(sorted({problem.run_id for problem in problems}))
     log.info("builds.settled", build=spec.build, moved=len(bindings), older=len(older), stranded=len(stranded))
     # Only a start that has nothing to journal is the last to look: the process may end before it is journaled.
-    _note(data, "" if bindings or older or stranded else spec.build)
+    _note(data, "" if bindings or older or stranded or not is_alone else spec.build)
     return Settlement(older=older, inheritance=Inheritance(bindings=tuple(bindings), stranded=stranded))
 
 
@@ -121,12 +126,12 @@ def build_of(run: RunState) -> str:
 
 def _is_settled(data: Path, build: str) -> bool:
     """Say whether the last start was of this build, and had nothing to journal: then there is nothing to find out."""
-    path = data / FOLDER / _LAST
+    path = data / FOLDER / LAST
     return path.exists() and path.read_text() == build
 
 
 def _note(data: Path, build: str) -> None:
-    path = data / FOLDER / _LAST
+    path = data / FOLDER / LAST
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(build)
 

@@ -85,12 +85,14 @@ class Embedded:
         """Tasks are taken; the context of this deployment is the current one.
 
         Raises:
+            EnvironmentFaultError: a restore was cut off in its directory; nothing changed.
             DataDirectoryInUseError: another process runs this deployment; nothing changed.
             ServerStartError: the nats-server did not start.
             ServerTooWeakError: it does not give the profile.
             BuildRefusedError: this build cannot go on with what is open.
             ClusterLostError: Ray or the supervisor did not start in time.
         """
+        places.check_whole(self.data)
         private_directory(self.data)
         self._start_server()
         groundwork.issue(Authority.create_or_load(self.data / "keys"), self.data / "credentials")

@@ -84,6 +84,14 @@ class _Pinged(msgspec.Struct, frozen=True):
     data: _Server = _Server()
 
 
+class _Config(msgspec.Struct, frozen=True):
+    num_replicas: int = 1
+
+
+class _Info(msgspec.Struct, frozen=True):
+    config: _Config = _Config()
+
+
 class _Created(msgspec.Struct, frozen=True):
     num_pending: int = 0
 
@@ -96,7 +104,11 @@ async def look(client: Client) -> Growth:
     """
     found = [await _size(client.bus, name) for name in permission.READABLE]
     sizes = tuple(size for size in found if size is not None)
-    rooms = [await _account_room(client.bus), _disk_room(client), await _server_room(client)]
+    rooms = [
+        account_room(await stream.api(client.bus, "INFO"), copies=await _copies(client.bus)),
+        _disk_room(client),
+        await _server_room(client),
+    ]
     room = min((item for item in rooms if item is not None), key=lambda item: item.bytes, default=None)
     a_day, last_day = sum(size.a_day for size in sizes), sum(size.last_day for size in sizes)
     return Growth(sizes=sizes, room=room, a_day=a_day, last_day=last_day, full_at=_full_at(room, max(a_day, last_day)))
@@ -136,11 +148,21 @@ async def _since(bus: Bus, name: str, at: datetime) -> int:
     return decode(_Created, answer).num_pending
 
 
-async def _account_room(bus: Bus) -> Room | None:
-    account = decode(_Account, await stream.api(bus, "INFO"))
-    if account.limits.max_storage < 0:
+def account_room(info: bytes, *, copies: int) -> Room | None:
+    """Give what is left of an account's limit, from what JetStream says of the account; it counts every copy."""
+    account = decode(_Account, info)
+    if account.limits.max_storage <= 0:  # none; or one for each number of copies, and then 0 is said here
         return None
-    return Room(bytes=max(account.limits.max_storage - account.storage, 0), what="the account's JetStream limit")
+    left = max(account.limits.max_storage - account.storage, 0)
+    return Room(bytes=left // copies, what="the account's JetStream limit")
+
+
+async def _copies(bus: Bus) -> int:
+    try:
+        info = await stream.api(bus, "STREAM.INFO", subject.JOURNAL)
+    except BusRefusedError:  # there is no journal yet
+        return 1
+    return decode(_Info, info).config.num_replicas
 
 
 def _disk_room(client: Client) -> Room | None:

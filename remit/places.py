@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import platformdirs
 
 from remit.bus import private_file
-from remit.contracts.errors import MalformedMessageError, NotFoundError
+from remit.contracts.errors import EnvironmentFaultError, MalformedMessageError, NotFoundError
 from remit.contracts.message import Message, decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HOME, CURRENT = "REMIT_HOME", "REMIT_CONTEXT"
+_RESTORING: Final = "RESTORING"
 
 
 class Place(Message, frozen=True, kw_only=True, tag="remit.context.v1"):
@@ -48,6 +49,32 @@ def home() -> Path:
 def data_directory(name: str) -> Path:
     """Give the directory of a deployment."""
     return home() / "deployments" / name
+
+
+def restoring(data: Path) -> None:
+    """A restore has begun in the directory; `check_whole` refuses it until `restored`."""
+    private_file.replace(data / _RESTORING, "")
+
+
+def restored(data: Path) -> None:
+    """The directory is as whole as a backup makes it."""
+    (data / _RESTORING).unlink(missing_ok=True)
+    private_file.sync_directory(data)
+
+
+def check_whole(data: Path) -> None:
+    """No restore was cut off in the directory.
+
+    Raises:
+        EnvironmentFaultError: one was: names that clients hold could be given again.
+    """
+    if (data / _RESTORING).exists():
+        raise EnvironmentFaultError(
+            "a restore was cut off here",
+            where=str(data),
+            expected="a deployment that was put back whole",
+            fix="move the directory away, and restore again",
+        )
 
 
 def _contexts() -> Path:

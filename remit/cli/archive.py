@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _UNITS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _AGE: Final = re.compile(r"(\d+(?:\.\d+)?)([dhms])")
+_OLDEST: Final = timedelta(days=36_500)
 _SHOWN: Final = 20
 
 
@@ -74,8 +75,11 @@ async def _choose(client: Client, wish: _Wish) -> Choice:
 
 
 async def _archive(client: Client, choice: Choice, wish: _Wish) -> Report:
-    from remit.archive import Archivist
+    from remit.archive import Archivist, Choice, choose
 
+    # While the question stood somebody may have asked for a fork of one of them.
+    now = await choose(client, older_than=wish.older_than, named=choice.runs)
+    choice = Choice(runs=now.runs, refused=(*choice.refused, *now.refused), forks=now.forks)
     archivist = await Archivist.connect(client, credentials=wish.creds, out=wish.out)
     try:
         return await archivist.archive(choice, say=_progress)
@@ -122,4 +126,7 @@ def age(text: str) -> timedelta:
     found = _AGE.fullmatch(text)
     if found is None:
         raise UsageError("this is no age", where="--older-than", expected="30d, 12h, 90m or 45s", got=text)
-    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+    seconds = float(found[1]) * _UNITS[found[2]]
+    if seconds > _OLDEST.total_seconds():
+        raise UsageError("nothing is so old", where="--older-than", expected=f"{_OLDEST.days}d or less", got=text)
+    return timedelta(seconds=seconds)

@@ -91,4 +91,6 @@ def _restore(folder: Path, name: str, until: str) -> Restored:
             await bus.close()
 
     with EmbeddedServer.start(data, max_payload_bytes=backup.MAX_PAYLOAD_BYTES) as server:
-        return asyncio.run(work(server.url))
+        found = asyncio.run(work(server.url))
+    places.restored(data)
+    return found

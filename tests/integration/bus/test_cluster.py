@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from remit.bus import permission, stream, subject, topology
+from remit.bus import permission, stream, stream_copy, subject, topology
 from remit.bus.journal import Fence, Journal
 from remit.contracts.errors import RetryableError
 from tests.integration.nats_cluster import NatsCluster, nats_cluster
@@ -57,6 +57,19 @@ async def test_calls_of_one_step_do_not_refuse_one_another(cluster: NatsCluster,
         )
 
         assert sorted(stored) == list(range(held + 1, held + 41))
+
+
+async def test_a_copy_of_three_replicas_is_put_back_on_one_server(
+    cluster: NatsCluster, bus: Bus, tmp_path: Path
+) -> None:
+    async with cluster.connected("supervisor", permission.supervisor_permissions()) as writer:
+        await Journal(writer).append("remit.run.r1._.1.started", b"it")
+    async with cluster.connected("backup", permission.backup_permissions()) as reader:
+        copied = await stream_copy.copy_out(reader, subject.JOURNAL, tmp_path / "copy")
+
+    await stream_copy.copy_in(bus, copied, tmp_path / "copy")
+
+    assert [entry.data async for entry in Journal(bus).read("remit.run.>")] == [b"it"]
 
 
 async def _leader(bus: Bus) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from remit import archive, places
@@ -18,6 +19,12 @@ from remit.bus.journal import Results
 from remit.bus.subject import JOURNAL
 from remit.client import Client
 from remit.contracts.control import ForkRun
+from remit.contracts.document import TEAM_SCOPE
+from remit.contracts.message import encode
+from remit.contracts.proposal import StateCommitted
+from remit.contracts.task import ForkOrigin
+from remit.supervisor.change import FORK_KEY
+from remit.supervisor.forks import ForkWish
 from tests.integration.cli.desk import Desk, Ticket
 
 if TYPE_CHECKING:
@@ -138,6 +145,70 @@ async def test_what_stays_is_named_with_the_reason(desk: Desk, client: Client) -
     assert old_only.data["refused"][0]["why"].startswith("it is over since")
     assert with_fork.runs == (fork, origin, young)
     assert await held(desk, young) != []
+
+
+async def test_a_fork_that_waits_for_its_turn_keeps_the_run_that_it_is_of(desk: Desk, client: Client) -> None:
+    origin = await over(desk)
+    wish = ForkWish(origin=ForkOrigin(run_id=origin, at="", at_seq=1, by="ann", wish="w"))
+    key = FORK_KEY + "w"
+    version = StateCommitted(
+        scope=TEAM_SCOPE,
+        key=key,
+        version=1,
+        value=msgspec.Raw(encode(wish)),
+        run_id=TEAM_SCOPE,
+        step="",
+        position="w",
+        agent="",
+        rule="set",
+        base_version=0,
+        committed_at=datetime.now(UTC),
+    )
+    await desk.journal.append(subject.state(TEAM_SCOPE, key, 1), encode(version))
+
+    chosen = await archive.choose(client, older_than=NOW)
+
+    assert chosen.runs == ()
+    assert chosen.refused == (Refused(run=origin, why="a fork of it was asked for lately"),)
+
+
+async def test_large_runs_go_into_files_of_their_own(
+    desk: Desk, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [await over(desk) for _ in range(3)]
+    monkeypatch.setattr(archive, "FILE_BYTES", 1)
+
+    pass_ = await archivist(client)
+    report = await pass_.archive(await archive.choose(client, older_than=NOW))
+    await pass_.close()
+
+    assert (len(report.files), report.runs, report.refused) == (3, 3, [])
+    assert [await held(desk, run) for run in runs] == [[], [], []]
+
+
+async def test_a_run_stays_with_a_fork_that_has_to_stay(desk: Desk, client: Client) -> None:
+    origin = await over(desk)
+    fork = (await desk.told("fork", ForkRun(run_id=origin))).run_id
+    assert (await desk.outcome(fork)).outcome == "complete"
+    await desk.until(lambda: desk.supervisor.runs.get(fork) is None)
+    chosen = await archive.choose(client, older_than=NOW)
+    await stream.api(desk.bus, "STREAM.PURGE", JOURNAL, body={"filter": (await desk.journal.whole(fork))[0].subject})
+
+    pass_ = await archivist(client)
+    report = await pass_.archive(chosen)
+    await pass_.close()
+
+    assert chosen.runs == (fork, origin)
+    assert [item.run for item in report.refused] == [fork, origin]
+    assert await held(desk, origin) != []
+
+
+@pytest.mark.parametrize("age", ["999999d", "99999999999d"])
+async def test_an_age_beyond_any_calendar_is_refused(desk: Desk, client: Client, age: str) -> None:
+    said = await desk.remit("run", "archive", "--older-than", age)
+
+    assert said.code == 2
+    assert "--older-than" in said.err
 
 
 async def test_the_charter_keeps_runs_for_its_time(desk: Desk, client: Client) -> None:

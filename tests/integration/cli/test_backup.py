@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import json, structs
 from structlog.testing import capture_logs
 
 from remit import backup, logs, places
@@ -21,7 +22,7 @@ from remit.bus.subject import JOURNAL, RESULTS, TASKS
 from remit.cli.main import main
 from remit.client import Client
 from remit.contracts.control import DecideReview
-from remit.contracts.errors import ConflictError, EvidenceBrokenError
+from remit.contracts.errors import BusRefusedError, ConflictError, EnvironmentFaultError, EvidenceBrokenError
 from remit.contracts.message import encode
 from remit.contracts.task import RunFinished, TaskRequest
 from tests.integration.cli import desk as desks
@@ -112,6 +113,7 @@ async def test_the_commands_put_back_what_was_destroyed_under_the_deployments_ow
     assert (saved, put_back, refused) == (0, 0, 2), capsys.readouterr()
 
     said = capsys.readouterr().out
+    places.check_whole(data)
     with EmbeddedServer.start(data) as server:
         bus = await connect(server, "topology", permission.topology_permissions())
         await topology.ensure(bus, ["clerk"])
@@ -200,6 +202,52 @@ async def test_what_was_damaged_or_would_overwrite_something_is_refused(
     (folder / backup.MANIFEST).write_text("{}")
     with pytest.raises(EvidenceBrokenError):
         backup.read(folder)
+
+
+async def test_a_backup_that_lacks_a_stream_or_broke_off_is_none(bus: Bus, tmp_path: Path, nats_url: str) -> None:
+    await topology.ensure(bus, ["clerk"])
+    place, folder = desks.place(nats_url, tmp_path), tmp_path / "copy"
+    manifest = await backup.backup(place, bus, folder)
+    lacking = structs.replace(manifest, streams=manifest.streams[1:])
+    (folder / backup.MANIFEST).write_bytes(json.encode(lacking))
+    with pytest.raises(EvidenceBrokenError, match=TASKS):
+        backup.read(folder)
+
+    await stream.api(bus, "STREAM.DELETE", subject.BLOB_STREAM)
+    with pytest.raises(BusRefusedError):
+        await backup.backup(place, bus, tmp_path / "broken")
+    assert [path.name for path in tmp_path.iterdir() if "broken" in path.name] == []
+
+
+async def test_no_name_that_the_journal_knows_is_given_again_whatever_until_says(
+    nats_server: NatsServer, bus: Bus, tmp_path: Path
+) -> None:
+    """The journal is copied after the tasks: it may know runs that they do not."""
+    await topology.ensure(bus, ["clerk"])
+    await stream.store(bus, subject.task("ticket"), encode(TaskRequest(goal="first")))
+    for number in (1, 2, 3):
+        await Journal(bus).append(subject.decision(f"r{number}", 1, "started"), b"{}")
+    folder = tmp_path / "copy"
+    await backup.backup(desks.place(nats_server.url, tmp_path), bus, folder)
+    nats_server.kill()
+    shutil.rmtree(nats_server.folder / "js")
+    await nats_server.start()
+    again = await Bus.connect(nats_server.url, name="again")
+
+    restored = await backup.restore(folder, backup.read(folder), again, until=2)
+
+    assert (restored.newest, restored.lost, restored.next) == ("r3", (), "r4")
+    await again.close()
+
+
+def test_nothing_starts_where_a_restore_was_cut_off(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    backup.restore_files(tmp_path, data)
+    with pytest.raises(EnvironmentFaultError, match="cut off"):
+        places.check_whole(data)
+    backup.restore_files(tmp_path, data)
+    places.restored(data)
+    places.check_whole(data)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import json
 
 from remit import growth, places
 from remit.bus import permission, stream, subject, topology
@@ -87,3 +88,13 @@ def test_the_day_on_which_it_is_full_is_room_by_rate(left: int, rate: float, wor
 
 def test_what_does_not_grow_is_never_full() -> None:
     assert growth._full_at(Room(bytes=1, what="the disk"), 0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "copies", "left"), [(900, 1, 600), (900, 3, 200), (100, 1, 0), (-1, 1, None), (0, 3, None)]
+)
+def test_the_room_in_an_account_is_for_every_copy(limit: int, copies: int, left: int | None) -> None:
+    """An account with limits by number of copies says 0 where others say their limit."""
+    room = growth.account_room(json.encode({"storage": 300, "limits": {"max_storage": limit}}), copies=copies)
+
+    assert (room.bytes if room is not None else None) == left

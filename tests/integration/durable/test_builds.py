@@ -98,6 +98,18 @@ async def test_a_start_that_came_to_nothing_is_made_again_in_full(world: World, 
     assert after.inheritance.bindings == ()
 
 
+async def test_a_build_looks_again_where_another_one_serves_meanwhile(world: World, tmp_path: Path) -> None:
+    """Its deployment failed, or somebody deployed from another machine since: what was noted here is worth nothing."""
+    here, elsewhere, second = tmp_path / "here", tmp_path / "elsewhere", build(tmp_path, "b")
+    before = await settle(world.journal, second, here, is_alone=False)
+    run = await begun(world, build(tmp_path, "a"), elsewhere)
+
+    found = await settle(world.journal, second, here, is_alone=False)
+
+    assert before.inheritance.bindings == ()
+    assert [bound.run_id for bound in found.inheritance.bindings] == [run]
+
+
 async def test_a_run_that_moved_stays_with_the_build_that_it_moved_to(world: World, tmp_path: Path) -> None:
     await begun(world, build(tmp_path, "a"), tmp_path)
     second, third = build(tmp_path, "b"), build(tmp_path, "c", says="good bye")
