@@ -79,8 +79,12 @@ def _place(folder: Path, build: str) -> Path:
     return folder / build.removeprefix("sha256:")[:16]
 
 
-async def settle(journal: Journal, loaded: Loaded, data: Path, *, strands: bool = False) -> Settlement:
+async def settle(
+    journal: Journal, loaded: Loaded, data: Path, *, strands: bool = False, is_alone: bool = True
+) -> Settlement:
     """Find out how every open run goes on under this build.
+
+    Unless we are alone, another build may begin runs after this, so that the next start is to look again.
 
     Raises:
         BuildRefusedError: the build cannot read what is in flight, or decides otherwise and the old build is not kept;
@@ -88,7 +92,7 @@ async def settle(journal: Journal, loaded: Loaded, data: Path, *, strands: bool 
         BusUnavailableError: the journal could not be read; nothing changed.
     """
     refs, spec = kept(data), loaded.spec()
-    if _is_settled(data, spec.build):
+    if is_alone and _is_settled(data, spec.build):
         return Settlement()
     others = _loaded(refs, besides=spec.build)
     refs = {build: ref for build, ref in refs.items() if build in others or build == spec.build}
@@ -110,7 +114,7 @@ async def settle(journal: Journal, loaded: Loaded, data: Path, *, strands: bool 
     stranded = tuple(sorted({problem.run_id for problem in problems}))
     log.info("builds.settled", build=spec.build, moved=len(bindings), older=len(older), stranded=len(stranded))
     # Only a start that has nothing to journal is the last to look: the process may end before it is journaled.
-    _note(data, "" if bindings or older or stranded else spec.build)
+    _note(data, "" if bindings or older or stranded or not is_alone else spec.build)
     return Settlement(older=older, inheritance=Inheritance(bindings=tuple(bindings), stranded=stranded))
 
 

@@ -119,7 +119,9 @@ async def _prepare(loaded: Loaded, target: Target, access: Access, *, strands: b
             if not target.allows_weaker:
                 walls.require(found, where=target.url)
             await topology.ensure(bus, [], profile=target.profile)
-            settlement = await groundwork.settle(target.url, access, loaded, data=target.here, strands=strands)
+            settlement = await groundwork.settle(
+                target.url, access, loaded, data=target.here, strands=strands, is_alone=False
+            )
             await groundwork.ensure_streams(bus, loaded, settlement, profile=target.profile)
             proof = await groundwork.prove(bus, target.url, access, profile=target.profile)
             if not target.allows_weaker:

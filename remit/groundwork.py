@@ -86,13 +86,15 @@ async def _monitoring(url: str, access: Access) -> AsyncIterator[Bus | None]:
             await monitor.close()
 
 
-async def settle(url: str, access: Access, loaded: Loaded, *, data: Path, strands: bool) -> builds.Settlement:
+async def settle(
+    url: str, access: Access, loaded: Loaded, *, data: Path, strands: bool, is_alone: bool = True
+) -> builds.Settlement:
     """It is known how every open run goes on under this build, and this build is kept for those that it begins.
 
     Raises: as `builds.settle`; nothing changed.
     """
     async with connected(url, access, "operator") as bus:
-        settlement = await builds.settle(Journal(bus), loaded, data, strands=strands)
+        settlement = await builds.settle(Journal(bus), loaded, data, strands=strands, is_alone=is_alone)
     builds.keep(loaded, data)
     return settlement
 

@@ -98,6 +98,18 @@ async def test_a_start_that_came_to_nothing_is_made_again_in_full(world: World, 
     assert after.inheritance.bindings == ()
 
 
+async def test_a_deployment_that_came_to_nothing_while_another_build_served_is_looked_at_again(
+    world: World, tmp_path: Path
+) -> None:
+    first, second = build(tmp_path, "a"), build(tmp_path, "b")
+    await settle(world.journal, second, tmp_path, is_alone=False)  # nothing is open; and then it fails
+
+    run = await begun(world, first, tmp_path / "elsewhere")  # the first one serves on
+    found = await settle(world.journal, second, tmp_path, is_alone=False)
+
+    assert [bound.run_id for bound in found.inheritance.bindings] == [run]
+
+
 async def test_a_run_that_moved_stays_with_the_build_that_it_moved_to(world: World, tmp_path: Path) -> None:
     await begun(world, build(tmp_path, "a"), tmp_path)
     second, third = build(tmp_path, "b"), build(tmp_path, "c", says="good bye")
