@@ -119,3 +119,13 @@ def test_what_is_installed_is_loaded_where_it_is(team: Path) -> None:
 def _folder_of(ref: str) -> str:
     assert ref not in sys.path
     return str(Path(ref).parent)
+
+
+def test_an_archive_whose_entry_leads_out_is_not_loaded_from(cache: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("team.py", "x = 1\n")
+        archive.comment = b"../../outside.py"
+
+    with pytest.raises(TeamInvalidError, match="leads out"):
+        shipping.unpack(packed.getvalue())
