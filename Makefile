@@ -5,6 +5,7 @@
 unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 
 BIN := .venv/bin
+WORKERS ?= 2
 ENVIRONMENT := .venv/.bootstrapped
 
 help: ## Lists what can be asked for
@@ -13,8 +14,8 @@ help: ## Lists what can be asked for
 demo: $(ENVIRONMENT) ## Audits a real package, or REPO=path
 	@.ci/demo "$(REPO)"
 
-test: $(ENVIRONMENT) ## Runs every test; ARGS goes to pytest
-	@$(BIN)/pytest $(ARGS)
+test: $(ENVIRONMENT) ## Runs every test, a file at a time on WORKERS cores; ARGS goes to pytest
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 check: format-check lint types layers test ## Is what CI runs
 

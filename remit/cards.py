@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from remit.contracts.plain import order_of, same
-from remit.contracts.policy import MISSING
+from remit.contracts.plain import same
 from remit.supervisor.versions import joined
 
 if TYPE_CHECKING:
@@ -38,12 +37,6 @@ def cards(versions: Iterable[StateCommitted]) -> list[Card]:
                 known.pop()
             known.append(Card(version.scope, version.key, version.version, _together(before, decision)))
     return [card for _place, known in sorted(found.items()) for card in known]
-
-
-def is_contradiction(card: Card) -> bool:
-    """Say whether one value had to give way to another: policies that keep what every side brings have no loser."""
-    said = {order_of(MISSING if side.is_missing else side.value) for side in card.decision.sides}
-    return len(said) > 1 and card.decision.rule not in {"union", "append", "counter"}
 
 
 class Meetings:

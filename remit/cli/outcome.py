@@ -31,7 +31,7 @@ def say_end(history: History, place: Place, output: Output) -> int:
     next_ = f"remit run show {history.run_id} --context {place.name}"
     is_audited = place.team_ref == AUDIT and _is_complete(history.finished)
     explain = _explain(history, history.finished) if is_audited else ""
-    lines = [*_audited(history, history.finished, place)] if is_audited else [text_of(history.finished)]
+    lines = [*_audited(history.finished)] if is_audited else [text_of(history.finished)]
     lines += [f"next: {way}" for way in (explain, next_) if way]
     whole = say.data(history.finished) | {"context": place.name, "next": next_}
     say.one(whole | ({"explain": explain} if explain else {}), output, text="\n".join(lines))
@@ -44,13 +44,11 @@ def _is_complete(finished: RunFinished) -> bool:
     return finished.outcome == "complete" and finished.result != NULL
 
 
-def _audited(history: History, finished: RunFinished, place: Place) -> Sequence[str]:
-    """A complete audit says what it found, and one conflict as an example."""
+def _audited(finished: RunFinished) -> Sequence[str]:
+    """A complete audit says what it found."""
     from remit.teams.audit.report.summary import summary
 
-    said = [plain(item) for item in summary(bytes(finished.result))]
-    at = next(index for index, line in enumerate(said) if line.startswith("conflicts by rule: "))
-    return [*said[:at], *_example(history, place.name), *said[at:]]
+    return [plain(item) for item in summary(bytes(finished.result))]
 
 
 def drafted(history: History) -> Sequence[str]:
@@ -71,17 +69,6 @@ def _explain(history: History, finished: RunFinished) -> str:
     given = decode(dict[str, str], history.started.input) if history.started is not None else {}
     out = Path(given["out"]) if given.get("out") else None
     return plain(f"remit explain {name}{where(Path(given.get('path', '')), out)}") if name else ""
-
-
-def _example(history: History, context: str) -> Sequence[str]:
-    """The first conflict in which roles said different things, as a card."""
-    from remit.cards import cards, is_contradiction
-    from remit.cli import ledger
-
-    card = next((item for item in cards(history.versions) if is_contradiction(item)), None)
-    if card is None:
-        return ()
-    return (*ledger.card_lines(card), f"more: remit state conflicts --scope {history.run_id} --context {context}")
 
 
 def text_of(finished: RunFinished) -> str:

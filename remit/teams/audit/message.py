@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from remit import Message, StateRef
-from remit.teams.audit.finding import Finding, Skill
+from remit.teams.audit.finding import Finding, Severity, Skill
 from remit.teams.audit.model.remark import Words
 from remit.teams.audit.sighting import Look, Skipped
 from remit.teams.audit.tools.head import Head
@@ -71,6 +71,10 @@ class Inventory(Message, frozen=True, kw_only=True, tag="audit.inventory.v1"):
     """The model that roles may ask; none if this is empty."""
     words: Words = Words()
     """What a model says of the repository as a whole."""
+    shipped: int = 0
+    """Python files that are no tests, examples or somebody else's."""
+    name: str = ""
+    """Of the project, as its manifest says; of the folder if there is none."""
 
 
 class Analysis(Message, frozen=True, kw_only=True, tag="audit.analysis.v1"):
@@ -138,6 +142,14 @@ class RuleCount(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
+class Lead(msgspec.Struct, frozen=True, kw_only=True):
+    """The leading finding of a file to mend first."""
+
+    severity: Severity
+    path: str
+    line: int
+
+
 class Report(Message, frozen=True, kw_only=True, tag="audit.report.v1"):
     """The report, ready in the scratch folder, with what is said about it on a terminal."""
 
@@ -167,6 +179,16 @@ class Report(Message, frozen=True, kw_only=True, tag="audit.report.v1"):
     branch: str = ""
     """Branch on which patches are committed, too, on top of the commit `base`; none if this is empty."""
     base: str = ""
+    unread: str = ""
+    """Shipped files that were not looked at, in words; empty if there are none."""
+    leads: tuple[Lead, ...] = ()
+    """One for each of `fix_first`."""
+    contradictions: tuple[RuleCount, ...] = ()
+    """How many fields each rule decided over which roles said different things."""
+    agreements: int = 0
+    """Fields that several roles wrote without contradicting one another."""
+    example: str = ""
+    """One contradiction that stands, in a sentence; empty if there is none of which the sides are texts."""
 
 
 class Published(Message, frozen=True, kw_only=True, tag="audit.published.v1"):
@@ -189,3 +211,8 @@ class Published(Message, frozen=True, kw_only=True, tag="audit.published.v1"):
     """Files of the report that the person left out."""
     branch: str = ""
     """The new branch and its commit, or why there is none; empty if nobody wanted one."""
+    unread: str = ""
+    leads: tuple[Lead, ...] = ()
+    contradictions: tuple[RuleCount, ...] = ()
+    agreements: int = 0
+    example: str = ""

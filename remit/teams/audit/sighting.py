@@ -33,6 +33,8 @@ class Skipped(msgspec.Struct, frozen=True, kw_only=True):
 
     what: str
     cause: str
+    lines: int = 0
+    """Lines of a file that was read and does not parse."""
 
 
 class Measure(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tests.conftest import Eventually
 
 MANY: Final = 64
+PATIENCE_S = 30.0
+"""A disk that others keep busy may take seconds for a sync."""
 OPEN_AT_MOST: Final = 50
 """How many batches of a stream the server keeps open."""
 
@@ -54,7 +56,7 @@ async def bus(synced_server: NatsServer) -> AsyncIterator[Bus]:
 
 @pytest.fixture
 def journal(bus: Bus) -> Journal:
-    return Journal(bus, timeout_s=2.0, group_commit=True)
+    return Journal(bus, timeout_s=10.0, group_commit=True)
 
 
 def started(run: object) -> str:
@@ -216,7 +218,7 @@ async def test_outcomes_are_kept_though_their_copy_is_not_synced(
     await synced_server.start()
     bus = await Bus.connect(synced_server.url, name="test")
     await topology.ensure(bus, [], profile="durable")
-    journal = Journal(bus, group_commit=True)
+    journal = Journal(bus, group_commit=True, timeout_s=PATIENCE_S)
     await outcomes(*(journal.append(subject.decision(f"r{n}", 1, "finished"), b"%d" % n) for n in range(MANY)))
 
     synced_server.kill()
@@ -362,7 +364,7 @@ def test_what_callers_are_told_is_what_single_appends_may_have_told(
 async def _tell_and_compare(url: str, waves: list[list[Unit]]) -> None:
     bus, series = await Bus.connect(url, name="test"), secrets.token_hex(4)
     await topology.ensure(bus, [])
-    journal = Journal(bus, group_commit=True)
+    journal = Journal(bus, group_commit=True, timeout_s=PATIENCE_S)
     try:
         for wave in waves:
             before = await _heads(journal, series)

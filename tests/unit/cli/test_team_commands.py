@@ -62,7 +62,7 @@ def test_init_refuses_a_name_that_is_none(remit: Remit) -> None:
     assert not Path("Support!").exists()
 
 
-def test_the_test_that_init_writes_passes_within_a_second(remit: Remit) -> None:
+def test_the_test_that_init_writes_passes_without_a_server(remit: Remit) -> None:
     remit("init", "support")
 
     said = subprocess.run(
@@ -75,7 +75,6 @@ def test_the_test_that_init_writes_passes_within_a_second(remit: Remit) -> None:
     )
 
     assert "2 passed" in said.stdout, said.stdout
-    assert float(said.stdout.rsplit(" in ", 1)[1].split("s")[0]) < 1.0
 
 
 def test_check_says_every_mistake_and_ends_with_the_contract_s_code(remit: Remit) -> None:

@@ -4,13 +4,14 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from remit.teams.audit.code.code_lines import body_of, code_lines, within
 from remit.teams.audit.judge.rules import RULES
 from remit.teams.audit.place import HEAD_LINES, place_of
 from remit.teams.audit.sighting import Measure, Sighting
 from remit.teams.audit.source import Function, Source
 
-_BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.IfExp)
-_COUNTED = frozenset({*_BRANCHES, ast.comprehension, ast.match_case})
+_BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler)
+_COUNTED = frozenset({*_BRANCHES, ast.match_case})
 
 
 @dataclass
@@ -20,33 +21,28 @@ class Measured:
     node: Function
     complexity: int = 1
 
-    @property
-    def length(self) -> int:
-        """Lines, the docstring not counted."""
-        first = self.node.body[0]
-        documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-        docstring = (first.end_lineno or 0) - first.lineno + 1 if documented else 0
-        return (self.node.end_lineno or 0) - self.node.lineno + 1 - docstring
-
 
 def sightings(source: Source) -> Iterator[Sighting]:
     """Give every function that has many paths or lines, and the file if it has many lines."""
-    measures = [("long-file", 1, source.length)] if _holds_code(source) else []
+    lines = code_lines(source) if source.length >= RULES["long-function"].floor else []
+    measures = [("long-file", 1, len(lines))] if _holds_code(source, lines) else []
     for function in functions(source):
         measures.append(("complex-function", function.node.lineno, function.complexity))
-        measures.append(("long-function", function.node.lineno, function.length))
+        body = body_of(function.node)
+        length = within(lines, body) if len(body) >= RULES["long-function"].floor else 0
+        measures.append(("long-function", function.node.lineno, length))
     for rule, line, measure in measures:
         if measure >= RULES[rule].floor:
             yield seen(source, rule, line, measure=measure)
 
 
-def _holds_code(source: Source) -> bool:
+def _holds_code(source: Source, lines: list[int]) -> bool:
     """Say whether a file is long even without its tables: literals at module level, which nobody reads in order."""
-    if source.length < RULES["long-file"].floor:
+    if len(lines) < RULES["long-file"].floor:
         return False
     tables = (node for node in source.tree.body if isinstance(node, ast.Assign | ast.AnnAssign) and _is_table(node))
-    listed = sum((node.end_lineno or node.lineno) - node.lineno + 1 for node in tables)
-    return source.length - listed >= RULES["long-file"].floor
+    listed = sum(within(lines, range(node.lineno, (node.end_lineno or node.lineno) + 1)) for node in tables)
+    return len(lines) - listed >= RULES["long-file"].floor
 
 
 def _is_table(node: ast.Assign | ast.AnnAssign) -> bool:
@@ -90,12 +86,11 @@ def functions(source: Source) -> list[Measured]:
 def paths(node: ast.AST) -> int:
     """Say how many paths a node adds to the function around it.
 
-    Counted as in T. J. McCabe, "A Complexity Measure" (1976), for branches: a condition of several parts is one.
+    Counted as linters do under the name C901, so that a limit that a project sets there means the same here: a
+    condition of several parts is one, and expressions (`a if b else c`, comprehensions) count for nothing.
     """
     if isinstance(node, _BRANCHES):
         return 1
-    if isinstance(node, ast.comprehension):
-        return 1 + len(node.ifs)
     if isinstance(node, ast.match_case):
         return 0 if isinstance(node.pattern, ast.MatchAs) and node.pattern.pattern is None else 1
     return 0

@@ -2,11 +2,16 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import takewhile
 
 from remit.teams.audit.code.binding import bound
+from remit.teams.audit.code.duplication import TWIN
+from remit.teams.audit.code.flat import VERY_LARGE, is_dispatch, is_flat
+from remit.teams.audit.code.own_data import is_quoted, is_written_here
+from remit.teams.audit.code.own_limits import OwnLimits
+from remit.teams.audit.code.waiting import PROGRAM, ends_soon
 from remit.teams.audit.source import Function, Source, unparsed
 from remit.teams.audit.supply.supply import Supply
 
@@ -30,9 +35,7 @@ MUTATORS = frozenset(
         "sort",
     }
 )
-CASES, STATEMENTS, OTHERS = 8, 2, 4
-"""A dispatch: so many cases at least, so many statements in each and beside them at most."""
-WORKING, MANY = 4, 4
+WORKING, MANY = 6, 4
 """Statements that make a copy worth mending; places at which even a declaration that calls something is."""
 _LAST_ACTS = re.compile(r"(?:^|\.)(?:__del__|__exit__|__aexit__|_?(?:clean_?up|close|aclose|shutdown|stop|teardown))$")
 _COMMENT = re.compile(r"#\s*\S")
@@ -59,6 +62,8 @@ class Spot:
     """What the repository depends on."""
     shared: Callable[[], set[str]]
     """The names that several modules give to something of their own, such as `logger`."""
+    limits: Callable[[], OwnLimits]
+    """What the repository's own linters ask."""
 
     @property
     def function(self) -> Function | None:
@@ -73,12 +78,29 @@ class Spot:
 
 def flat_dispatch(spot: Spot) -> str:
     """Most of the function is one chain of cases, none of which holds more than two plain statements."""
-    body = spot.function.body if spot.function else []
-    chains = [node for node in body if isinstance(node, ast.Match | ast.If)]
-    branches = [branch for node in chains for branch in _branches(node)]
-    flat = all(len(branch) <= STATEMENTS and not any(map(_nests, branch)) for branch in branches)
-    if flat and len(branches) >= CASES and len(body) - len(chains) <= OTHERS:
+    if spot.function is not None and is_dispatch(spot.function):
         return "a flat dispatch: one short branch per case reads at a glance"
+    return ""
+
+
+def own_limit(spot: Spot) -> str:
+    """The project lets its functions be so complex."""
+    limit, where = spot.limits().complexity
+    if 0 < _measure(spot.message) <= limit:
+        return f"the project's own limit is {limit}, set in {where}"
+    return ""
+
+
+def left_out(spot: Spot) -> str:
+    """The project's own linters do not look at the file."""
+    where = spot.limits().left_out(spot.source.path)
+    return f"the project's own linters leave this file out, in {where}" if where else ""
+
+
+def flat(spot: Spot) -> str:
+    """The paths of the function follow one another and hardly nest."""
+    if spot.function is not None and _measure(spot.message) < VERY_LARGE and is_flat(spot.function):
+        return "its paths follow one another and hardly nest: one chain of cases, or guards that leave"
     return ""
 
 
@@ -90,6 +112,11 @@ def declarations(spot: Spot) -> str:
     if len(working) >= WORKING or (_places(spot.message) >= MANY and _is_wired(spot.source.tree, block)):
         return ""
     return "signatures, data or documentation, not code that works"
+
+
+def twin(spot: Spot) -> str:
+    """The two copies serve callers that wait and callers that await."""
+    return "one is the other's counterpart for callers that await" if TWIN in spot.message else ""
 
 
 def tested_by_name(spot: Spot) -> str:
@@ -139,7 +166,9 @@ def other_timeout(spot: Spot) -> str:
     limits = r"wait_for\(|asyncio\.timeout|fail_after|move_on_after"
     if spot.function is not None and re.search(limits, unparsed(spot.function)):
         return "a timeout stands around it"
-    return ""
+    calls = (node for node in spot.source.nodes(ast.Call) if node.lineno == spot.line)
+    brief = (ends_soon(spot.source, call) for call in calls if f"`{PROGRAM}" in spot.message)
+    return next((reason for reason in brief if reason), "")
 
 
 def own_text(spot: Spot) -> str:
@@ -157,6 +186,20 @@ def own_bytes(spot: Spot) -> str:
     line = spot.source.lines[spot.line - 1]
     read = re.search(r"loads\((self\.\w+)\)", line)
     if ".dumps(" in line or (read and re.search(rf"{re.escape(read[1])}\b.* = .*dumps\(", spot.source.text)):
+        return "it reads back what it wrote itself"
+    return ""
+
+
+def quoted(spot: Spot) -> str:
+    """What is executed can be nothing but a literal."""
+    if spot.function is not None and is_quoted(spot.source, spot.function, spot.line):
+        return "the text is checked to be a quoted literal before it is read"
+    return ""
+
+
+def written_here(spot: Spot) -> str:
+    """What is read lies where the same class or module wrote it."""
+    if spot.function is not None and is_written_here(spot.source, spot.function, spot.line):
         return "it reads back what it wrote itself"
     return ""
 
@@ -260,20 +303,9 @@ def _escapes(name: str, source: Source) -> bool:
     return any(id(node) not in called for node in used)
 
 
-def _branches(node: ast.Match | ast.If) -> Iterator[list[ast.stmt]]:
-    if isinstance(node, ast.Match):
-        yield from (case.body for case in node.cases)
-        return
-    yield node.body
-    while len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If):
-        node = node.orelse[0]
-        yield node.body
-    if node.orelse:
-        yield node.orelse
-
-
-def _nests(statement: ast.stmt) -> bool:
-    return any(isinstance(node, ast.If | ast.For | ast.While | ast.Try | ast.With) for node in ast.walk(statement))
+def _measure(message: str) -> int:
+    found = re.search(r"` has complexity (\d+)$", message)
+    return int(found[1]) if found else 0
 
 
 def _assigned(tree: ast.Module) -> set[str]:
@@ -291,7 +323,7 @@ def _length(message: str) -> int:
 
 
 def _places(message: str) -> int:
-    found = re.search(r"one of (\d+) places", message)
+    found = re.search(r"; (\d+) places$", message)
     return int(found[1]) if found else 2
 
 

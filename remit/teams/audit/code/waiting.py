@@ -26,6 +26,8 @@ NO_DEFAULT = {
 }
 """Callees that wait for ever unless told otherwise, and where the timeout stands among the arguments."""
 PROGRAM = "subprocess."
+_ALONE = 2
+"""Words of a program with one option."""
 _HTTPX = frozenset({*(f"httpx.{verb}" for verb in _VERBS), "httpx.Client", "httpx.AsyncClient", "httpx.stream"})
 
 
@@ -38,9 +40,35 @@ def sightings(source: Source) -> Iterator[Sighting]:
         if not callee.startswith(PROGRAM):
             yield seen(source, "missing-timeout", call.lineno, detail=f"`{callee}`")
     if programs:
-        call, callee = min(programs, key=lambda item: (item[0].lineno, item[0].col_offset))
+        call, callee = min(programs, key=lambda item: (ends_soon(source, item[0]) != "", *_place(item[0])))
         more = f", the first of {len(programs)} calls that run a program," if len(programs) > 1 else ""
         yield seen(source, "missing-timeout", call.lineno, detail=f"`{callee}`{more}")
+
+
+def _place(call: ast.Call) -> tuple[int, int]:
+    return call.lineno, call.col_offset
+
+
+def ends_soon(source: Source, call: ast.Call) -> str:
+    """Say why nobody sets a limit to a program: it tells its version, or installs something; empty if neither."""
+    words = _words(source, call)
+    if "--version" in words or (len(words) == _ALONE and words[1] in {"-v", "-V"}):
+        return "it asks a program for its version"
+    return "it installs something, which takes as long as it takes" if "install" in words[1:] else ""
+
+
+def _words(source: Source, call: ast.Call) -> list[str]:
+    """Give the words of a command, those that are not written here as empty."""
+    command: ast.expr | None = call.args[0] if call.args else keyword(call, "args")
+    if isinstance(command, ast.Name):
+        name = command.id
+        given = [node for node in source.nodes(ast.Assign) if node.lineno < call.lineno]
+        named = [node for node in given if any(isinstance(item, ast.Name) and item.id == name for item in node.targets)]
+        command = max(named, key=lambda node: node.lineno).value if named else None
+    if isinstance(command, ast.Constant):
+        return str(command.value).split()
+    items = command.elts if isinstance(command, ast.List | ast.Tuple) else []
+    return [str(item.value) if isinstance(item, ast.Constant) else "" for item in items]
 
 
 def _waits(call: ast.Call, callee: str) -> bool:

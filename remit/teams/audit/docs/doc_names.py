@@ -47,6 +47,8 @@ _SUFFIXES = frozenset(
 )
 """How files and hosts end."""
 _SHORT, _LONG = 2, 3
+_TOLD = 4
+"""Of names that are told together, beside the last."""
 
 
 class DocNames:
@@ -64,10 +66,17 @@ class DocNames:
             for number, parts in imported(item.tree):
                 if parts[0] in self._own.packages and self._is_absent(parts):
                     yield _seen(document, "unknown-import", item.first + number - 1, detail=".".join(parts))
+        pulled: dict[str, int] = {}
         for number, line in document.prose:
             if any(hit["name"] in self._own.packages for hit in _FIRST.finditer(line)):
                 for name in dict.fromkeys(self._named(document, line)):
-                    yield _seen(document, "unknown-name", number, detail=name)
+                    if _AUTO.match(line):
+                        pulled.setdefault(name, number)
+                    else:
+                        yield _seen(document, "unknown-name", number, detail=name)
+        if pulled:
+            first = min(pulled.values())
+            yield _seen(document, "unknown-name", first, detail=_together([*pulled]), count=len(pulled))
 
     def _named(self, document: Document, line: str) -> Iterator[str]:
         for name, is_plain in _mentions(document, line):
@@ -131,7 +140,14 @@ def _described(document: Document) -> Iterator[str]:
             yield name["name"].rpartition(".")[2]
 
 
-def _seen(document: Document, rule: str, line: int, *, detail: str) -> Sighting:
-    return Sighting(
-        rule=rule, path=document.source.path, line=line, text=document.source.line(line), detail=detail[:120]
-    )
+def _together(names: Sequence[str]) -> str:
+    """Give the names that a page of generated documentation pulls in as one: they went with one change."""
+    *before, last = (name[:120] for name in names)
+    more = f", {len(before) - _TOLD} more" if len(before) > _TOLD else ""
+    return f"{'`, `'.join(before[:_TOLD])}`{more} and `{last}" if before else last
+
+
+def _seen(document: Document, rule: str, line: int, *, detail: str, count: int = 1) -> Sighting:
+    said = document.source.line(line)
+    detail = detail if count > 1 else detail[:120]
+    return Sighting(rule=rule, path=document.source.path, line=line, text=said, detail=detail, measure=count - 1)

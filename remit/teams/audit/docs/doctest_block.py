@@ -55,7 +55,7 @@ def _fault(block: Snippet) -> tuple[int, str] | None:
     for part in as_it_stands(block):
         tree, fault = parse(part.text)
         if tree is None and fault is not None and not console.makes_whole(part):
-            return part.first + fault.line - 1, fault.text
+            return part.first + fault.line - 1, fault.below(part.first)
     return None
 
 

@@ -23,6 +23,18 @@ _OUTPUT = re.compile(
     r"|\[?(?:INFO|DEBUG|ERROR)\b)"
 )
 _PROSE = re.compile(r"\s*[A-Z][a-z']*(?: [a-z']+){4}")
+_WORDS = re.compile(
+    r"(?!(?:print|exec|async|await|def|class|import|from|for|if|elif|while|with|return|raise|del|global|lambda|not"
+    r"|assert|yield|match|case|except|type|nonlocal|try|else|finally|pass|break|continue)\b)[A-Za-z_]\w*"
+    r"(?: [A-Za-z_]\w*){1,9}$"
+)
+_HEAD = 15
+"""Lines in which a document says what it is."""
+_UNFINISHED = re.compile(
+    r"\bwork[- ]in[- ]progress\b|\bWIP\b|\bdesign[- ](?:notes?|docs?|documents?|proposals?)\b"
+    r"|\bnot (?:yet )?implemented\b|^\W*(?:status\W+)?(?:draft|proposal)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
 _SHELL = re.compile(
     r"\s*(?:\$ |(?:sudo |uv |poetry |pdm |hatch )?(?:pip3?|python3?|uv|poetry|pdm|conda|brew|apt(?:-get)?|npm|npx|yarn"
     r"|git|cd|curl|docker|export|make|hatch|tox|nox|pytest|source|mkdir|wget|pipx|celery|flask|django-admin)[ ][\w./-]"
@@ -61,6 +73,8 @@ def sketch(spot: Spot) -> str:
         return "commands for a shell"
     if _PROSE.match(snippet.lines[0]):
         return "text, which is no code"
+    if _WORDS.match(spot.source.line(spot.line)):
+        return "words side by side, a notation and no code"
     if _reads(_PLACEHOLDER.sub("_", text)):
         return "a placeholder stands for what the reader fills in"
     return "what it prints stands beside it" if _parses(snippet, _OUTPUT) else ""
@@ -76,6 +90,13 @@ def speaks_of_past(spot: Spot) -> str:
     """The words around a name say that it is not there, or not any more."""
     said = "\n".join(spot.around(PAST_BEFORE, PAST_AFTER))
     return "the text says that it is not there, or not any more" if _GONE.search(said) else ""
+
+
+def unfinished(spot: Spot) -> str:
+    """The document says of itself that it tells what may be, and not what is."""
+    if is_document(spot.source.path) and _UNFINISHED.search("\n".join(spot.source.lines[:_HEAD])):
+        return "the document calls itself unfinished or a design"
+    return ""
 
 
 def made_later(spot: Spot) -> str:

@@ -33,6 +33,7 @@ EFFORT = 3_000_000
 """Characters that one pass parses again in other readings."""
 DEPTH = 60
 """Brackets in brackets beyond which a parser is not asked."""
+_ON_LINE = re.compile(r"\bon line (\d{1,9})\b")
 _BRACKETS = re.compile(r"[()\[\]{}]")
 
 
@@ -42,6 +43,10 @@ class Fault:
 
     line: int
     text: str
+
+    def below(self, first: int) -> str:
+        """Say it with the lines of a file in which the snippet begins at a line: a parser counts from its own first."""
+        return _ON_LINE.sub(lambda hit: f"on line {int(hit[1]) + first - 1}", self.text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +76,7 @@ class Snippets:
                     code.append(Code(first=part.first, tree=tree))
                 elif fault is not None and not self._is_fine(console, part):
                     line = _cited(document, snippet, part.first + fault.line - 1)
-                    found.append(_sighting(document, line, fault.text, lines=len(snippet.lines)))
+                    found.append(_sighting(document, line, fault.below(part.first), lines=len(snippet.lines)))
                     break
         return found, code
 

@@ -31,6 +31,18 @@ TANGLED = frozenset({"complex-function", "long-function", "long-file", "duplicat
 """Rules whose findings are mended by writing the same more simply."""
 UNTOUCHED = TANGLED | {"untested-module", "absent-owner"}
 """Rules whose findings do no harm before somebody changes the code."""
+SHAPE = UNTOUCHED | {"high-churn", "hidden-coupling", "stale-todo", "huge-file"}
+"""Rules about what code looks like or where it comes from. Every other rule tells of something that is wrong today."""
+
+
+def is_defect(finding: Finding) -> bool:
+    """Say whether something is wrong today; a note says of nothing that it is wrong."""
+    return finding.rule not in SHAPE and WEIGHT[finding.severity] > 0
+
+
+def defects_first(finding: Finding) -> tuple[bool, tuple[object, ...]]:
+    """Sort key: what is wrong today, then what is only hard to change, each the worst first."""
+    return not is_defect(finding), worst_first(finding)
 
 
 def risk_of(findings: Iterable[Finding]) -> int:

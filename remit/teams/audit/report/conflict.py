@@ -89,6 +89,12 @@ def by_rule(found: Iterable[Card]) -> tuple[RuleCount, ...]:
     return tuple(RuleCount(rule=rule, count=count) for rule, count in sorted(counts.items()))
 
 
+def decided(found: Iterable[Card]) -> tuple[RuleCount, ...]:
+    """Count the fields over which sides contradict one another, by the rule that decided."""
+    rules = [card.rule for card in found if card.is_contested]
+    return tuple(RuleCount(rule=rule, count=rules.count(rule)) for rule in sorted({*rules}))
+
+
 def _card(key: str, decision: StateDecision, note: Note) -> Card:
     field = decision.path.removeprefix("/")
     return Card(

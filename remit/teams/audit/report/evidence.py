@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from remit.teams.audit.judge.opinion import Opinion
+from remit.teams.audit.report.conflict import Card
 
 
 class Citation(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +32,11 @@ def citations(opinions: Iterable[Opinion]) -> str:
             for item in kept
         ]
     )
+
+
+def conflicts_file(found: Iterable[Card]) -> str:
+    """Give every field that several roles wrote, and whether they contradict one another there."""
+    return pretty([msgspec.to_builtins(card) | {"is_contested": card.is_contested} for card in found])
 
 
 def pretty(value: object) -> str:

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from remit.teams.audit.finding import WEIGHT, Finding, by_path, worst_first
-from remit.teams.audit.judge.judgement import UNTOUCHED
+from remit.teams.audit.finding import SEVERITIES, WEIGHT, Finding, by_path
+from remit.teams.audit.judge.judgement import UNTOUCHED, defects_first, is_defect
 
 FIRST = 5
 _REASONS = 4
 _SUBJECT = re.compile(r"`([^`]+)` (?=(?:has|is) )")
-_LAST = ("absent-owner", "high-churn", "untested-module")
+_LAST = ("long-file", "absent-owner", "high-churn", "untested-module")
 """Said at the end of a sentence in this order, because they make the rest worse."""
 
 
@@ -46,13 +46,25 @@ class Hotspot(msgspec.Struct, frozen=True, kw_only=True):
 def hotspots(kept: Iterable[Finding]) -> list[Hotspot]:
     """Give the files to mend first, the most urgent before the others.
 
-    What is wrong today counts twice as much as what only makes the next change hard. Every analyst beyond the first
+    A file in which something is wrong today goes before every file that is only hard to change, and of two such files
+    that with the graver defect. What is wrong today counts twice as much as the rest. Every analyst beyond the first
     counts as much as the findings themselves: what is bad in one way only may be so on purpose, and a file that is bad
-    in several ways is where the next defect will be.
+    in several ways is where the next defect will be. That a file is long is no reason to begin there.
     """
-    found = [_hotspot(path, group) for path, group in by_path(kept).items()]
-    worth = [item for item in found if item.weight]  # notes alone are nothing to mend
-    return sorted(worth, key=lambda item: (-item.urgency, item.path))[:FIRST]
+    groups = by_path(kept)
+    found = [_hotspot(path, group) for path, group in groups.items()]
+    worth = [item for item in found if any(map(_is_reason, groups[item.path]))]
+    return sorted(worth, key=lambda item: (_gravest(groups[item.path]), -item.urgency, item.path))[:FIRST]
+
+
+def _is_reason(finding: Finding) -> bool:
+    """Say whether a finding alone is something to mend: notes are not, and neither is a length."""
+    return WEIGHT[finding.severity] > 0 and finding.rule != "long-file"
+
+
+def _gravest(group: Sequence[Finding]) -> int:
+    """Give the place of the gravest defect among the severities; behind all of them if there is none."""
+    return min((SEVERITIES.index(item.severity) for item in group if is_defect(item)), default=len(SEVERITIES))
 
 
 def _hotspot(path: str, group: Sequence[Finding]) -> Hotspot:
@@ -88,10 +100,10 @@ def _counts(finding: Finding) -> bool:
 
 
 def _told(group: Sequence[Finding]) -> list[Finding]:
-    """Choose the reasons: the worst finding of every skill first, then the worst of the rest, one of a rule."""
-    ordered = sorted(group, key=worst_first)
+    """Choose the reasons: of every skill the gravest defect or else the worst, then of the rest, one of a rule."""
+    ordered = sorted(group, key=lambda finding: (finding.rule == "long-file", defects_first(finding)))
     by_skill = {finding.skill: finding for finding in reversed(ordered)}
-    chosen = sorted(by_skill.values(), key=worst_first)
+    chosen = [finding for finding in ordered if by_skill[finding.skill] is finding]
     for finding in ordered:
         if finding.rule not in {item.rule for item in chosen}:
             chosen.append(finding)
@@ -99,5 +111,5 @@ def _told(group: Sequence[Finding]) -> list[Finding]:
 
 
 def _as_told(finding: Finding) -> tuple[int, tuple[object, ...]]:
-    """Sort key: the worst first, then what makes it worse."""
-    return (_LAST.index(finding.rule) + 1 if finding.rule in _LAST else 0, worst_first(finding))
+    """Sort key: defects, then the worst, then what makes it worse."""
+    return (_LAST.index(finding.rule) + 1 if finding.rule in _LAST else 0, defects_first(finding))

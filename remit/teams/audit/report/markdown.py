@@ -4,17 +4,20 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from remit.teams.audit.finding import Finding, worst_first
+from remit.teams.audit.finding import Finding
+from remit.teams.audit.judge.judgement import defects_first
 from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.judge.rules import rule_named
 from remit.teams.audit.memory import Action
 from remit.teams.audit.mending import Verification
 from remit.teams.audit.message import Critique, Inventory
-from remit.teams.audit.report import patch_section, since, wording
-from remit.teams.audit.report.conflict import Card, by_rule
+from remit.teams.audit.report import patch_section, since, unread, wording
+from remit.teams.audit.report.conflict import Card, decided
 from remit.teams.audit.report.hotspot import Hotspot
 from remit.teams.audit.report.markdown_text import code, prose
 from remit.teams.audit.report.model_words import Told, section
+from remit.teams.audit.report.quoted import Quote
+from remit.teams.audit.report.remedy import to_do
 from remit.teams.audit.report.ruling import in_words
 from remit.teams.audit.report.selection import (
     CONFLICTS_FILE,
@@ -52,6 +55,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """This audit beside the last one, if somebody asked and there was one."""
     no_baseline: str = ""
     """Why there is nothing to compare with."""
+    quotes: Mapping[str, Quote] = {}
+    """Lines of code around findings, by fingerprint."""
     told: Told | None = None
     """What a model said, if the task names one."""
 
@@ -63,7 +68,24 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def kept(self) -> list[Finding]:
         """The findings that stand, worst first."""
-        return sorted((item.finding for item in self.opinions if item.decision == "keep"), key=worst_first)
+        return sorted((item.finding for item in self.opinions if item.decision == "keep"), key=defects_first)
+
+    @property
+    def unread(self) -> str:
+        """Which shipped files were not looked at; empty if all were."""
+        return unread.in_full(self.skipped, self.inventory.shipped)
+
+    def cited(self, spot: Hotspot) -> list[Finding]:
+        """The findings behind the reasons of a file, in their order."""
+        known = {item.finding.fingerprint: item.finding for item in self.opinions if item.decision == "keep"}
+        return [known[name] for name in spot.findings if name in known]
+
+    def to_do(self, spot: Hotspot) -> str:
+        """What is to be done about a file; empty if nobody said."""
+        cited = self.cited(spot)
+        rules = [item.rule for item in self.kept if item.path == spot.path]
+        is_several = bool(cited) and rules.count(cited[0].rule) > 1
+        return to_do(cited, self.actions.get(spot.path), is_several=is_several)
 
 
 def sections(draft: Draft) -> dict[str, str]:
@@ -73,17 +95,17 @@ def sections(draft: Draft) -> dict[str, str]:
     asked = draft.inventory.since == "last"
     changed = {"since": since.section(draft.since, draft.no_baseline)} if asked else {}
     return {
-        "verdict": f"# Audit\n\n**{verdict(draft)}**\n\n{_about(draft)}\n",
-        "fix-first": _fix_first(draft.hotspots, draft.actions, draft.fresh),
+        "verdict": f"# Audit{_of(draft.inventory.name)}\n\n**{verdict(draft)}**\n\n{_about(draft)}\n",
+        "fix-first": _fix_first(draft),
         **(_model(draft.told, draft) if draft.told is not None else {}),
         **changed,
         "conflicts": _conflicts(draft),
-        "counts": _counts(draft),
+        "findings": _findings(draft.kept),
         "patches": patch_section.patches(draft.verification),
         **wrong,
         "thrown-out": _thrown_out(draft.opinions),
+        "counts": _counts(draft),
         "not-checked": _not_checked(draft.skipped),
-        "findings": _findings(draft.kept),
     }
 
 
@@ -91,12 +113,17 @@ def _model(told: Told, draft: Draft) -> dict[str, str]:
     return {"model": section(told, draft.kept, [spot.path for spot in draft.hotspots])}
 
 
+def _of(name: str) -> str:
+    return f" of {code(name)}" if name else ""
+
+
 def _about(draft: Draft) -> str:
-    """Say what was audited, and what the score means."""
+    """Say what was audited, what was not read, and what the score means."""
     head = draft.inventory.head
     dirty = " with changes that are not committed" if head.is_dirty else ""
     what = f"Of commit {head.commit[:12]}, {head.committed_at[:10]}{dirty}. " if head.commit else ""
-    return what + wording.meaning(draft.kept, draft.critique.lines)
+    left = f"Not read: {prose(draft.unread)}.\n\n" if draft.unread else ""
+    return left + what + wording.meaning(draft.kept, draft.critique.lines)
 
 
 def verdict(draft: Draft) -> str:
@@ -106,9 +133,10 @@ def verdict(draft: Draft) -> str:
     first = f"{wording.plural(len(draft.hotspots), 'file')} to fix first{meet}" if draft.hotspots else ""
     said = [
         f"Score {draft.score} of 100",
+        *([left] if (left := unread.in_short(draft.skipped, draft.inventory.shipped)) else []),
         first or "nothing to fix first",
         f"{wording.plural(draft.critique.kept, 'finding')} kept of {draft.critique.raised} raised",
-        f"{wording.plural(sum(item.count for item in by_rule(draft.conflicts)), 'conflict')} decided by rule",
+        wording.tally(decided(draft.conflicts), sum(not item.is_contested for item in draft.conflicts)),
         *([patch_section.said(draft.verification)] if _has_patches(draft) else []),
     ]
     return "; ".join(said) + "."
@@ -118,15 +146,15 @@ def _has_patches(draft: Draft) -> bool:
     return bool(draft.verification.patches or draft.verification.dropped)
 
 
-def _fix_first(spots: Sequence[Hotspot], actions: Mapping[str, Action], new: frozenset[str]) -> str:
+def _fix_first(draft: Draft) -> str:
     lines = ["## Fix these first", ""]
-    for number, spot in enumerate(spots, 1):
-        lines.append(f"{number}. {code(spot.path)}: {prose(spot.joined(new))}")
-        action = f" To do: {actions[spot.path]}." if spot.path in actions else ""
+    for number, spot in enumerate(draft.hotspots, 1):
+        lines.append(f"{number}. {code(spot.path)}: {prose(spot.joined(draft.fresh))}")
+        action = f" To do: {todo}." if (todo := draft.to_do(spot)) else ""
         lines.append(f"   Seen by: {', '.join(spot.skills)}.{action} Evidence: {', '.join(spot.findings)}.")
-    if not spots:
+    if not draft.hotspots:
         return _text([*lines, wording.NOTHING_FIRST])
-    return _text([*lines, "", "`remit explain EVIDENCE` says all that is known of one of them."])
+    return _text([*lines, "", wording.ORDER, "", "`remit explain EVIDENCE` says all that is known of one of them."])
 
 
 def _conflicts(draft: Draft) -> str:
@@ -179,7 +207,11 @@ def _thrown_out(opinions: Sequence[Opinion]) -> str:
 
 def _not_checked(skipped: Sequence[Skipped]) -> str:
     lines = ["## What was not checked", ""]
-    return _text([*lines, *(f"- {prose(item.what)}: {prose(item.cause)}." for item in skipped)])
+    return _text([*lines, *(f"- {_whats(item)}: {prose(item.cause)}." for item in unread.alike(skipped))])
+
+
+def _whats(group: unread.Alike) -> str:
+    return group.before + ", ".join(map(prose, group.shown))
 
 
 def _findings(kept: Sequence[Finding]) -> str:

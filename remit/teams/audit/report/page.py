@@ -9,7 +9,7 @@ from remit.teams.audit.report.markdown import Draft
 from remit.teams.audit.report.model_words import HEADING
 from remit.teams.audit.report.page_findings import findings, shown
 from remit.teams.audit.report.page_hotspots import hotspots
-from remit.teams.audit.report.page_markup import Markup, element, join
+from remit.teams.audit.report.page_markup import Markup, clipped, element, join, visible
 from remit.teams.audit.report.page_script import SCRIPT
 from remit.teams.audit.report.page_style import STYLE
 from remit.teams.audit.report.page_trend import earlier, is_trend
@@ -27,7 +27,7 @@ _FILES = (
 
 def text(draft: Draft, trend: tuple[TrendPoint, ...] = ()) -> str:
     """Give the page. The same findings give the same bytes: no times of day, names of runs, or costs."""
-    return f"<!doctype html>\n{element('html', _head(), _body(draft, trend), lang='en')}\n"
+    return f"<!doctype html>\n{element('html', _head(draft.inventory.name), _body(draft, trend), lang='en')}\n"
 
 
 def policy() -> str:
@@ -46,7 +46,7 @@ def _digest(source: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
 
 
-def _head() -> Markup:
+def _head(name: str) -> Markup:
     return element(
         "head",
         element("meta", charset="utf-8"),
@@ -54,7 +54,7 @@ def _head() -> Markup:
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
         element("meta", name="referrer", content="no-referrer"),
-        element("title", "Audit"),
+        element("title", f"Audit of {clipped(visible(name))}" if name else "Audit"),
         element("style", Markup(STYLE)),
     )
 
@@ -85,15 +85,15 @@ def _sections(draft: Draft, trend: tuple[TrendPoint, ...]) -> Iterator[tuple[str
         yield "since", "Since then", "Since the last audit", page_since.section(draft.since, draft.no_baseline)
     yield "hotspots", "Hotspots", "Where trouble gathers", hotspots(draft)
     yield "conflicts", "Conflicts", "Conflicts by rule", page_lists.conflicts(draft)
-    yield "thrown-out", "Thrown out", "What the critic threw out, and why", page_lists.thrown(draft)
+    yield "findings", "Findings", "All kept findings", findings(kept, shown(kept, cited), draft.quotes)
     yield "patches", "Patches", "Patches", page_lists.patches(draft.verification)
     if setback is not None:
         yield "setback", "Rolled back", "What went wrong on the way", page_lists.setback(setback)
+    yield "thrown-out", "Thrown out", "What the critic threw out, and why", page_lists.thrown(draft)
     if is_trend(trend):
         yield "trend", "Trend", "Audits on record", earlier(trend)
     yield "counts", "Counts", "Counts", page_lists.counts(draft)
     yield "not-checked", "Not checked", "What was not checked", page_lists.not_checked(draft.skipped)
-    yield "findings", "Findings", "All kept findings", findings(kept, shown(kept, cited))
 
 
 def _section(name: str, heading: str, content: Markup) -> Markup:

@@ -1,15 +1,18 @@
 """The findings of the page: those that stand, each in a row that can be linked to."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from remit.teams.audit.finding import SEVERITIES, Finding, Severity
 from remit.teams.audit.judge.rules import rule_named
 from remit.teams.audit.report import wording
-from remit.teams.audit.report.page_markup import Markup, anchor, code, element, join, prose, row
+from remit.teams.audit.report.page_markup import Markup, anchor, code, element, join, prose, row, text
 from remit.teams.audit.report.page_markup import table as table_of
+from remit.teams.audit.report.quoted import Quote, is_about_file
 from remit.teams.audit.report.selection import FINDINGS_FILE, FINDINGS_SHOWN, by_severity
 
 _SIGNS: dict[Severity, str] = {"high": "▲", "medium": "◆", "low": "●", "note": "○"}
+_WIDEST = 120
+"""Characters of a quoted line."""
 _HEADS = ("severity", "place", "finding", "seen by")
 
 
@@ -19,15 +22,21 @@ def shown(kept: Sequence[Finding], cited: Iterable[str]) -> list[Finding]:
     return [*kept[:FINDINGS_SHOWN], *(item for item in kept[FINDINGS_SHOWN:] if item.fingerprint in names)]
 
 
-def findings(kept: Sequence[Finding], rows: Sequence[Finding]) -> Markup:
+def findings(kept: Sequence[Finding], rows: Sequence[Finding], quotes: Mapping[str, Quote]) -> Markup:
     """Give the table of what stands, with what narrows it down where scripts run."""
     if not rows:
         return element("p", wording.NOTHING_KEPT)
-    caption = "Findings that the critic kept, worst first"
+    caption = "Findings that the critic kept: what is wrong today first, each the worst first"
     more = wording.more(len(kept), len(rows), FINDINGS_FILE)
     return join(
         _filter(rows),
-        table_of(caption, _HEADS, [_row(item) for item in rows], class_="stacked kept", id="kept"),
+        table_of(
+            caption,
+            _HEADS,
+            [_row(item, quotes.get(item.fingerprint)) for item in rows],
+            class_="stacked kept",
+            id="kept",
+        ),
         element("p", more) if more else "",
     )
 
@@ -47,14 +56,25 @@ def link(finding: Finding) -> Markup:
     return element("a", place(finding), href=f"#{anchor(finding.fingerprint)}")
 
 
-def _row(item: Finding) -> Markup:
+def lines(quote: Quote, cited: int) -> Markup:
+    """Give lines of code with their numbers; the cited one stands out."""
+    return element("pre", *(_line(number, line, cited) for number, line in enumerate(quote.lines, quote.first)))
+
+
+def _line(number: int, line: str, cited: int) -> Markup:
+    told = join(element("span", f"{number:>4} ", class_="at", aria_hidden="true"), text(line, _WIDEST), "\n")
+    return element("b" if number == cited else "span", told)
+
+
+def _row(item: Finding, quote: Quote | None) -> Markup:
     symbol = element("div", "in ", code(item.symbol), class_="aside") if item.symbol else ""
-    snippet = element("div", code(item.snippet), class_="snippet") if item.snippet else ""
+    snippet = element("div", code(item.snippet), class_="snippet") if item.snippet and not is_about_file(item) else ""
+    shown = lines(quote, item.line) if quote is not None else snippet
     told = rule_named(item.rule)
     return row(
         severity(item.severity),
         join(place(item), symbol, element("div", item.fingerprint, class_="aside id")),
-        join(element("b", told.title), ": ", prose(item.message), snippet),
+        join(element("b", told.title), ": ", prose(item.message), shown),
         join(item.skill, element("div", "with ", ", ".join(item.tools), class_="aside")),
         heads=_HEADS,
         id=anchor(item.fingerprint),

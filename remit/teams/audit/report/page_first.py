@@ -1,7 +1,7 @@
-"""The first screen of the page: the score and what it means, the verdict, and what to mend first."""
+"""The first screen of the page: the score, the verdict, and what to mend first."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from remit.teams.audit.finding import Finding
 from remit.teams.audit.report import wording
@@ -10,6 +10,7 @@ from remit.teams.audit.report.markdown import Draft, verdict
 from remit.teams.audit.report.page_findings import link, severity
 from remit.teams.audit.report.page_markup import Markup, code, element, join, prose
 from remit.teams.audit.report.page_trend import change, is_trend, sparkline
+from remit.teams.audit.report.quoted import is_about_file
 from remit.teams.audit.report.trend import TrendPoint
 
 _NUMBERS = ("", "one", "two", "three", "four", "five")
@@ -19,25 +20,30 @@ _RADIUS = 52
 
 
 def head(draft: Draft, points: Sequence[TrendPoint]) -> Markup:
-    """Give what stands above everything: score, verdict, what the score means, trend."""
+    """Give what stands above everything: score, verdict, what was not read, trend."""
     return element(
         "header",
         _ring(draft.score),
         element(
             "div",
-            element("h1", "Audit", _commit(points)),
+            element("h1", "Audit", *([" of ", code(name)] if (name := draft.inventory.name) else []), _commit(points)),
             element("p", verdict(draft), class_="verdict"),
-            _meaning(draft),
+            *([element("p", element("b", "Not read: "), prose(draft.unread), ".")] if draft.unread else []),
             class_="said",
         ),
-        element(
-            "div",
-            element("h2", "Trend"),
-            sparkline(points, draft.score),
-            element("p", _change(draft, points), class_="aside"),
-            class_="trend",
-        ),
+        *([_trend(draft, points)] if is_trend(points) or draft.since is not None else []),
         class_="top",
+    )
+
+
+def _trend(draft: Draft, points: Sequence[TrendPoint]) -> Markup:
+    """Give the trend; a first audit has none."""
+    return element(
+        "div",
+        element("h2", "Trend"),
+        sparkline(points, draft.score),
+        element("p", _change(draft, points), class_="aside"),
+        class_="trend",
     )
 
 
@@ -45,7 +51,7 @@ def _change(draft: Draft, points: Sequence[TrendPoint]) -> Markup:
     """Say how the score went; an audit of the same commit with other changes is no point of the trend."""
     if draft.since is not None and not is_trend(points):
         return join(f"{draft.since.last.score} at the last audit, of the same commit.")
-    return change(points, draft.score)
+    return change(points)
 
 
 def _commit(points: Sequence[TrendPoint]) -> Markup:
@@ -64,14 +70,16 @@ def heading(spots: Sequence[Hotspot]) -> str:
 def fix_first(draft: Draft) -> Markup:
     """Give the files to mend first, each with its reasons as one, who saw it, what to do, and the evidence."""
     if not draft.hotspots:
-        return element("p", wording.NOTHING_FIRST)
-    known = {finding.fingerprint: finding for finding in draft.kept}
-    return element("ol", *(_spot(spot, draft.actions, known) for spot in draft.hotspots), class_="first")
+        return join(element("p", wording.NOTHING_FIRST), _meaning(draft))
+    return join(
+        element("ol", *(_spot(spot, draft) for spot in draft.hotspots), class_="first"),
+        element("p", wording.ORDER, class_="aside order"),
+        _meaning(draft),
+    )
 
 
-def _spot(spot: Hotspot, actions: Mapping[str, str], known: Mapping[str, Finding]) -> Markup:
-    action = actions.get(spot.path)
-    cited = [known[name] for name in spot.findings if name in known]
+def _spot(spot: Hotspot, draft: Draft) -> Markup:
+    action, cited = draft.to_do(spot), draft.cited(spot)
     seen = join("Seen by ", join(*(element("b", skill) for skill in spot.skills), by=", "))
     return element(
         "li",
@@ -81,7 +89,7 @@ def _spot(spot: Hotspot, actions: Mapping[str, str], known: Mapping[str, Finding
             element("p", prose(_sentence(spot), _SENTENCE)),
             element(
                 "p",
-                *([element("span", f"To do: {action}", class_="action"), " "] if action else []),
+                *([element("span", prose(f"To do: {action}"), class_="action"), " "] if action else []),
                 element("span", seen, class_="aside"),
             ),
         ),
@@ -95,8 +103,8 @@ def _sentence(spot: Hotspot) -> str:
 
 
 def _evidence(finding: Finding) -> Markup:
-    is_whole = finding.line == 1 and not finding.symbol  # about the file: its first line says nothing of it
-    snippet = element("div", code(finding.snippet, 120), class_="cited") if finding.snippet and not is_whole else ""
+    is_shown = finding.snippet and not is_about_file(finding)
+    snippet = element("div", code(finding.snippet, 120), class_="cited") if is_shown else ""
     seen = element("span", finding.skill, class_="aside")
     return element("li", element("div", severity(finding.severity), seen, " ", link(finding), class_="of"), snippet)
 

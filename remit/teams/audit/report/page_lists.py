@@ -8,7 +8,7 @@ from remit.teams.audit.judge.rules import rule_named
 from remit.teams.audit.memory import FILES
 from remit.teams.audit.mending import Dropped, Patch, Setback, Verification
 from remit.teams.audit.message import Critique
-from remit.teams.audit.report import patch_section, wording
+from remit.teams.audit.report import patch_section, unread, wording
 from remit.teams.audit.report.conflict import Card
 from remit.teams.audit.report.markdown import Draft
 from remit.teams.audit.report.page_findings import place
@@ -35,6 +35,7 @@ _SKIPPED = 100
 _SIDES = ("field", "base", "sides", "rule", "result")
 _THROWN = ("findings", "decision", "why", "for example")
 _RULES = ("rule", "kept", "demoted", "rejected")
+_BY_RULE = "What became of the findings, by rule"
 _PATCHES = ("patch", "rules", "file", "findings mended")
 
 
@@ -106,11 +107,12 @@ def thrown(draft: Draft) -> Markup:
     if not groups:
         return join(_funnel(draft.critique), element("p", "Nothing."))
     rows = [_thrown(group) for group in groups[:THROWN_SHOWN]]
-    return join(
-        _funnel(draft.critique),
-        table("Findings that are out, by the reason", _THROWN, rows, class_="stacked thrown"),
-        more,
-    )
+    reasons = table("Findings that are out, by the reason", _THROWN, rows, class_="stacked thrown")
+    return join(_funnel(draft.critique), _folded(f"The reasons: {len(groups)}", reasons, more))
+
+
+def _folded(summary: str, *content: Markup) -> Markup:
+    return element("details", element("summary", summary), *content)
 
 
 def _thrown(group: Thrown) -> Markup:
@@ -197,7 +199,7 @@ def counts(draft: Draft) -> Markup:
     """Give what was read and what became of it, and the same for every rule with what the rule is about."""
     said = wording.counts(draft.inventory, draft.critique, draft.kept)
     rows = [_tally(item) for item in tallies(draft.opinions)]
-    rules = table("What became of the findings, by rule", _RULES, rows, class_="numbers") if rows else ""
+    rules = _folded(f"By rule: {len(rows)}", table(_BY_RULE, _RULES, rows, class_="numbers")) if rows else ""
     return join(element("ul", *(element("li", sentence) for sentence in said)), rules)
 
 
@@ -212,5 +214,9 @@ def not_checked(skipped: Sequence[Skipped]) -> Markup:
     """Give what nobody looked at, and why."""
     if not skipped:
         return element("p", "Nothing was left out.")
-    told = (element("li", code(item.what), ": ", prose(item.cause), ".") for item in skipped[:_SKIPPED])
-    return join(element("ul", *told), _more(len(skipped), _SKIPPED, SKIPPED_FILE))
+    groups = unread.alike(skipped)
+    told = (
+        element("li", item.before, join(*map(code, item.shown), by=", "), ": ", prose(item.cause), ".")
+        for item in groups[:_SKIPPED]
+    )
+    return join(element("ul", *told), _more(len(groups), _SKIPPED, SKIPPED_FILE))

@@ -40,8 +40,9 @@ code { font: 0.88em/1.5 var(--mono); unicode-bidi: isolate; }
 .skip:focus { position: static; }
 
 .top {
-  display: grid; grid-template-columns: auto 1fr 15rem; gap: 0.5rem 1.6rem; align-items: center;
-  background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 1rem 1.4rem;
+  display: grid; grid-template-columns: auto 1fr; grid-auto-flow: column; grid-auto-columns: 15rem;
+  gap: 0.5rem 1.6rem; align-items: center; background: var(--card); border: 1px solid var(--line);
+  border-radius: 14px; padding: 1rem 1.4rem;
 }
 h1 .aside { display: inline-block; font-weight: 400; margin-left: 0.5rem; }
 .verdict { font-size: 1.12rem; line-height: 1.45; font-weight: 600; margin-top: 0.2rem; }
@@ -78,7 +79,7 @@ section { margin-top: 2.6rem; }
 .first p { margin-top: 0.2rem; }
 .action {
   border: 1px solid currentColor; border-radius: 99px; padding: 0.05rem 0.65rem; font-size: 0.85rem; color: var(--link);
-  margin-right: 0.4rem; white-space: nowrap;
+  margin-right: 0.4rem; -webkit-box-decoration-break: clone; box-decoration-break: clone;
 }
 .evidence {
   list-style: none; padding: 0.15rem 0 0; display: grid; grid-template-columns: minmax(0, 1fr); gap: 0.3rem;
@@ -162,6 +163,12 @@ tr:target { outline: 3px solid var(--accent); outline-offset: -2px; }
 .snippet code {
   display: block; background: var(--code); border-radius: 5px; padding: 0.2rem 0.5rem; white-space: pre-wrap;
 }
+pre {
+  margin: 0.3rem 0 0; background: var(--code); border-radius: 5px; padding: 0.25rem 0.5rem; white-space: pre-wrap;
+  font: 0.8rem/1.5 var(--mono); unicode-bidi: isolate;
+}
+pre .at { color: var(--muted); user-select: none; }
+.order { margin-top: 0.75rem; }
 .after { font-weight: 600; }
 
 details { margin-top: 0.6rem; }
@@ -183,10 +190,17 @@ footer {
 }
 
 @media screen and (max-width: 46rem) {
-  body { padding: 0.75rem 0.75rem 2rem; }
-  .top { display: block; padding: 0.9rem 1rem; }
+  body { padding: 0.5rem 0.75rem 2rem; }
+  .top { display: flow-root; padding: 0.7rem 0.8rem; }
   .top > * + * { margin-top: 0.6rem; }
-  .ring { display: block; margin: 0 auto; }
+  .top .said { margin-top: 0; font-size: 0.9rem; line-height: 1.4; }
+  .verdict { font-size: 0.95rem; line-height: 1.4; }
+  .ring { float: left; width: 4.2rem; margin: 0 0.7rem 0.2rem 0; }
+  .trend { clear: both; }
+  nav { margin-top: 0.5rem; overflow-x: auto; }
+  nav ul { flex-wrap: nowrap; white-space: nowrap; }
+  nav + main > section:first-child { margin-top: 0.6rem; }
+  h2 { font-size: 1.2rem; margin-bottom: 0.5rem; }
   .first > li { display: block; padding: 0.8rem 0.9rem 0.9rem; }
   .first p { clear: both; }
   .evidence .of { display: block; }

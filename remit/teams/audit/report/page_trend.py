@@ -38,10 +38,8 @@ def is_trend(points: Sequence[TrendPoint]) -> bool:
     return len(points) > 1
 
 
-def change(points: Sequence[TrendPoint], score: int) -> Markup:
-    """Say how the score went since the audit before."""
-    if not is_trend(points):
-        return join(f"First audit on record: {score}.")
+def change(points: Sequence[TrendPoint]) -> Markup:
+    """Say how the score went since the audit before, which there is."""
     before, now = points[-2:]
     by = now.score - before.score
     went = f"{by:+} since" if by else "As at"

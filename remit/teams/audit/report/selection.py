@@ -1,6 +1,6 @@
 """What the report shows of what there is: chosen, grouped and counted once, whatever form it takes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import groupby
 
 import msgspec
@@ -43,11 +43,6 @@ def contested(found: Iterable[Card]) -> list[tuple[Card, ...]]:
     groups = groupby((card for card in found if card.is_contested), lambda card: card.key)
     by_key = [tuple(group) for _key, group in groups]
     return [cards for cards in by_key if not all(card.is_thrown_out for card in cards)]
-
-
-def agreed(found: Sequence[Card]) -> int:
-    """Count the keys of which several wrote, and nobody contradicted anybody about anything that was kept."""
-    return len({card.key for card in found}) - len(contested(found))
 
 
 def thrown_out(opinions: Iterable[Opinion]) -> list[Thrown]:

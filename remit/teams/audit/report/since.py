@@ -7,11 +7,12 @@ import msgspec
 from remit.teams.audit.docs import rules as rules_docs
 from remit.teams.audit.docs import scan as docs_scan
 from remit.teams.audit.docs import snippet
-from remit.teams.audit.finding import SEVERITIES, Finding, worst_first
+from remit.teams.audit.finding import SEVERITIES, Finding
 from remit.teams.audit.history import blame as blame_scan
 from remit.teams.audit.history import commit_log
 from remit.teams.audit.history import rules as rules_history
 from remit.teams.audit.history import scan as history_scan
+from remit.teams.audit.judge.judgement import defects_first
 from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.judge.rule import Rule
 from remit.teams.audit.judge.rules import rule_named
@@ -112,7 +113,7 @@ def compared(last: Snapshot, opinions: Sequence[Opinion], *, score: int, seen: L
     return Comparison(
         last=last,
         score=score,
-        new=tuple(sorted((item for item in kept if item.fingerprint not in old), key=worst_first)),
+        new=tuple(sorted((item for item in kept if item.fingerprint not in old), key=defects_first)),
         mended=tuple(item for item in gone if seen.at(item)),
         dropped=tuple(raised[name].finding for name in then if name in raised and raised[name].decision != "keep"),
         unseen=tuple(item for item in gone if not seen.at(item)),

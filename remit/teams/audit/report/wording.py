@@ -4,16 +4,24 @@ from collections.abc import Iterable, Sequence
 
 from remit.teams.audit.finding import SEVERITIES, WEIGHT, Finding
 from remit.teams.audit.judge.opinion import Opinion
-from remit.teams.audit.memory import FINDINGS, PATCHED
-from remit.teams.audit.message import Critique, Inventory
-from remit.teams.audit.report.conflict import Card, by_rule
+from remit.teams.audit.memory import FILES, FINDINGS, PATCHED
+from remit.teams.audit.message import Critique, Inventory, RuleCount
+from remit.teams.audit.report.conflict import Card, decided
 from remit.teams.audit.report.ruling import in_words
 from remit.teams.audit.report.score import HALVED_AT, density
-from remit.teams.audit.report.selection import CONFLICTS_FILE, agreed, by_severity, contested
+from remit.teams.audit.report.selection import CONFLICTS_FILE, by_severity, contested
 
 NO_CONFLICT = "No two analysts wrote on one thing from the same base."
 NOTHING_KEPT = "Nothing was kept."
 NOTHING_FIRST = "Nothing is to be mended."
+ORDER = (
+    "Order: files in which something is wrong today, the gravest first; then points of the findings, where what is"
+    " wrong today counts twice, times the number of analysts that meet."
+    " Several meet if each looks for something else and found it in this file."
+)
+"""What `hotspots` does, in a sentence."""
+_FIELDS = ("action", "primary_reason", "severity")
+"""Over which sides say words, that which says most to a reader first."""
 
 
 def plural(count: int, noun: str) -> str:
@@ -22,15 +30,51 @@ def plural(count: int, noun: str) -> str:
 
 
 def conflicts(found: Sequence[Card]) -> tuple[str, str]:
-    """Say how many conflicts there were and what decided them; and over how many keys roles contradict one another."""
-    counts = ", ".join(f"{item.rule} {item.count}" for item in by_rule(found))
+    """Say over how many fields roles contradict one another and what decided them; and which of them are not shown."""
+    apart = sum(card.is_contested for card in found)
+    by = ", ".join(f"{item.rule} {item.count}" for item in decided(found))
+    out = apart - sum(map(len, contested(found)))
+    left = f"Of what {out} of these are about the critic kept nothing, so they are not shown. " if out else ""
+    ruled = f", decided by {by}" if by else ""
     return (
-        f"Several roles wrote one field from the same base; decided by {counts}.",
         (
-            f"Over {plural(len(contested(found)), 'key')} they contradict one another; over {agreed(found)} they do"
-            f" not, or the critic kept nothing of it. {CONFLICTS_FILE} has all."
+            f"Several roles wrote {plural(len(found), 'field')} from the same base. Over {apart} they contradict one"
+            f" another{ruled}; over {len(found) - apart} they do not."
         ),
+        f"{left}{CONFLICTS_FILE} has all {len(found)}.",
     )
+
+
+def tally(contradictions: Iterable[RuleCount], agreements: int) -> str:
+    """Say in a few words how often roles contradicted one another."""
+    count = sum(item.count for item in contradictions)
+    apart = f", {plural(agreements, 'agreement')}" if agreements else ""
+    return f"{plural(count, 'contradiction')} decided by rule{apart}"
+
+
+def example(found: Sequence[Card]) -> str:
+    """Say one contradiction that stands, in a sentence; empty if there is none over which the sides wrote words."""
+    live = (card for cards in contested(found) for card in cards if not card.is_thrown_out and _is_over_words(card))
+    first = min(live, key=lambda card: (_FIELDS.index(card.field), card.key), default=None)
+    if first is None:
+        return ""
+    said = "; ".join(f"{' and '.join(side.by)}: {_words(side.value)}" for side in first.sides)
+    about = first.key.removeprefix(FILES.prefix)
+    decision = f"the rule {first.rule} chose {_words(first.result)}"
+    last = f", then the critic said {_words(first.stands)}" if first.is_overruled and first.stands != PATCHED else ""
+    return f"{about}, {first.field.replace('_', ' ')}: {said}; {decision}{last}"
+
+
+def _is_over_words(card: Card) -> bool:
+    return card.is_contested and card.field in _FIELDS and len({_words(side.value) for side in card.sides}) > 1
+
+
+def _words(value: object) -> str:
+    match value:
+        case {"text": str(said)} | {"level": str(said)}:
+            return said
+        case _:
+            return str(value)
 
 
 def counts(inventory: Inventory, critique: Critique, kept: Iterable[Finding]) -> tuple[str, ...]:
@@ -49,8 +93,8 @@ def meaning(kept: Iterable[Finding], lines: int) -> str:
     """Say what the score means, and what it is made of."""
     high, medium, low = (WEIGHT[level] for level in ("high", "medium", "low"))
     return (
-        f"100 means that nothing was kept; 50, that a thousand lines carry findings of weight {HALVED_AT}."
-        f" Here they carry {density(kept, lines):.1f}; a high one weighs {high}, a medium one {medium}, a low {low}."
+        f"{density(kept, lines):.1f} points per 1,000 lines; without any the score is 100, with {HALVED_AT} it is 50."
+        f" A high finding counts {high} points, a medium one {medium}, a low one {low}."
     )
 
 

@@ -1,7 +1,7 @@
 """The cartographer: says what the repository holds, and cuts the work into shards."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 import msgspec
@@ -14,6 +14,7 @@ from remit.teams.audit.model.survey import survey
 from remit.teams.audit.place import place_of
 from remit.teams.audit.shard import cut
 from remit.teams.audit.sighting import Skipped, few
+from remit.teams.audit.sighting import told as clipped_text
 from remit.teams.audit.supply.paths import is_licence, is_manifest, is_wiring
 from remit.teams.audit.tools.files import Entry, Passage, fs_list, fs_read
 from remit.teams.audit.tools.head import git_head
@@ -21,6 +22,8 @@ from remit.teams.audit.tools.scratch import put
 
 MAX_FILES = 6000
 MANIFEST_LINES = 400
+NAME_LIMIT = 80
+"""Characters of a project's name."""
 STATE_KEYS = 160
 """Files of one run whose judgements go into the shared state."""
 QUOTA_BESIDE = 40
@@ -55,13 +58,16 @@ class Cartographer(Role[AuditRequest, Inventory]):
         python, left = _python(entries)
         head = await ctx.call(git_head, ignore=_inside(work))
         shards = await self._shards(python, work.model, ctx)
+        manifest = await self._manifest(entries, ctx)
         inventory = Inventory(
             files=len(entries),
             python_files=len(python),
             python_bytes=sum(entry.size_bytes for entry in python),
             tests=sum(place_of(entry.path) == "test" for entry in python),
+            name=_name(manifest, work.path),
+            shipped=sum(place_of(entry.path) == "shipped" for entry in python),
             packages=sum(entry.path.endswith("__init__.py") for entry in python),
-            entry_points=await self._entry_points(entries, ctx),
+            entry_points=_entry_points(entries, manifest),
             is_git=is_git,
             shards=shards,
             history=shards[:1] if is_git else (),
@@ -131,12 +137,12 @@ class Cartographer(Role[AuditRequest, Inventory]):
         files = await put(ctx, f"shards/{name}.json", listed)
         return (Assignment(kind="tree", files=files, count=len(found), quota=QUOTA_BESIDE),)
 
-    async def _entry_points(self, entries: Sequence[Entry], ctx: Context) -> tuple[str, ...]:
-        mains = [entry.path for entry in entries if PurePosixPath(entry.path).name == "__main__.py"]
+    async def _manifest(self, entries: Sequence[Entry], ctx: Context) -> dict[str, object]:
+        """Give what `pyproject.toml` says of the project; nothing if there is none, or it does not parse."""
         if not any(entry.path == "pyproject.toml" for entry in entries):
-            return tuple(mains[:20])
+            return {}
         (manifest,) = await ctx.call(fs_read, passages=(Passage(path="pyproject.toml", count=MANIFEST_LINES),))
-        return tuple([*_scripts("\n".join(manifest.lines)), *mains][:20])
+        return _project("\n".join(manifest.lines))
 
 
 def _python(entries: Sequence[Entry]) -> tuple[list[Entry], list[Skipped]]:
@@ -190,12 +196,25 @@ def _inside(work: AuditRequest) -> str:
     return str(out.relative_to(root)) if work.out and out.is_relative_to(root) and out != root else ""
 
 
-def _scripts(manifest: str) -> list[str]:
+def _project(manifest: str) -> dict[str, object]:
     try:
-        scripts = tomllib.loads(manifest).get("project", {}).get("scripts", {})
-    except (ValueError, AttributeError, RecursionError):  # a manifest that does not parse names no scripts
-        return []
-    return sorted(f"{name} = {target}" for name, target in scripts.items()) if isinstance(scripts, dict) else []
+        project = tomllib.loads(manifest).get("project", {})
+    except (ValueError, RecursionError):  # a manifest that does not parse says nothing
+        return {}
+    return project if isinstance(project, dict) else {}
+
+
+def _entry_points(entries: Sequence[Entry], project: Mapping[str, object]) -> tuple[str, ...]:
+    mains = [entry.path for entry in entries if PurePosixPath(entry.path).name == "__main__.py"]
+    scripts = project.get("scripts")
+    told = sorted(f"{name} = {target}" for name, target in scripts.items()) if isinstance(scripts, dict) else []
+    return tuple([*told, *mains][:20])
+
+
+def _name(project: Mapping[str, object], path: str) -> str:
+    """Name the project; a clone in another folder has the same name where its manifest says one."""
+    name = project.get("name")
+    return clipped_text(name if isinstance(name, str) and name.strip() else PurePosixPath(path).name, NAME_LIMIT)
 
 
 def _other_languages(entries: Sequence[Entry]) -> list[Skipped]:

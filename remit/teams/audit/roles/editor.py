@@ -6,21 +6,23 @@ from typing import TypeVar
 import msgspec
 
 from remit import Change, Context, Role, StateRef, Versioned
-from remit.teams.audit.finding import Finding, by_path
+from remit.teams.audit.finding import Finding, by_path, worst_first
 from remit.teams.audit.judge.judgement import TEXT_LIMIT, action_of
 from remit.teams.audit.judge.opinion import Opinion
 from remit.teams.audit.memory import FILES, FINDINGS, SECTIONS, Action, FileNote, FindingNote, agreed
 from remit.teams.audit.mending import Drafting
-from remit.teams.audit.message import Report
+from remit.teams.audit.message import Lead, Report
 from remit.teams.audit.model.prose import prose
-from remit.teams.audit.report import markdown, page, patch_section, sarif, since
+from remit.teams.audit.report import markdown, page, patch_section, sarif, since, wording
 from remit.teams.audit.report.baseline import BASELINE
-from remit.teams.audit.report.conflict import Card, by_rule, cards, judged
-from remit.teams.audit.report.evidence import citations, findings_file, pretty
+from remit.teams.audit.report.conflict import Card, by_rule, cards, decided, judged
+from remit.teams.audit.report.evidence import citations, conflicts_file, findings_file, pretty
+from remit.teams.audit.report.gathered import gathered
 from remit.teams.audit.report.hotspot import hotspots
 from remit.teams.audit.report.markdown import Draft
 from remit.teams.audit.report.model_words import MODEL_FILE, Told, unsaid
 from remit.teams.audit.report.past import Past, comparison, remembered
+from remit.teams.audit.report.quoted import quoted
 from remit.teams.audit.report.score import score
 from remit.teams.audit.report.selection import CONFLICTS_FILE, FINDINGS_FILE, PAGE, SKIPPED_FILE
 from remit.teams.audit.sighting import Measure
@@ -57,7 +59,7 @@ class Editor(Role[Drafting, Report]):
             "findings.sarif": log,
             FINDINGS_FILE: findings_file(opinions),
             "evidence/citations.json": citations(opinions),
-            CONFLICTS_FILE: pretty(draft.conflicts),
+            CONFLICTS_FILE: conflicts_file(draft.conflicts),
             SKIPPED_FILE: pretty(draft.skipped),
             "evidence/measures.json": pretty(draft.measures),
             "evidence/patches.json": pretty(work.verify),
@@ -73,7 +75,8 @@ class Editor(Role[Drafting, Report]):
         files = _standing(await ctx.state.list(FILES.prefix, FileNote))
         findings = _standing(await ctx.state.list(FINDINGS.prefix, FindingNote))
         found = [*await ctx.state.conflicts(FILES.prefix), *await ctx.state.conflicts(FINDINGS.prefix)]
-        kept = [item.finding for item in opinions if item.decision == "keep"]
+        kept = sorted((item.finding for item in opinions if item.decision == "keep"), key=worst_first)
+        spots = gathered(hotspots(kept), kept)
         points = score(kept, work.critique.lines)
         skipped = (*work.inventory.skipped, *work.critique.skipped, *past.skipped)
         return Draft(
@@ -82,7 +85,7 @@ class Editor(Role[Drafting, Report]):
             opinions=opinions,
             conflicts=_judged(cards(found, {**files, **findings}), kept),
             actions=_actions(kept, files),
-            hotspots=tuple(hotspots(kept)),
+            hotspots=tuple(spots),
             score=points,
             skipped=skipped,
             measures=await _measures(work.critique.measures, ctx),
@@ -90,6 +93,7 @@ class Editor(Role[Drafting, Report]):
             trend=past.renewed(opinions, points).points,
             since=await comparison(past, work.inventory, opinions, score=points, skipped=skipped, ctx=ctx),
             no_baseline=past.problem,
+            quotes=await quoted(kept, [name for spot in spots for name in spot.findings], ctx),
         )
 
     async def _told(self, draft: Draft, ctx: Context) -> Draft:
@@ -132,6 +136,10 @@ async def _measures(stored: Iterable[Stored], ctx: Context) -> tuple[Measure, ..
     return tuple(sorted(found, key=lambda item: (item.path, item.name)))
 
 
+def _lead(finding: Finding) -> Lead:
+    return Lead(severity=finding.severity, path=finding.path, line=finding.line)
+
+
 def _report(draft: Draft, files: tuple[Stored, ...], sections: tuple[StateRef, ...], *, sarif_problems: int) -> Report:
     inventory, critique = draft.inventory, draft.critique
     return Report(
@@ -142,6 +150,11 @@ def _report(draft: Draft, files: tuple[Stored, ...], sections: tuple[StateRef, .
         digest=tree_digest(files),
         sections=sections,
         verdict=markdown.verdict(draft),
+        unread=draft.unread,
+        leads=tuple(_lead(draft.cited(spot)[0]) for spot in draft.hotspots),
+        contradictions=decided(draft.conflicts),
+        agreements=sum(not item.is_contested for item in draft.conflicts),
+        example=wording.example(draft.conflicts),
         score=draft.score,
         fix_first=tuple(spot.sentence(draft.fresh) for spot in draft.hotspots),
         conflicts=by_rule(draft.conflicts),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from remit.teams.audit.code import excuse
 from remit.teams.audit.code.excuse import Spot
+from remit.teams.audit.code.own_limits import OwnLimits
 from remit.teams.audit.code.secret import masked
 from remit.teams.audit.code.untested import words_of
 from remit.teams.audit.docs import excuse as excuse_docs
@@ -28,6 +29,7 @@ class Again:
         self.files = files
         self._sources: dict[str, Source] = {}
         self._said: dict[str, dict[str, list[int]]] = {}
+        self.limits = OwnLimits(root)
 
     def source(self, path: str) -> Source:
         """Give one parsed file.
@@ -111,6 +113,7 @@ def _look(repository: Again, doubt: Doubt) -> Look:
         tested=lambda: repository.tested,
         supply=lambda: repository.supply,
         shared=lambda: repository.shared,
+        limits=lambda: repository.limits,
     )
     try:
         way_out = WAYS_OUT.get(doubt.rule, nothing)(seen)
@@ -127,10 +130,17 @@ def nothing(_spot: Spot) -> str:
     return ""
 
 
+def first_of(*reasons: Callable[[Spot], str]) -> Callable[[Spot], str]:
+    """Let the first of several that gives a reason speak."""
+    return lambda spot: next((said for reason in reasons if (said := reason(spot))), "")
+
+
 WAYS_OUT: dict[str, Callable[[Spot], str]] = {
-    "complex-function": excuse.flat_dispatch,
-    "duplicate-code": excuse.declarations,
-    "untested-module": excuse.tested_by_name,
+    "complex-function": first_of(excuse.left_out, excuse.own_limit, excuse.flat_dispatch),
+    "long-function": excuse.left_out,
+    "long-file": excuse.left_out,
+    "duplicate-code": first_of(excuse.left_out, excuse.declarations),
+    "untested-module": first_of(excuse.left_out, excuse.tested_by_name),
     "swallowed-exception": excuse.harmless_silence,
     "missing-timeout": excuse.other_timeout,
     "dynamic-code": excuse.own_text,
@@ -154,5 +164,14 @@ WAYS_OUT: dict[str, Callable[[Spot], str]] = {
     "unknown-import": excuse_docs.speaks_of_past,
 }
 """What may speak against a finding of a rule: nothing, or a reason."""
-MINOR: dict[str, Callable[[Spot], str]] = {"undeclared-dependency": excuse_supply.brought_along}
+MINOR: dict[str, Callable[[Spot], str]] = {
+    "complex-function": excuse.flat,
+    "duplicate-code": excuse.twin,
+    "unknown-name": excuse_docs.unfinished,
+    "unknown-import": excuse_docs.unfinished,
+    "broken-snippet": excuse_docs.unfinished,
+    "dynamic-code": excuse.quoted,
+    "unsafe-deserialisation": excuse.written_here,
+    "undeclared-dependency": excuse_supply.brought_along,
+}
 """What may make little of a finding that holds: nothing, or a reason."""

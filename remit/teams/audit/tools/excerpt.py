@@ -19,19 +19,22 @@ FILE_BYTES = 512 * 1024
 def fs_excerpt(passages: tuple[Passage, ...], *, scope: ToolScope) -> tuple[Excerpt, ...]:
     """Give at most 8 passages of at most 80 lines as a model may see them."""
     root = Path(scope.source("repository"))
-    return tuple(_excerpt(root, passage) for passage in passages[:EXCERPTS])
+    opened: dict[str, tuple[list[str], str]] = {}
+    return tuple(_excerpt(root, passage, opened) for passage in passages[:EXCERPTS])
 
 
-def _excerpt(root: Path, passage: Passage) -> Excerpt:
+def _excerpt(root: Path, passage: Passage, opened: dict[str, tuple[list[str], str]]) -> Excerpt:
+    """Give a passage; `opened` keeps files of which several passages are asked for."""
     first = max(passage.first, 1)
     try:
-        source = _source(root, passage.path)
+        if passage.path not in opened:
+            source = _source(root, passage.path)
+            opened[passage.path] = (redacted(source), source.digest)
     except UnreadableError as error:
         return Excerpt(path=passage.path, first=first, problem=error.cause)
-    lines = redacted(source)[first - 1 : first - 1 + max(0, min(passage.count, LINES))]
-    return Excerpt(
-        path=passage.path, first=first, lines=tuple(line[:LINE_LIMIT] for line in lines), digest=source.digest
-    )
+    told, digest = opened[passage.path]
+    lines = told[first - 1 : first - 1 + max(0, min(passage.count, LINES))]
+    return Excerpt(path=passage.path, first=first, lines=tuple(line[:LINE_LIMIT] for line in lines), digest=digest)
 
 
 def _source(root: Path, path: str) -> Source:

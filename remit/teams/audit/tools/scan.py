@@ -94,7 +94,7 @@ def scan_files(root: Path, files: tuple[str, ...], skill: Literal["code", "secur
             if not error.rule:
                 skipped.append(Skipped(what=path, cause=error.cause))
             elif skill == "code" and (newer := _for_newer(required, path, error)) is not None:
-                skipped.append(newer)
+                skipped.append(msgspec.structs.replace(newer, lines=_length(root, path)))
             elif skill == "code":
                 blobs.setdefault(path, error.digest)
                 found.append(_unreadable(root, path, error))
@@ -142,6 +142,13 @@ def _for_newer(required: RequiredPython, path: str, error: UnreadableError) -> S
         f"it does not parse with Python {named(RUNNING)}, which runs the audit; it is written for {wanted} and newer"
     )
     return Skipped(what=path, cause=cause)
+
+
+def _length(root: Path, path: str) -> int:
+    try:
+        return load(root, path).length
+    except UnreadableError:
+        return 0
 
 
 def _unreadable(root: Path, path: str, error: UnreadableError) -> Sighting:

@@ -62,15 +62,15 @@ async def test_the_first_screen_is_the_verdict_and_what_joins_on_one_file(projec
     await audit(project)
 
     report = (project / ".remit/report.md").read_text()
-    assert report.startswith("# Audit\n\n**Score ")
+    assert report.startswith("# Audit of `shop`\n\n**Score ")
     headings = [line for line in report.splitlines() if line.startswith("## ")]
     assert headings[:6] == [
         "## Fix these first",
         "## Conflicts by rule",
-        "## Counts",
+        "## All kept findings",
         "## Patches",
         "## What the critic threw out, and why",
-        "## What was not checked",
+        "## Counts",
     ]
     assert "Seen by: code, security" in report
     assert "no git repository" not in report

@@ -113,6 +113,12 @@ def test_the_first_call_that_waits_for_a_program_stands_for_all_of_the_file() ->
     assert found == [(4, "`subprocess.run`, the first of 2 calls that run a program,"), (5, "`requests.get`")]
 
 
+def test_a_call_that_ends_soon_does_not_stand_for_one_that_may_not() -> None:
+    text = 'import subprocess\nsubprocess.run(["git", "--version"])\nsubprocess.run(["git", "fetch"])\n'
+
+    assert [item.line for item in waiting.sightings(source(text))] == [3]
+
+
 @pytest.mark.parametrize(
     ("text", "seen"),
     [
@@ -200,14 +206,14 @@ def test_a_message_with_a_name_of_its_function_in_braces_was_meant_to_be_filled_
     assert found == ([line] if line else [])
 
 
-def test_complexity_counts_every_branch_and_leaves_nested_functions_their_own() -> None:
+def test_complexity_counts_as_linters_do_and_leaves_nested_functions_their_own() -> None:
     text = """
         def outer(a, b):
             for x in a:
                 if x and b or a:
                     pass
             def inner():
-                return [y for y in a if y]
+                return [y for y in a if y] if a else b
             try:
                 inner()
             except ValueError:
@@ -219,7 +225,7 @@ def test_complexity_counts_every_branch_and_leaves_nested_functions_their_own() 
 
     measured = {item.node.name: item.complexity for item in functions(source(text))}
 
-    assert measured == {"outer": 5, "inner": 3}
+    assert measured == {"outer": 5, "inner": 1}
 
 
 def test_a_docstring_does_not_make_a_function_long() -> None:
@@ -227,6 +233,16 @@ def test_a_docstring_does_not_make_a_function_long() -> None:
     text = f'def f():\n    """Says.\n{lines}\n    """\n    return 1\n'
 
     assert rules(complexity.sightings, text) == []
+
+
+def test_only_lines_of_code_make_a_function_long() -> None:
+    signature = "".join(f"    a{n}: int,\n" for n in range(60))
+    filler = "    # a comment\n\n" * 60
+    code = "".join(f"    x{n} = f({n})\n" for n in range(80))
+    long = f"def f(\n{signature}):\n{filler}{code}"
+
+    assert [(item.rule, item.measure) for item in complexity.sightings(source(long))] == [("long-function", 80)]
+    assert rules(complexity.sightings, long.replace("    x0 = f(0)\n", "    # x0\n")) == []
 
 
 def test_the_symbol_of_a_line_is_the_function_around_it() -> None:
@@ -256,14 +272,62 @@ def test_code_that_stands_twice_is_seen_at_the_second_place() -> None:
 
     (found,) = duplicates([one, two])
 
-    assert (found.path, found.line, found.measure, found.detail) == ("two.py", 4, 12, "one.py:2")
+    assert (found.path, found.line, found.measure, found.detail) == (
+        "two.py",
+        4,
+        12,
+        "the same as at one.py:2",
+    )
 
 
 def test_code_that_stands_at_many_places_says_at_how_many() -> None:
     copies = [unit(source(f"def f(total):\n{BODY}", f"{name}.py")) for name in "abcd"]
 
-    assert [item.detail for item in duplicates(copies)] == ["a.py:1, one of 4 places"] * 3
-    assert [item.detail for item in duplicates(copies[:2])] == ["a.py:1"]
+    (many,), (pair,) = duplicates(copies), duplicates(copies[:2])
+    assert (many.path, many.detail) == ("b.py", "the same as at a.py:1, c.py:1, d.py:1; 4 places")
+    assert pair.detail == "the same as at a.py:1"
+
+
+def test_code_that_differs_in_its_comments_is_alike_and_not_the_same() -> None:
+    middle = BODY.replace("    total += step_5", "    # another word\n\n    total += step_5")
+    files = {"a.py": f"def f(total):\n{BODY}", "b.py": f"def g(total):\n{middle}"}
+
+    (found,) = duplicates([unit(source(text, path)) for path, text in files.items()])
+
+    assert (found.measure, found.detail) == (14, "much alike those at a.py:2")
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "is_twin"),
+    [
+        ("class Client:\n    def f(self):", "class AsyncClient:\n    async def f(self):", True),
+        ("class A:\n    def close(self):", "class AsyncA:\n    async def aclose(self):", True),
+        ("class A:\n    def f(self):", "class A:\n    async def f(self):", True),
+        ("class A:\n    def f(self):", "class A:\n    def f(self):", False),
+        ("class A:\n    def f(self):", "class B:\n    async def f(self):", False),
+    ],
+)
+def test_code_for_callers_that_wait_and_for_callers_that_await_is_one_pair(
+    *, one: str, two: str, is_twin: bool
+) -> None:
+    plain = [f"{head}\n{textwrap.indent(BODY, '    ')}" for head in (one, two)]
+
+    found = [*duplicates([unit(source(text, f"{name}.py")) for name, text in zip("ab", plain, strict=True)])]
+
+    assert [item.detail.endswith(", for callers that do not await") for item in found] == [is_twin]
+
+
+def test_all_that_two_classes_share_for_other_callers_is_one_sighting() -> None:
+    more = BODY.replace("step", "other")
+    text = "class {0}A:\n    {1}def f(self):\n{2}    {1}def g(self, {1}x):\n{3}"
+    plain, awaited = (
+        text.format(*words, textwrap.indent(BODY, "    "), textwrap.indent(more, "    "))
+        for words in (("", ""), ("Async", "async "))
+    )
+
+    (found,) = duplicates([unit(source(plain, "a.py")), unit(source(awaited.replace("async x", "y"), "b.py"))])
+
+    assert found.detail == "the same as at a.py:3, for callers that do not await; 2 runs of lines of the two are alike"
 
 
 def test_documentation_and_imports_that_stand_twice_are_left_alone() -> None:
@@ -423,12 +487,13 @@ def test_what_tests_work_on_tells_nothing_about_what_they_test() -> None:
     assert [item.path for item in untested(graph(files), frozenset(files))] == ["p/lost.py"]
 
 
-def test_a_long_file_is_measured_as_an_editor_does_and_without_its_tables() -> None:
+def test_a_long_file_is_measured_by_its_code_and_without_its_tables() -> None:
     code = "".join(f"x{n} = f({n})\n" for n in range(1200))
     table = "TABLE = {\n" + "".join(f"    {n}: 1,\n" for n in range(1200)) + "}\n"
 
     assert [item.measure for item in complexity.sightings(source(code))] == [1200]
     assert [item.measure for item in complexity.sightings(source(code.rstrip("\n")))] == [1200]
+    assert [item.measure for item in complexity.sightings(source('"""Says."""\n\n# why\n' + code))] == [1200]
     assert rules(complexity.sightings, table) == []
     assert [item.measure for item in complexity.sightings(source(code + table))] == [2402]
 

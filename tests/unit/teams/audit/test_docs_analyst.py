@@ -208,6 +208,7 @@ def test_the_cited_line_is_that_of_the_document(write: Write) -> None:
         ("", "pip install x y\npython a.py --b", "shell"),
         ("", "x\nTraceback (most recent call last):", "prints"),
         ("", "An attempt has been made to start.", "text"),
+        ("", "statement target value", "a notation"),
     ],
 )
 async def test_a_second_look_says_why_a_snippet_is_not_meant_to_parse(
@@ -506,6 +507,54 @@ def test_a_role_of_sphinx_must_name_something(text: str, found: str, write: Writ
     root = write({**PACKAGE, "docs/a.rst": f"A\n=\n\n{text}\n"})
 
     assert [detail for _rule, detail, _line in said(root)] == ([found] if found else [])
+
+
+def test_what_one_page_pulls_in_and_is_gone_is_told_at_once(write: Write) -> None:
+    gone = ".. automodule:: shop.a\n\n.. automodule:: shop.cart\n\n.. automodule:: shop.b\n\n.. automodule:: shop.c\n"
+    root = write({**PACKAGE, "docs/a.rst": f"A\n=\n\n{gone}\nSee :class:`shop.cart.Basket`.\n"})
+
+    one, together = sorted(scanned(root).sightings, key=lambda item: item.measure)
+
+    assert (one.detail, one.measure) == ("shop.cart.Basket", 0)
+    assert (together.line, together.detail, together.measure) == (4, "shop.a`, `shop.b` and `shop.c", 2)
+
+
+def test_of_very_many_names_some_are_told_and_the_rest_counted(write: Write) -> None:
+    gone = "".join(f".. automodule:: shop.m{n}\n\n" for n in range(8))
+
+    ((_rule, detail, _line),) = said(write({**PACKAGE, "docs/a.rst": f"A\n=\n\n{gone}"}))
+
+    assert detail == "shop.m0`, `shop.m1`, `shop.m2`, `shop.m3`, 3 more and `shop.m7"
+
+
+@pytest.mark.parametrize(
+    ("head", "decision"),
+    [
+        ("This page is a work in progress.", "demote"),
+        ("# Design note: baskets", "demote"),
+        ("Status: draft", "demote"),
+        ("How to pay.", "keep"),
+        ("How to draft a mail.", "keep"),
+    ],
+)
+async def test_a_document_that_calls_itself_unfinished_need_not_be_so(
+    head: str, decision: str, write: Write, audit: Audit
+) -> None:
+    text = f"{head}\n\nThere is `shop.cart.Basket`.\n\n" + fenced("from shop import Basket") + fenced("x = f(1")
+    root = write({**PACKAGE, "docs/a.md": text})
+
+    await audit(root)
+
+    assert {item.decision for item in opinions(root)} == {decision}
+
+
+def test_a_parser_counts_the_lines_of_the_document(write: Write) -> None:
+    root = write({"README.md": "# A\n\n" + fenced("a = 1\nb = f(\n    1]")})
+
+    (found,) = scanned(root).sightings
+
+    assert (found.line, found.text) == (8, "1]")
+    assert found.detail == "closing parenthesis ']' does not match opening parenthesis '(' on line 7"
 
 
 @pytest.mark.parametrize(

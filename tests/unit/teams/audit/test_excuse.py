@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from remit.teams.audit.code.own_limits import OwnLimits
 from remit.teams.audit.sighting import Doubt, Look
 from remit.teams.audit.tools import again
 
@@ -81,6 +82,102 @@ def test_a_flat_dispatch_is_not_complex(tmp_path: Path) -> None:
     assert not look(tmp_path, f"def f(kind):  # here\n{cases}", "complex-function").holds
 
 
+FIRST = "".join(f"    b({n})\n" for n in range(5))
+GUARDS = FIRST + "".join(f"    if a == {n}:\n        return {n}\n" for n in range(12))
+CHAIN = "    if a:\n        b()\n" + "".join(
+    f"    elif a == {n}:\n        b()\n        c()\n        d({n})\n" for n in range(12)
+)
+NESTED = "    for x in a:\n        if x:\n            for y in x:\n                if y:\n                    b()\n" * 4
+MIXED = FIRST + "    if a:\n        a = b(a)\n" * 12
+
+
+@pytest.mark.parametrize(
+    ("body", "paths", "is_minor"),
+    [
+        (GUARDS, 13, True),
+        (GUARDS, 25, False),
+        (CHAIN, 14, True),
+        (f"    for a in b:\n{textwrap.indent(CHAIN, '    ')}", 15, True),
+        (f"    for a in b:\n        for c in a:\n{textwrap.indent(CHAIN, '        ')}", 16, False),
+        (NESTED, 17, False),
+        (MIXED, 13, False),
+    ],
+)
+def test_paths_that_follow_one_another_are_a_small_matter_unless_they_are_very_many(
+    tmp_path: Path, *, body: str, paths: int, is_minor: bool
+) -> None:
+    found = look(tmp_path, f"def f(a):  # here\n{body}", "complex-function", message=f"`f` has complexity {paths}")
+
+    assert (found.holds, found.is_minor) == (True, is_minor)
+
+
+SHAPES = ("complex-function", "long-function", "long-file", "duplicate-code", "untested-module")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "limit"),
+    [
+        (".flake8", "[flake8]\nmax-complexity = 17\n", 17),
+        ("setup.cfg", "[flake8]\nmax_complexity = 17\n", 17),
+        ("tox.ini", "[flake8]\nmax-complexity: 17\n", 17),
+        ("ruff.toml", "[lint.mccabe]\nmax-complexity = 17\n", 17),
+        ("pyproject.toml", "[tool.ruff.lint.mccabe]\nmax-complexity = 17\n", 17),
+        ("pyproject.toml", "[tool.ruff.mccabe]\nmax-complexity = 17\n", 17),
+        ("pyproject.toml", "[tool.ruff]\nmax-complexity = [", 0),
+        (".flake8", "[flake8]\nmax-complexity = -1\n", 0),
+        (".flake8", f"[flake8]\nmax-complexity = {'9' * 5000}\n", 0),
+        (".flake8", "max-complexity = 17\n", 0),
+    ],
+)
+def test_a_function_within_the_limit_of_its_project_is_not_complex(
+    tmp_path: Path, *, name: str, text: str, limit: int
+) -> None:
+    (tmp_path / name).write_text(text)
+    at, above = (
+        look(tmp_path, f"def f(a):  # here\n{NESTED}", "complex-function", message=f"`f` has complexity {paths}")
+        for paths in (17, 18)
+    )
+
+    assert at.holds == (not limit)
+    assert above.holds
+    assert not limit or at.reason == f"the project's own limit is 17, set in {name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "path", "is_out"),
+    [
+        (".flake8", "[flake8]\nexclude = .git,lib2to3  # vendored\n", "src/lib2to3/a.py", True),
+        (".flake8", "[flake8]\nextend-exclude =\n    b,\n    src/lib\n", "src/lib/p/a.py", True),
+        (".flake8", "[flake8]\nexclude = lib\n", "src/library/a.py", False),
+        ("pyproject.toml", "[tool.ruff]\nextend-exclude = ['src/lib/**']\n", "src/lib/a.py", True),
+        ("ruff.toml", "exclude = ['a_*.py']\n", "src/a_b.py", True),
+        ("ruff.toml", "[lint]\nexclude = ['lib']\n", "lib/a.py", True),
+        ("ruff.toml", "exclude = ['*']\n", "a.py", False),
+        (".pre-commit-config.yaml", "exclude: ^(src/lib/|docs/)\n", "src/lib/a.py", True),
+        (".pre-commit-config.yaml", "exclude: |\n  (?x)^(\n    docs/  # x\n    |.*/lib/\n  )\n", "src/lib/a.py", True),
+        (".pre-commit-config.yaml", "repos: [{hooks: [{exclude: ^src/}]}]\n", "src/a.py", False),
+        (".pre-commit-config.yaml", "exclude: (a+)+$\n", "a.py", False),
+        (".pre-commit-config.yaml", "[not, a, table]\n", "a.py", False),
+        (".pre-commit-config.yaml", "exclude: '('\n", "a.py", False),
+    ],
+)
+def test_what_the_linters_of_a_project_leave_out_is_left_out(
+    tmp_path: Path, *, name: str, text: str, path: str, is_out: bool
+) -> None:
+    (tmp_path / name).write_text(text)
+
+    assert OwnLimits(tmp_path).left_out(path) == (name if is_out else "")
+
+
+@pytest.mark.parametrize("rule", SHAPES)
+def test_nobody_reshapes_what_the_linters_of_its_project_leave_out(tmp_path: Path, rule: str) -> None:
+    (tmp_path / "ruff.toml").write_text("exclude = ['a.py']\n")
+
+    found = look(tmp_path, WORK, rule)
+
+    assert (found.holds, found.reason) == (False, "the project's own linters leave this file out, in ruff.toml")
+
+
 @pytest.mark.parametrize(
     ("body", "holds"),
     [
@@ -144,24 +241,97 @@ def test_a_name_that_many_modules_have_does_not_tell_which_of_them_a_test_uses(t
 
 WIRED = "class A:  # here\n    decorators = [\n        allows(\n            admin,\n        )\n    ]\n"
 DATA = "class A:  # here\n    b = [\n        1,\n        2,\n    ]\n"
-WORK = "def f(self, a, b):  # here\n    self.a = a or 1\n    self.b = b\n    self.c = a.c\n    self.d = a\n"
+WORK = (
+    "def f(self, a, b):  # here\n    self.a = a or 1\n    self.b = b\n    self.c = a.c\n    self.d = a\n"
+    "    self.e = b + 1\n    return a(b)\n"
+)
 LITERALS = "def f(self):  # here\n    self.a = 1\n    self.b = []\n    self.c = 'x'\n    self.d = -1\n"
 
 
 @pytest.mark.parametrize(
     ("text", "places", "holds"),
     [
-        (WIRED, ", one of 4 places", True),
-        (WIRED, ", one of 3 places", False),
+        (WIRED, "; 4 places", True),
+        (WIRED, "; 3 places", False),
         (WIRED, "", False),
-        (DATA, ", one of 9 places", False),
+        (DATA, "; 9 places", False),
         (WORK, "", True),
+        (WORK.replace("    self.e = b + 1\n", "    self.e = [1]\n"), "", False),
         (LITERALS, "", False),
     ],
 )
 def test_a_copy_is_excused_if_it_only_declares_and_is_not_wired_at_many_places(
     tmp_path: Path, *, text: str, places: str, holds: bool
 ) -> None:
-    message = f"6 lines from line 1 stand again in b.py:1{places}"
+    message = f"7 lines from line 1 on are the same as at b.py:1{places}"
 
     assert look(tmp_path, text, "duplicate-code", message=message).holds == holds
+
+
+def test_a_copy_for_callers_that_await_is_a_small_matter(tmp_path: Path) -> None:
+    message = "7 lines from line 1 on are the same as at b.py:1, for callers that do not await"
+
+    found = look(tmp_path, WORK, "duplicate-code", message=message)
+
+    assert (found.holds, found.is_minor) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('subprocess.check_output(["pandoc", "-v"])  # here', "its version"),
+        ('subprocess.run(["git", "--version"], check=True)  # here', "its version"),
+        ('subprocess.run("node -V")  # here', "its version"),
+        ('cmd = [sys.executable, "-m", "pip", "install", "x"]\nsubprocess.run(cmd)  # here', "installs"),
+        ('subprocess.run(["make", "-v", "all"])  # here', ""),
+        ('subprocess.run(["install", "a", "b"])  # here', ""),
+        ("subprocess.run(command)  # here", ""),
+    ],
+)
+def test_a_program_that_tells_its_version_or_installs_needs_no_limit(tmp_path: Path, text: str, reason: str) -> None:
+    found = look(tmp_path, text, "missing-timeout", message="`subprocess.run` at line 1 has no timeout")
+
+    assert (reason in found.reason, found.holds) == (True, not reason)
+
+
+@pytest.mark.parametrize(
+    ("body", "is_minor"),
+    [
+        ("m = re.match(r'(\\d+)=(\"(?:\\\\\\d)*\")', a)\n    eval(m.group(2))  # here", True),
+        ("m = re.match(r'(\\d+)=(0|\"\\w+\")', a)\n    x, y = m.groups()\n    eval(y)  # here", True),
+        ("m = re.match(r'(\\d+)=(0|\"\\w+\")', a)\n    y = m.group(2)\n    eval(y)  # here", True),
+        ("m = re.match(r'(.+)=(\"\\w+\")', a)\n    x, y = m.groups()\n    eval(x)  # here", False),
+        ("m = re.match(r'(\".*\")', a)\n    eval(m.group(1))  # here", False),
+        ("m = re.match(r'(\"\\w+\"|\\w+)', a)\n    eval(m.group(1))  # here", False),
+        ("m = re.match(r'(?P<z>.*)(\"\\w+\")', a)\n    eval(m.group(1))  # here", False),
+        ("assert a[0] in '\"' and a[-1] == '\"'\n    eval(a)  # here", True),
+        ("assert a[0] in '\"'\n    eval(a)  # here", False),
+        ("assert b[0] in '\"' and b[-1] == '\"'\n    eval(a)  # here", False),
+    ],
+)
+def test_reading_a_text_that_is_checked_to_be_a_literal_is_a_small_matter(
+    tmp_path: Path, *, body: str, is_minor: bool
+) -> None:
+    found = look(tmp_path, f"def f(a, b):\n    {body}\n", "dynamic-code")
+
+    assert (found.holds, found.is_minor) == (True, is_minor)
+
+
+READS = "    def read(self, file):\n        with open(file, 'rb') as f:\n            return pickle.load(f)  # here\n"
+WRITES = "    def write(self, file):\n        with open(file, 'wb') as f:\n            pickle.dump(self.a, f)\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_minor"),
+    [
+        (f"import pickle\nclass A:\n{READS}{WRITES}", True),
+        (f"import pickle\nclass A:\n{READS}class B:\n{WRITES}", False),
+        (f"import pickle\nclass A:\n{READS}{WRITES.replace('file', 'other')}", False),
+        (f"import pickle\nclass A:\n{READS}{WRITES.replace('pickle', 'json')}", False),
+        (textwrap.dedent(f"    import pickle\n{READS}{WRITES}"), True),
+    ],
+)
+def test_reading_back_what_the_same_class_wrote_is_a_small_matter(tmp_path: Path, *, text: str, is_minor: bool) -> None:
+    found = look(tmp_path, text, "unsafe-deserialisation")
+
+    assert (found.holds, found.is_minor) == (True, is_minor)

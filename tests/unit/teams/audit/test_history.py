@@ -663,7 +663,7 @@ def test_history_stands_at_the_end_of_a_sentence_where_it_makes_the_rest_worse()
     (spot,) = hotspots(kept)
 
     assert spot.sentence() == (
-        "a.py: complex-function says so, missing-timeout says so, "
+        "a.py: missing-timeout says so, complex-function says so, "
         "83 commits changed it within a year, and untested-module says so"
     )
     assert spot.skills == ("code", "history", "security", "structure")

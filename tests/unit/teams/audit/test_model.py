@@ -66,7 +66,8 @@ async def test_without_a_model_no_model_is_asked_and_nothing_of_one_is_written(p
     bench, _reply = await audit(project)
 
     files = {str(path.relative_to(project / ".remit")) for path in (project / ".remit").rglob("*")}
-    assert {call.tool for call in bench.calls}.isdisjoint({"model.complete", "fs.excerpt", "fs.rewrite"})
+    assert {call.tool for call in bench.calls}.isdisjoint({"model.complete", "fs.rewrite"})
+    assert {call.step for call in bench.calls if call.tool == "fs.excerpt"} == {"report"}  # lines for the page
     assert "evidence/model.json" not in files
     assert "odel" not in re.sub("modules?", "", report(project)) + (project / ".remit/report.html").read_text()
 

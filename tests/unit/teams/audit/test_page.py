@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from remit.teams.audit.finding import Finding
 from remit.teams.audit.mending import Dropped, Patch, Setback, Verification
-from remit.teams.audit.message import Published
+from remit.teams.audit.message import AuditRequest, Published
 from remit.teams.audit.report import page
 from remit.teams.audit.report.bubble import BUBBLES, cloud
 from remit.teams.audit.report.conflict import Card, Side
@@ -26,11 +26,13 @@ from remit.teams.audit.report.markdown import Draft
 from remit.teams.audit.report.page_markup import LONGEST, clipped, code, element, join, prose, text, visible
 from remit.teams.audit.report.page_script import SCRIPT
 from remit.teams.audit.report.page_style import STYLE
+from remit.teams.audit.report.quoted import QUOTED, Quote
 from remit.teams.audit.report.selection import FINDINGS_SHOWN
 from remit.teams.audit.report.trend import TrendPoint
 from remit.teams.audit.sighting import Measure, Skipped
 from remit.teams.audit.tools.scratch import Stored
 from remit.testing import Bench
+from tests.unit.teams.audit.conftest import Write, new_bench
 from tests.unit.teams.audit.drafts import drafted, opinion
 
 Audit = Callable[..., Awaitable[tuple[Bench, Published]]]
@@ -138,13 +140,16 @@ def full_of(word: str) -> Draft:
         file=Stored(name=word, digest="d", size_bytes=1),
     )
     setback = Setback(to=word, failed=dropped, patches=(word,), paths=(word,))
+    inventory = msgspec.structs.replace(drafted().inventory, name=word)
     return drafted(
         opinion(spoken),
         opinion(finding(word, 2, rule=word, snippet=word), "reject", reason=word),
         opinion(finding(word, 3, snippet=word), "demote", reason=word),
         measures=measured(word, 5, 50, 3),
         conflicts=tuple(contested),
+        quotes={spoken.fingerprint: Quote(first=1, lines=(word, word))},
         actions={word: word},
+        inventory=inventory,
         skipped=(Skipped(what=word, cause=word),),
         verification=Verification(patches=(patch,), dropped=dropped, failed=1, more=2, setback=setback),
     )
@@ -226,7 +231,8 @@ def test_the_page_of_the_largest_report_is_below_a_megabyte() -> None:
     out = [opinion(finding(words[0], n), "reject", reason=f"{n} {words[1]}") for n in range(400, 700)]
     measures = tuple(item for n in range(400) for item in measured(f"{n}/{words[0]}", n, n, n + 1))
 
-    assert len(page.text(drafted(*found, *out, measures=measures)).encode()) < 1 << 20
+    quotes = {item.finding.fingerprint: Quote(first=1, lines=(words[0],) * 5) for item in found[:QUOTED]}
+    assert len(page.text(drafted(*found, *out, measures=measures, quotes=quotes)).encode()) < 1 << 20
 
 
 # --- complete by itself ---
@@ -245,6 +251,8 @@ async def test_the_page_of_an_audit_is_whole_and_every_link_leads_somewhere(proj
     assert [target for target in outside if not (project / ".remit" / target).exists()] == []
     assert str(reply.score) in parsed.said("text")
     assert str(project) not in source
+    assert parsed.said("title").startswith("Audit of shop")
+    assert parsed.said("h1").startswith("Audit of shop")
 
 
 async def test_the_page_asks_for_nothing_and_runs_nothing_but_its_own(project: Path, audit: Audit) -> None:
@@ -316,7 +324,10 @@ async def test_the_first_screen_says_the_score_the_verdict_and_what_to_mend_with
 
 
 def test_rows_that_the_first_screen_links_to_are_there_even_beyond_the_limit() -> None:
-    many = [opinion(finding("z.py", n, severity="high", measure=1)) for n in range(1, FINDINGS_SHOWN + 11)]
+    many = [
+        opinion(finding("z.py", n, severity="high", measure=1, rule="dynamic-code"))
+        for n in range(1, FINDINGS_SHOWN + 11)
+    ]
     joined = [
         opinion(finding("a.py", 900, severity="low")),
         opinion(finding("a.py", 901, severity="low", skill="security", rule="missing-timeout")),
@@ -360,15 +371,49 @@ async def test_a_rollback_on_the_way_is_told(project: Path, bench_for: BenchFor)
     assert "What went wrong on the way" not in Parsed(page.text(drafted())).said()
 
 
-@pytest.mark.parametrize(
-    ("scores", "words"), [((), "First audit on record: 90."), ((90,), "First audit on record: 90.")]
-)
-def test_a_first_audit_is_one_point(scores: tuple[int, ...], words: str) -> None:
+@pytest.mark.parametrize("scores", [(), (90,)])
+def test_a_first_audit_shows_no_trend(scores: tuple[int, ...]) -> None:
     parsed = Parsed(page.text(drafted(), trend_of(*scores)))
 
-    assert words in parsed.said()
+    assert parsed.said("h2").startswith("Fix")
     assert "polyline" not in parsed.tags
-    assert "Score of each audit: 90" in parsed.values("aria-label")
+    assert not [label for label in parsed.values("aria-label") if label.startswith("Score of each audit")]
+
+
+def test_all_that_was_kept_comes_before_what_was_thrown_out_and_counted_which_is_folded() -> None:
+    draft = drafted(opinion(finding()), opinion(finding(line=2), "reject", reason="in tests"))
+    parsed = Parsed(page.text(draft))
+
+    names = parsed.values("id", "section")
+    assert names.index("findings") < names.index("thrown-out") < names.index("counts")
+    folded = parsed.said("details")
+    assert "in tests" in folded
+    assert "What became of the findings, by rule" in folded
+    assert "Findings that the critic kept" not in folded
+    assert "open" not in [found for tag, found in parsed.attributes if tag == "details"][-1]
+
+
+def test_a_finding_shows_the_lines_around_its_place_as_text() -> None:
+    quote = Quote(first=6, lines=("def fetch(url):", "    return get('<b>')", "", "x"))
+    parsed = Parsed(page.text(drafted(opinion(finding(line=7)), quotes={"f0007": quote})))
+
+    assert parsed.said("pre") == "   6 def fetch(url):\n   7     return get('<b>')\n   8 \n   9 x\n"
+    hit = "".join(data for path, data in parsed.texts if "pre" in path and "b" in path)
+    assert hit == "   7     return get('<b>')\n"
+
+
+async def test_the_lines_around_a_finding_are_of_the_file_that_was_audited_and_hold_no_secret(write: Write) -> None:
+    code = 'import requests\n\nAPI_KEY = "hQ7xW2mZ9kLp4vT8sN3d"\nrequests.get("https://x.example")\n'
+    root = write({"p/m.py": code, "p/__init__.py": "", "tests/test_m.py": "from p import m\n"})
+    bench = new_bench(root)
+
+    await bench.flow("audit", AuditRequest(path=str(root)))
+
+    source = (root / ".remit/report.html").read_text()
+    said = Parsed(source).said("pre")
+    assert '   4 requests.get("https://x.example")' in said
+    assert "[taken out]" in said
+    assert "hQ7xW2mZ9kLp4vT8sN3d" not in source
 
 
 def test_the_trend_is_a_line_a_difference_and_a_table_without_times_of_day() -> None:

@@ -16,12 +16,19 @@ from remit.teams.audit import team
 from remit.teams.audit.finding import Finding, Severity, Skill
 from remit.teams.audit.judge.judgement import action_of
 from remit.teams.audit.judge.opinion import Opinion
-from remit.teams.audit.report import sarif
-from remit.teams.audit.report.conflict import Card, Side, by_rule, judged
+from remit.teams.audit.judge.rules import RULES
+from remit.teams.audit.memory import Action
+from remit.teams.audit.report import page, sarif
+from remit.teams.audit.report.conflict import Card, Side, by_rule, decided, judged
+from remit.teams.audit.report.evidence import conflicts_file
+from remit.teams.audit.report.gathered import gathered
 from remit.teams.audit.report.hotspot import Hotspot, hotspots
 from remit.teams.audit.report.markdown import Draft, sections
+from remit.teams.audit.report.remedy import remedy, to_do
 from remit.teams.audit.report.score import score
+from remit.teams.audit.report.wording import ORDER, example
 from remit.teams.audit.shard import FILES, cut
+from remit.teams.audit.sighting import Skipped
 from tests.unit.teams.audit import drafts
 
 
@@ -74,7 +81,10 @@ def test_a_conflict_is_a_card_with_its_base_its_sides_its_rule_and_its_result() 
 
     assert "### `file.a.py`" in lines
     assert "| risk | nothing | code: 8; security and structure: 12 | max | 12 |" in lines
-    assert lines[2] == "Several roles wrote one field from the same base; decided by max 1."
+    assert lines[2] == (
+        "Several roles wrote 1 field from the same base. Over 1 they contradict one another, decided by max 1;"
+        " over 0 they do not."
+    )
 
 
 def test_a_card_says_what_the_critic_made_of_the_result() -> None:
@@ -117,13 +127,113 @@ def test_sides_that_do_not_contradict_one_another_are_counted_and_make_no_card()
 
     lines = sections(drafted(card(*same), card(*brought, key="finding.1")))["conflicts"].splitlines()
 
-    assert lines[2].endswith("decided by r 2.")
-    assert lines[3].startswith("Over 0 keys they contradict one another; over 2 they do not, or ")
+    assert lines[2].endswith("from the same base. Over 0 they contradict one another; over 2 they do not.")
+    assert lines[3] == "evidence/conflicts.json has all 2."
     assert len(lines) == 4
 
 
+def action_card(**fields: object) -> Card:
+    sides = (Side(by=("code", "security"), value="mend"), Side(by=("structure",), value="test first"))
+    plain = Card(
+        key="file.a.py",
+        field="action",
+        base=None,
+        sides=sides,
+        rule="most_urgent",
+        rungs=("owner",),
+        result="mend",
+        stands="simplify",
+    )
+    return msgspec.structs.replace(plain, **fields)
+
+
+def test_the_example_is_one_sentence_of_a_contradiction_in_words_that_stands() -> None:
+    same = [reason(skill, [skill], "both say so") for skill in ("code", "security")]
+    told = msgspec.structs.replace(card(*same, key="file.a.py"), field="primary_reason")
+
+    assert example((risk_card(), told, action_card())) == (
+        "a.py, action: code and security: mend; structure: test first; the rule most_urgent chose mend,"
+        " then the critic said simplify"
+    )
+    assert example((risk_card(), told)) == ""
+    assert example((risk_card(), action_card(is_thrown_out=True))) == ""
+
+
+def test_the_verdict_the_record_and_the_section_count_the_same_contradictions() -> None:
+    same = [reason(skill, [skill], "both say so") for skill in ("code", "security")]
+    found = (risk_card(), action_card(), card(*same))
+
+    record = json.loads(conflicts_file(found))
+
+    said = sections(drafted(*found))
+    assert [item["is_contested"] for item in record] == [True, True, False]
+    assert "; 2 contradictions decided by rule, 1 agreement." in said["verdict"]
+    assert "Several roles wrote 3 fields from the same base. Over 2 they contradict" in said["conflicts"]
+    assert sum(item.count for item in decided(found)) == 2
+
+
 def test_a_file_to_mend_first_says_what_to_do() -> None:
-    assert "Seen by: code. To do: test first. Evidence: " in sections(drafted())["fix-first"]
+    said = sections(drafted())["fix-first"]
+
+    assert "Seen by: code. To do: write a test, then split the function. Evidence: " in said
+
+
+@pytest.mark.parametrize(
+    ("rule", "action", "said"),
+    [
+        ("unused-dependency", "watch", "remove the requirement"),
+        ("missing-f-prefix", "watch", "add the f"),
+        ("duplicate-code", "simplify", "extract the 36 lines"),
+        ("missing-timeout", "watch", "name a timeout"),
+        ("untested-module", "test first", "delete the module, or wire it up with a test"),
+        ("long-function", "simplify", "split the function"),
+        ("broken-link", "watch", "mend the link"),
+        ("complex-function", "patched", "apply the patch"),
+        ("PLE9999", "mend", "mend"),
+        ("PLE9999", None, ""),
+    ],
+)
+def test_what_to_do_is_the_verb_of_the_leading_finding(rule: str, action: Action | None, said: str) -> None:
+    leading = msgspec.structs.replace(finding("a.py", rule), measure=36)
+
+    assert to_do([leading, finding("a.py", "stale-todo")], action) == said
+
+
+def test_what_to_do_about_several_findings_of_one_rule_says_that_there_are_several() -> None:
+    found = [drafts.opinion(unused(name, line)) for line, name in enumerate("abc", 1)]
+
+    assert "To do: remove the requirements. " in sections(drafts.drafted(*found))["fix-first"]
+    assert "To do: remove the requirement. " in sections(drafts.drafted(found[0]))["fix-first"]
+
+
+def test_every_rule_of_our_own_says_what_to_do() -> None:
+    assert [name for name in RULES if not remedy(finding("a.py", name))] == []
+
+
+NEWER = "it does not parse with Python 3.11, which runs the audit; it is written for 3.12 and newer"
+
+
+def test_what_was_not_read_is_said_up_front_and_what_is_alike_once() -> None:
+    skipped = (
+        Skipped(what="353 more hits of F811", cause="only some are judged"),
+        *(Skipped(what=f"shop/m{n}.py", cause=NEWER, lines=1000 + n) for n in range(4)),
+        Skipped(what="tests/test_m.py", cause=NEWER, lines=9),
+        Skipped(what="114 more hits of F811", cause="only some are judged"),
+    )
+    draft = msgspec.structs.replace(drafted(), skipped=skipped)
+    draft = msgspec.structs.replace(draft, inventory=msgspec.structs.replace(draft.inventory, shipped=7))
+
+    said = sections(draft)
+    seen = page.text(draft)
+
+    assert "; 4 of 7 shipped files not parsed (4,006 lines); " in said["verdict"]
+    whole = "4 of 7 shipped files not parsed (written for 3.12, audited with 3.11), 4,006 lines, among them "
+    assert f"\n\nNot read: {whole}`shop/m3.py`.\n\n" in said["verdict"]
+    assert whole in seen[: seen.index("</header>")]
+    assert said["not-checked"].splitlines()[2:] == [
+        "- 467 more hits of F811: only some are judged.",
+        f"- 5 alike, such as shop/m0.py, shop/m1.py, shop/m2.py: {NEWER}.",
+    ]
 
 
 def test_a_value_that_the_rule_did_not_give_is_an_open_conflict_unless_the_owner_gave_it() -> None:
@@ -149,7 +259,7 @@ def test_a_file_on_which_analysts_meet_comes_before_a_heavier_one() -> None:
 
     assert first.path == "joined.py"
     assert first.sentence() == (
-        "joined.py: complex-function says so, missing-timeout says so, and untested-module says so"
+        "joined.py: missing-timeout says so, complex-function says so, and untested-module says so"
     )
     assert (second.path, second.is_joined) == ("heavy.py", False)
 
@@ -168,6 +278,33 @@ def test_what_is_wrong_today_goes_before_what_makes_the_next_change_hard() -> No
     assert [spot.path for spot in hotspots([tangled, unsafe])] == ["unsafe.py", "tangled.py"]
 
 
+def test_a_small_defect_goes_before_every_shape_however_heavy() -> None:
+    shapes = [finding("tangled.py", "complex-function", "high", line=n) for n in range(9)]
+    shapes += [finding("tangled.py", "untested-module", "high", skill="structure")]
+    minor = [finding("minor.py", "missing-timeout", "low", skill="security")]
+    minor += [finding("minor.py", "long-function", "high", line=n) for n in range(2)]
+    message = finding("message.py", "missing-f-prefix", "medium")
+
+    first, second, third = hotspots([*shapes, *minor, message])
+
+    assert [first.path, second.path, third.path] == ["message.py", "minor.py", "tangled.py"]
+    assert second.sentence() == "minor.py: missing-timeout says so, and long-function says so"
+
+
+def test_the_list_of_what_is_kept_gives_defects_first_and_notes_with_the_shapes() -> None:
+    said = (("complex-function", "high"), ("F541", "note"), ("unknown-name", "low"), ("missing-f-prefix", "medium"))
+    draft = drafts.drafted(*(drafts.opinion(finding("a.py", rule, level)) for rule, level in said))  # type: ignore[arg-type]  # severities
+
+    assert [item.rule for item in draft.kept] == ["missing-f-prefix", "unknown-name", "complex-function", "F541"]
+
+
+def test_a_file_that_is_only_long_is_not_to_be_mended_first() -> None:
+    long = finding("long.py", "long-file", "low")
+
+    assert hotspots([long]) == []
+    assert [spot.path for spot in hotspots([long, finding("long.py", "missing-timeout", "low")])] == ["long.py"]
+
+
 def test_a_function_is_named_once_in_a_sentence() -> None:
     reasons = ("`f` has complexity 27", "`f` is 117 lines long", "`g` is 90 lines long", "line 3 says `f` is it")
     spot = Hotspot(path="a.py", weight=9, urgency=9, skills=("code",), reasons=reasons, findings=("1", "2", "3", "4"))
@@ -175,6 +312,49 @@ def test_a_function_is_named_once_in_a_sentence() -> None:
     assert spot.joined(frozenset({"2"})) == (
         "`f` has complexity 27, it is 117 lines long (new), `g` is 90 lines long, and line 3 says `f` is it"
     )
+
+
+def told(*found: Finding) -> str:
+    (spot,) = gathered(hotspots(found), found)
+    return spot.joined()
+
+
+def unused(name: str, line: int) -> Finding:
+    plain = finding("pyproject.toml", "unused-dependency", "low", line=line)
+    return msgspec.structs.replace(
+        plain, message=f"`{name}` is required at line {line}, and nothing imports or names it"
+    )
+
+
+def test_requirements_that_nobody_uses_are_named_in_one_sentence() -> None:
+    three = [unused(f"click-{name}", n) for n, name in enumerate(("log", "plugins", "repl"), 11)]
+    many = [unused(f"p{n}", n) for n in range(1, 8)]
+
+    assert told(*three) == (
+        "`click-log`, `click-plugins` and `click-repl` are required, and nothing imports or names them"
+    )
+    assert told(*many).startswith("`p1`, `p2`, `p3` and 4 more are required, ")
+    assert told(three[0]) == three[0].message
+
+
+def test_findings_that_differ_by_their_lines_alone_are_one_reason_and_others_are_counted() -> None:
+    evals = [
+        msgspec.structs.replace(finding("a.py", "dynamic-code", line=n), message=f"text is executed at line {n}")
+        for n in (212, 186)
+    ]
+    tangles = [
+        msgspec.structs.replace(finding("a.py", "complex-function", line=n), message=f"`f{n}` has complexity 20")
+        for n in (3, 9, 11)
+    ]
+
+    assert told(*evals) == "text is executed at lines 186 and 212"
+    assert told(*tangles) == "`f3` has complexity 20 (and 2 more like it: lines 9, 11)"
+
+
+def test_what_no_reason_of_a_file_speaks_of_is_counted_too() -> None:
+    found = [finding("a.py", f"rule-{n}") for n in range(6)] + [finding("a.py", "rule-7", "note")]
+
+    assert told(*found).endswith("rule-3 says so (and 2 more here)")
 
 
 def test_a_conflict_whose_reason_the_critic_threw_out_says_so_and_one_about_nothing_kept_is_not_shown() -> None:
@@ -189,7 +369,8 @@ def test_a_conflict_whose_reason_the_critic_threw_out_says_so_and_one_about_noth
     lines = sections(drafted(*found))["conflicts"]
     assert "then the critic: thrown out |" in lines
     assert "gone.py" not in lines
-    assert "Over 1 key they contradict one another; over 2 they do not, or the critic kept nothing" in lines
+    assert "Over 3 they contradict one another, decided by max 2, r 1; over 1 they do not." in lines
+    assert "Of what 1 of these are about the critic kept nothing, so they are not shown." in lines
 
 
 def test_what_is_to_be_done_depends_on_whether_tests_know_the_file() -> None:
@@ -199,6 +380,16 @@ def test_what_is_to_be_done_depends_on_whether_tests_know_the_file() -> None:
     assert action_of([tangled, unknown], sure=True) == "test first"
     assert action_of([finding("a.py", "absent-owner", "medium")], sure=True) == "watch"
     assert action_of([finding("a.py", "shell-injection", "high")], sure=True) == "mend"
+
+
+def test_the_order_and_the_points_are_explained_in_a_line_each() -> None:
+    draft = drafted()
+    said, seen = sections(draft), page.text(draft)
+
+    assert "1.6 points per 1,000 lines; without any the score is 100, with 20 it is 50." in said["verdict"]
+    assert "1.6 points per 1,000 lines" in seen
+    assert ORDER in said["fix-first"].splitlines()
+    assert ORDER in seen
 
 
 def test_the_score_falls_with_weight_and_rises_with_size() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from remit.teams.audit.report.unread import in_full
 from remit.teams.audit.sighting import Scan
 from remit.teams.audit.supply.requires_python import RUNNING, oldest
 from remit.teams.audit.tools.scan import scan_files
@@ -38,6 +39,10 @@ def test_a_file_that_is_written_for_a_newer_python_is_left_out_and_said_so(
     assert left.what == "p/new.py"
     assert f"Python {HERE}" in left.cause
     assert LATER in left.cause
+    assert left.lines == 1
+    assert in_full(scan.skipped, 4) == (
+        f"1 of 4 shipped files not parsed (written for {LATER}, audited with {HERE}), 1 line, `p/new.py`"
+    )
 
 
 @pytest.mark.parametrize(
