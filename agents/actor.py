@@ -14,7 +14,7 @@ from remit.agents.agent import AgentSpec
 from remit.agents.host import Host, HostReport
 from remit.bus.identity import NKey
 from remit.contracts.errors import NotFoundError
-from remit.contracts.ids import AgentId, new_agent, role_of
+from remit.contracts.ids import AgentId, new_agent, pool_of, role_of
 from remit.contracts.upcast import NO_UPCASTS
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ class HostActor:
     def __init__(self) -> None:
         self._keys: dict[str, NKey] = {}
         self._host: Host | None = None
+        self._ensuring = asyncio.Lock()
+        """Guards which agents there will be, while some start."""
 
     async def keys(self, roles: list[str]) -> dict[str, tuple[AgentId, str]]:
         """Give the name and public key of a new agent for every role."""
@@ -82,18 +84,19 @@ class HostActor:
         """
         if self._host is None:
             self._host = Host(spec.host, spec.url, on_bug=_end_process)
-        kinds = spec.load(spec.team_ref)
-        await self._host.ensure([self._agent(spec, kinds, agent) for agent in spec.jwts])
+        async with self._ensuring:
+            kinds = spec.load(spec.team_ref)
+            await self._host.ensure([self._agent(spec, kinds, agent) for agent in spec.jwts])
 
     async def rest(self) -> None:
         """The agents here take no new work; what runs goes on."""
         if self._host is not None:
             await self._host.rest()
 
-    async def drain(self, roles: list[str] | None, deadline_s: float) -> None:
-        """The agents of these roles (of all, if None) are gone; what was not done by the deadline is handed back."""
+    async def drain(self, pools: list[str] | None, deadline_s: float) -> None:
+        """The agents of these pools (of all, if None) are gone; what was not done by the deadline is handed back."""
         if self._host is not None:
-            await self._host.drain(roles, deadline_s=deadline_s)
+            await self._host.drain(pools, deadline_s=deadline_s)
 
     async def describe(self) -> HostReport:
         """Give what runs here now."""
@@ -102,8 +105,13 @@ class HostActor:
         return self._host.describe()
 
     async def names(self) -> dict[str, str]:
-        """Give the agent of every role here, for a supervisor that finds this host again."""
-        return {item.role: item.agent for item in (await self.describe()).agents}
+        """Give the agent of every pool that is served here, for a supervisor that finds this host again.
+
+        Agents that start just now, as an earlier supervisor told, are waited for: unknown to the one that finds them,
+        they would take work that nobody lets them do.
+        """
+        async with self._ensuring:
+            return {pool_of(item.agent): item.agent for item in (await self.describe()).agents}
 
     async def watch(self) -> None:
         """Return after a few seconds; whoever awaits this hears at once when the process dies."""

@@ -84,10 +84,10 @@ class Host:
             for agent in self._agents.values():
                 group.create_task(agent.rest())
 
-    async def drain(self, roles: Collection[str] | None = None, *, deadline_s: float) -> None:
-        """The agents of these roles (of all, if None) are gone; what was not done by the deadline is handed back."""
+    async def drain(self, pools: Collection[str] | None = None, *, deadline_s: float) -> None:
+        """The agents of these pools (of all, if None) are gone; what was not done by the deadline is handed back."""
         async with self._lock:
-            leaving = [agent for agent in self._agents.values() if roles is None or agent.spec.role in roles]
+            leaving = [agent for agent in self._agents.values() if pools is None or agent.spec.pool in pools]
             async with asyncio.TaskGroup() as group:
                 for agent in leaving:
                     group.create_task(agent.drain(deadline_s))

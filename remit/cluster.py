@@ -18,8 +18,10 @@ from remit.contracts.errors import CredentialsRefusedError
 from remit.contracts.message import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from ray.actor import ActorHandle
 
     from remit.bus.topology import Profile
     from remit.contracts.blob import BlobRef
@@ -92,9 +94,12 @@ def deploy(loaded: Loaded, target: Target, *, strands: bool = False) -> Deployed
     access = _access_here(target)
     if access.keys is not None:
         groundwork.issue(_issuer(target, access.keys), target.here / "credentials")
-    prepared = asyncio.run(_prepare(loaded, target, access, strands=strands))
-    spec = _supervisor_spec(loaded, target, prepared)
-    deployed = _start(loaded, target, spec)
+
+    def prepare() -> SupervisorSpec:
+        prepared = asyncio.run(_prepare(loaded, target, access, strands=strands))
+        return _supervisor_spec(loaded, target, prepared)
+
+    deployed = _start(loaded, target, prepare)
     places.write(deployed.place)
     return deployed
 
@@ -199,25 +204,45 @@ def _generation(loaded: Loaded, target: Target, prepared: _Prepared) -> str:
     return digest_of(parts).removeprefix("sha256:")[:12]
 
 
-def _start(loaded: Loaded, target: Target, spec: SupervisorSpec) -> Deployed:
-    place = _place(loaded, target)
+def _start(loaded: Loaded, target: Target, prepare: Callable[[], SupervisorSpec]) -> Deployed:
+    place, spec = _place(loaded, target), prepare()
     build = loaded.spec().build
     with ray_cluster.joined(target.ray_address):
         ray_cluster.check_trusted(target.ray_address)
         before = ray_cluster.supervisor_of(target.name)
-        if before is not None and ray_cluster.generation_of(before) == spec.pool.generation:
+        if before is None:
+            _serve(target, spec)
+            return Deployed(place=place, build=build, was_there=False)
+        if ray_cluster.generation_of(before) == spec.pool.generation:
             ray_cluster.await_ready(before, target.name)
             return Deployed(place=place, build=build, was_there=True)
-        if before is not None:
-            ray_cluster.end(before, target.name)
-        supervisor = ray_cluster.create_supervisor(target.name, spec)
-        try:
-            ray_cluster.await_ready(supervisor, target.name)
-        except BaseException:
-            if before is None:  # else it goes on trying: what the one before it holds needs a supervisor
-                ray_cluster.end(supervisor, target.name)
-            raise
-        return Deployed(place=place, build=build, was_there=False, is_replacement=before is not None)
+        _replace(before, target, prepare)
+        return Deployed(place=place, build=build, was_there=False, is_replacement=True)
+
+
+def _serve(target: Target, spec: SupervisorSpec) -> None:
+    """A supervisor serves; one that cannot is gone again."""
+    supervisor = ray_cluster.create_supervisor(target.name, spec)
+    try:
+        ray_cluster.await_ready(supervisor, target.name)
+    except BaseException:
+        ray_cluster.end(supervisor, target.name)
+        raise
+
+
+def _replace(before: ActorHandle[object], target: Target, prepare: Callable[[], SupervisorSpec]) -> None:
+    """Another supervisor serves. It is looked again at what is open once nobody begins runs any more.
+
+    If the new one may not or cannot serve, the one before it is started again.
+    """
+    old = ray_cluster.spec_of(before)
+    ray_cluster.end(before, target.name)
+    try:
+        _serve(target, prepare())
+    except BaseException:
+        if old is not None:
+            ray_cluster.create_supervisor(target.name, old)
+        raise
 
 
 def _place(loaded: Loaded, target: Target) -> places.Place:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import re
 import sys
 import traceback
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 TEAM_FILE, CHARTER_FILE = "team.py", "charter.yaml"
 _ASIDE = {"__pycache__", "node_modules", "venv", "site-packages", "build", "dist"}
 """Folders in which nothing is a team's own."""
+_SECRET = re.compile(r"secrets|signing\.json|authority\.json|.+\.(creds|nk)")
+"""What holds keys, such as the folder that `remit identity export` writes: it never travels with the code."""
 
 
 @dataclass(frozen=True)
@@ -138,10 +141,10 @@ def _folder(ref: str) -> Path:
 
 
 def is_aside(name: str) -> bool:
-    """Say whether a file below a team's folder is none of its build: a test, hidden, or made by a tool."""
+    """Say whether a file below a team's folder is none of its build: a test, hidden, secret, or made by a tool."""
     parts = name.split("/")
     is_test = parts[-1].startswith("test_") or parts[-1] == "conftest.py" or "tests" in parts[:-1]
-    return is_test or any(part.startswith(".") or part in _ASIDE for part in parts)
+    return is_test or any(part.startswith(".") or part in _ASIDE or _SECRET.fullmatch(part) for part in parts)
 
 
 def load_roles(ref: str) -> Mapping[str, type[AnyRole]]:

@@ -35,16 +35,26 @@ _ANSWER_S: Final = 15.0
 
 
 def create_supervisor(name: str, spec: SupervisorSpec) -> ActorHandle[object]:
-    """Give a supervisor on its way; it lives until it is ended, whoever started it."""
+    """Give a supervisor on its way; it lives until it is ended, whoever started it.
+
+    Raises:
+        ClusterLostError: there is one by now, of somebody who deploys at the same time; it is left alone.
+    """
     from remit.supervisor.actor import SupervisorActor
     from remit.supervisor.births import SHARE_OF_NODE, TRUSTED_RESOURCE
 
-    created: ActorHandle[object] = SupervisorActor.options(  # type: ignore[attr-defined]  # added by ray.remote
+    options = SupervisorActor.options(  # type: ignore[attr-defined]  # added by ray.remote
         name=f"{name}.supervisor",
         lifetime="detached",
         max_concurrency=100,
         resources={TRUSTED_RESOURCE: SHARE_OF_NODE},
-    ).remote(spec)
+    )
+    try:
+        created: ActorHandle[object] = options.remote(spec)
+    except ValueError as error:  # the name is taken
+        raise ClusterLostError(
+            "somebody else deploys this just now", where=name, got=str(error)[:200], fix="repeat the command"
+        ) from error
     return created
 
 
@@ -154,6 +164,16 @@ def generation_of(supervisor: ActorHandle[object]) -> str:
         return ""
 
 
+def spec_of(supervisor: ActorHandle[object]) -> SupervisorSpec | None:
+    """Give what a supervisor was started with, or None if it does not answer."""
+    import ray
+
+    try:
+        return cast("SupervisorSpec", _ask(supervisor, "spec", within_s=_ANSWER_S))
+    except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError):
+        return None
+
+
 def _ask(supervisor: ActorHandle[object], method: str, *, within_s: float) -> object:
     import ray
 
@@ -209,14 +229,12 @@ def _not_started(name: str, error: Exception) -> ClusterLostError:
 def end_by_force(name: str, ray_address: str) -> int:
     """No actor of a deployment lives any more; give how many there were. For a supervisor that does not answer."""
     set_environment(ray_address)
-    import ray
-
     from remit.supervisor import children
 
     with joined(ray_address):
         supervisor = supervisor_of(name)
         if supervisor is not None:
-            ray.kill(supervisor)
+            end(supervisor, name)  # first: it would start again whom we end
         found = children.find(name)
         for child in found:
             child.kill()

@@ -71,8 +71,8 @@ def unpack(archive: bytes) -> str:
     folder = private_directory(_cache()) / digest[:32]
     with zipfile.ZipFile(io.BytesIO(archive)) as packed:
         entry = packed.comment.decode()
+        _check([entry, *packed.namelist()])
         if not folder.exists():
-            _check(packed.namelist())
             making = folder.with_name(f"{folder.name}.{os.getpid()}")
             shutil.rmtree(making, ignore_errors=True)
             packed.extractall(making)

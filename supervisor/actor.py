@@ -102,6 +102,10 @@ class SupervisorActor:
         """Give which deployment this is."""
         return self._spec.pool.generation
 
+    async def spec(self) -> SupervisorSpec:
+        """Give what it was started with, for a deployment that fails to replace it."""
+        return self._spec
+
     async def pid(self) -> int:
         """Give the process."""
         return os.getpid()

@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 ANSWER_S: Final = 5.0
 START_S: Final = 60.0
+WATCH_S: Final = 15.0
+_UNANSWERED: Final = 2
 Kind = Literal["host", "gateway"]
 CPU: Final = "CPU"
 MEMORY: Final = "memory"
@@ -51,12 +53,18 @@ class Child:
         return str(self.actor._actor_id.hex())  # noqa: SLF001  # no public name of it
 
     async def outlive(self) -> str:
-        """Return when the actor is dead, and say why."""
-        while True:
+        """Return when the actor is dead, and say why; one that is frozen for too long is ended."""
+        unanswered = 0
+        while unanswered < _UNANSWERED:  # not one alone: it may have been we who were frozen
             try:
-                await self.actor.watch.remote()
+                await self.ask("watch", within_s=WATCH_S)  # it answers after five seconds
+                unanswered = 0
+            except TimeoutError:
+                unanswered += 1
             except RayError as error:
                 return str(error).splitlines()[0][:200]
+        self.kill()  # or it would wake
+        return f"it did not answer {_UNANSWERED} times"
 
     def kill(self) -> None:
         """End the process at once (SIGKILL)."""

@@ -210,6 +210,8 @@ class Pools:
         await self._retirement.run(drain_s)
         for child in children.find(self._spec.prefix):  # one that was just starting
             child.kill()
+        if self._warm:  # Ray remembers the wish, whoever ended
+            await asyncio.to_thread(children.keep_warm, [])
         log.info("pools.ended", children=len(leaving))
 
     async def run(self) -> None:
@@ -247,6 +249,8 @@ class Pools:
             elif missing := roles - set(host.agents):
                 self._once(f"add {label}", partial(self._add, host, missing))
         self._births.end_spares({*wished, *self._wished_gateways()})
+        if outlived := self._renewals.outlived(self._wished_gateways()):
+            self._once("let go", partial(self._renewals.let_go, outlived))
         for label, host in self._hosts.items():
             extra = set(host.agents) - wished.get(label, frozenset())
             if extra:

@@ -18,7 +18,7 @@ from remit.supervisor import children
 from remit.supervisor.births import Host
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 
     from remit.contracts.control import Heartbeat
     from remit.contracts.pool import Pool
@@ -131,10 +131,29 @@ class Renewals:
 
     async def _replace_gateway(self, name: str, old: Child) -> None:
         started = await self._births.gateway(old.label)
-        if started is None or name not in self._gateways:
-            return
+        if started is None:
+            return  # which was said; the old one serves as long as its node is there
         self._gateways[started[0]] = started[1]
         self._watch(started[1])
-        del self._gateways[name]
         log.info("gateway.replaced", gateway=started[0], was=name, reason=LEAVING)
-        await self._retirement.retire(old, (name,))
+        if self._gateways.pop(name, None) is not None:  # else it died meanwhile, and nothing else starts in its place
+            await self._retirement.retire(old, (name,))
+
+    def outlived(self, wished: Collection[str]) -> dict[str, Child]:
+        """Give gateways at no place that is wished: of an older build whose last run is over, and whose hosts left."""
+        of_hosts = {_build_in(label) for label in self._hosts}
+        found = self._gateways.items()
+        return {
+            name: item for name, item in found if item.label not in {*wished} and _build_in(item.label) not in of_hosts
+        }
+
+    async def let_go(self, gateways: Mapping[str, Child]) -> None:
+        """These gateways are gone."""
+        for name in gateways:
+            self._gateways.pop(name, None)
+        await asyncio.gather(*(self._retirement.retire(child, (name,)) for name, child in gateways.items()))
+
+
+def _build_in(label: str) -> str:
+    """Give what the label of a host or a gateway says of an older build; nothing for the deployment's own."""
+    return label.removeprefix(role_in(label))

@@ -112,7 +112,13 @@ class GatewayShell:
         )
 
     async def names(self) -> dict[str, str]:
-        """Give the gateway's name, for a supervisor that finds this process again; nothing before `ensure`."""
+        """Give the gateway's name, for a supervisor that finds this process again; nothing before `ensure`.
+
+        A gateway that starts just now, as an earlier supervisor told, is waited for: the next one would call it by
+        another name than it has.
+        """
+        if self._starting is not None:
+            await asyncio.wait((self._starting,))
         gateway = self._gateway()
         return {"gateway": gateway.name} if gateway else {}
 

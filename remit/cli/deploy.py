@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from remit.cluster import Deployed
 
 
+def _absolute(_ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
+    """Give a path that means the same on another node, and to a later command in another folder."""
+    return path.absolute() if path is not None else None
+
+
 @click.command()
 @click.argument("team", default=".")
 @click.option("--nats", "url", required=True, metavar="URL", help="Addresses of NATS, with commas.")
@@ -33,12 +38,14 @@ if TYPE_CHECKING:
     "--secrets",
     type=click.Path(path_type=Path),
     default=None,
+    callback=_absolute,
     help="Folder with the signing keys on the trusted nodes; else this machine's own.",
 )
 @click.option(
     "--creds",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     default=None,
+    callback=_absolute,
     help="One identity for everybody, a file on every node; for a server on which the team has no accounts.",
 )
 @click.option("--allow-weaker", is_flag=True, help="Serve also where the server cannot hold every wall.")
@@ -76,7 +83,7 @@ def command(  # noqa: PLR0913  # one for each option
         ray_address=ray_address,
         profile=profile,
         secrets=secrets,
-        creds=creds.absolute() if creds is not None else None,
+        creds=creds,
         allows_weaker=allow_weaker,
         gateways=gateways,
     )

@@ -12,6 +12,7 @@ import pytest
 from remit import groundwork, identity_export, places, ray_cluster
 from remit.bus import topology
 from remit.bus.identity import Authority, Credentials, Issuer
+from remit.cli import deploy
 from remit.cli.down import Duration
 from remit.cli.main import main
 from remit.contracts.errors import ClusterLostError, EnvironmentFaultError, UsageError
@@ -137,3 +138,15 @@ def _claims(jwt: str) -> dict[str, dict[str, object]]:
     body = jwt.split(".")[1]
     claims: dict[str, dict[str, object]] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     return claims
+
+
+def test_paths_of_keys_mean_the_same_on_another_node_and_in_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.creds").touch()
+    given = ["--nats", "n", "--ray-address", "r", "--secrets", "secrets", "--creds", "one.creds"]
+
+    said = deploy.command.make_context("deploy", given).params
+
+    assert (said["secrets"], said["creds"]) == (tmp_path / "secrets", tmp_path / "one.creds")

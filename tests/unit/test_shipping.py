@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from remit import loader, shipping
+from remit import identity_export, loader, places, shipping
+from remit.bus.identity import Issuer
 from remit.contracts.errors import TeamInvalidError
 from tests.acceptance.conftest import TEAMS
 
@@ -48,6 +50,27 @@ def test_shipped_code_is_the_same_build_and_brings_its_data_along(team: Path) ->
         "effects.py",
         "texts/greeting.j2",
     }
+
+
+def test_keys_that_lie_in_the_teams_folder_do_not_travel_and_change_no_build(
+    team: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = loader.code_digest(str(team / "team.py"))
+    monkeypatch.setenv(places.HOME, str(team / "home"))
+
+    identity_export.export("shop", team / "nats" / "secret-things")
+    shutil.copytree(team / "nats" / "secret-things" / "secrets", team / "mounted")
+    archive = shipping.pack(str(team / "team.py"))
+
+    with zipfile.ZipFile(io.BytesIO(archive)) as packed:
+        held = b"".join(packed.read(name) for name in packed.namelist())
+    keys = json.loads((team / "mounted" / Issuer.SIGNING_FILE).read_text())
+    seeds = [value for key, value in keys.items() if key.endswith("_signing")]
+    assert len(seeds) == 3
+    assert not [seed for seed in seeds if seed.encode() in held]
+    assert b"NKEY SEED" not in held
+    shutil.rmtree(team / "nats")
+    assert loader.code_digest(str(team / "team.py")) == before
 
 
 def test_the_same_files_are_the_same_bytes_whatever_their_dates(team: Path) -> None:
@@ -96,3 +119,13 @@ def test_what_is_installed_is_loaded_where_it_is(team: Path) -> None:
 def _folder_of(ref: str) -> str:
     assert ref not in sys.path
     return str(Path(ref).parent)
+
+
+def test_an_archive_whose_entry_leads_out_is_not_loaded_from(cache: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("team.py", "x = 1\n")
+        archive.comment = b"../../outside.py"
+
+    with pytest.raises(TeamInvalidError, match="leads out"):
+        shipping.unpack(packed.getvalue())

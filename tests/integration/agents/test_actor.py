@@ -18,6 +18,7 @@ from remit.agents.actor import HostActor, HostSpec
 from remit.bus.access import Access
 from remit.bus.permission import agent_permissions
 from remit.contracts.errors import NotFoundError
+from remit.contracts.ids import pool_name
 from tests.integration.agents.world import World, soon
 
 if TYPE_CHECKING:
@@ -84,18 +85,23 @@ def ray_cluster(team_folder: Path) -> Iterator[None]:
 class Shell:
     """The actor, from outside."""
 
-    def __init__(self) -> None:
-        self._actor: ActorHandle[object] = HostActor.remote()  # type: ignore[attr-defined]  # added by ray.remote
+    def __init__(self, here: object | None = None) -> None:
+        self._here = here
+        """The actor's object in this very process, for a test without Ray."""
+        if here is None:
+            self._actor: ActorHandle[object] = HostActor.remote()  # type: ignore[attr-defined]  # added by ray.remote
 
     async def ask(self, method: str, *arguments: object) -> object:
+        if self._here is not None:
+            return await getattr(self._here, method)(*arguments)
         return await getattr(self._actor, method).remote(*arguments)
 
     async def describe(self) -> HostReport:
         return cast("HostReport", await self.ask("describe"))
 
-    async def spec(self, world: World) -> HostSpec:
+    async def spec(self, world: World, pool: str = "probe") -> HostSpec:
         """Give the spec of a host with one agent, whose key it made."""
-        keys = cast("dict[str, tuple[str, str]]", await self.ask("keys", ["probe"]))
+        keys = cast("dict[str, tuple[str, str]]", await self.ask("keys", [pool]))
         return HostSpec(
             host="host-0",
             url=world.server.url,
@@ -138,6 +144,37 @@ async def test_a_host_actor_works_under_a_key_that_never_left_it(world: World, s
 
     await shell.ask("drain", None, 1.0)
     assert (await shell.describe()).agents == ()
+
+
+async def test_a_host_that_is_found_while_its_agents_start_names_them(world: World, ray_cluster: None) -> None:
+    """The supervisor that told it to start them died meanwhile. Without Ray, which keeps no order of calls."""
+    await world.supervisor()
+    shell = Shell(HostActor.__ray_metadata__.modified_class())  # type: ignore[attr-defined]  # added by ray.remote
+    spec = await shell.spec(world)
+
+    starting = asyncio.create_task(shell.ask("ensure", spec))
+    await asyncio.sleep(0)
+    names = cast("dict[str, str]", await shell.ask("names"))
+    await starting
+
+    assert list(names.values()) == list(spec.jwts)
+    await shell.ask("drain", None, 0.0)
+
+
+async def test_a_host_names_the_pools_of_an_older_build_as_they_are_wished_for(world: World, shell: Shell) -> None:
+    await world.supervisor()
+    pool = pool_name("probe", "sha256:0123456789abcdef")
+    await shell.ask("ensure", await shell.spec(world, pool))
+
+    names = cast("dict[str, str]", await shell.ask("names"))
+    await shell.ask("drain", ["probe"], 1.0)
+    kept = await shell.describe()
+    await shell.ask("drain", [pool], 1.0)
+    left = await shell.describe()
+
+    assert list(names) == [pool]
+    assert [item.agent for item in kept.agents] == list(names.values())
+    assert left.agents == ()
 
 
 async def test_an_agent_whose_key_was_made_elsewhere_is_refused(world: World, shell: Shell) -> None:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace as changed
+from typing import TYPE_CHECKING, Literal, cast
 
+import pytest
 from msgspec.structs import replace
 
 from remit.contracts.control import Heartbeat
+from remit.contracts.ids import pool_name
 from remit.contracts.pool import Pool
+from remit.supervisor.births import Host
+from remit.supervisor.children import Child
 from remit.supervisor.layout import layout
-from remit.supervisor.renewal import why_worn
+from remit.supervisor.renewal import Renewals, why_worn
 from remit.supervisor.roster import GRACE_S, Roster
 from remit.supervisor.tree import Intensity, Restarts, alarm
 from tests.teams import ROLES
+
+if TYPE_CHECKING:
+    from ray.actor import ActorHandle
+
+    from remit.contracts.team import TeamSpec
+    from remit.supervisor.births import Births
+    from remit.supervisor.retirement import Retirement
 
 # --- layout -----------------------------------------------------------------------------------------
 
@@ -171,3 +183,67 @@ def test_a_host_is_worn_when_it_is_older_or_larger_than_the_strictest_of_its_rol
     assert why_worn([Pool(max_memory_mb=299), Pool()], [old]) == "it holds 300 MiB, max_memory_mb=299"
     assert why_worn([Pool(max_age_s=101, max_memory_mb=300)], [old]) == ""
     assert why_worn([Pool(max_age_s=1)], []) == ""
+
+
+class Life:
+    """Starts gateways, and notes who is retired; while one starts, `meanwhile` happens."""
+
+    def __init__(self) -> None:
+        self.gateways: dict[str, Child] = {}
+        self.hosts: dict[str, Host] = {}
+        self.watched: list[Child] = []
+        self.retired: list[Child] = []
+        self.dies_meanwhile = ""
+        self.renewals = Renewals(
+            cast("TeamSpec", None),
+            births=cast("Births", self),
+            retirement=cast("Retirement", self),
+            roster=Roster(),
+            hosts=self.hosts,
+            gateways=self.gateways,
+            watch=self.watched.append,
+        )
+
+    async def gateway(self, label: str) -> tuple[str, Child]:
+        self.gateways.pop(self.dies_meanwhile, None)
+        return "gw-2", child("gateway", label)
+
+    async def retire(self, old: Child, _names: tuple[str, ...]) -> None:
+        self.retired.append(old)
+
+
+def child(kind: Literal["host", "gateway"], label: str) -> Child:
+    return Child(
+        kind=kind, label=label, name=f"shop.{kind}.{label}", generation="g", actor=cast("ActorHandle[object]", None)
+    )
+
+
+@pytest.mark.parametrize("dies", [False, True])
+async def test_the_gateway_that_takes_anothers_place_serves_even_if_that_died_meanwhile(*, dies: bool) -> None:
+    life, old = Life(), child("gateway", "gateway-0")
+    life.gateways["gw-1"] = old
+    life.dies_meanwhile = "gw-1" if dies else ""
+
+    await life.renewals._replace_gateway("gw-1", old)
+
+    assert list(life.gateways) == ["gw-2"]
+    assert life.watched == list(life.gateways.values())
+    assert life.retired == ([] if dies else [old])
+
+
+async def test_the_gateway_of_an_older_build_leaves_after_its_hosts_when_nobody_wishes_it() -> None:
+    life = Life()
+    own, older = child("gateway", "gateway-0"), child("gateway", pool_name("gateway", "sha256:0123456789ab"))
+    host = child("host", pool_name("clerk", "sha256:0123456789ab"))
+    life.gateways |= {"gw-1": own, "gw-2": older}
+    life.hosts[host.label] = Host(host)
+
+    still_wished = life.renewals.outlived({own.label, older.label})
+    with_host = life.renewals.outlived({own.label})
+    life.hosts.clear()
+    outlived = life.renewals.outlived({own.label})
+    await life.renewals.let_go(outlived)
+
+    assert (still_wished, with_host, outlived) == ({}, {}, {"gw-2": older})
+    assert life.gateways == {"gw-1": own}
+    assert life.retired == [older]
