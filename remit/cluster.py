@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from ray.actor import ActorHandle
-
     from remit.bus.topology import Profile
     from remit.contracts.blob import BlobRef
     from remit.loader import Loaded
+    from remit.ray_cluster import SupervisorHandle
     from remit.supervisor.actor import SupervisorSpec
 
 
@@ -230,7 +229,7 @@ def _serve(target: Target, spec: SupervisorSpec) -> None:
         raise
 
 
-def _replace(before: ActorHandle[object], target: Target, prepare: Callable[[], SupervisorSpec]) -> None:
+def _replace(before: SupervisorHandle, target: Target, prepare: Callable[[], SupervisorSpec]) -> None:
     """Another supervisor serves. It is looked again at what is open once nobody begins runs any more.
 
     If the new one may not or cannot serve, the one before it is started again.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from remit.contracts.errors import Fault
     from remit.supervisor.actor import SupervisorSpec
 
+    SupervisorHandle = ActorHandle[object]
+
 log = structlog.get_logger(__name__)
 
 NAMESPACE: Final = "remit"
