@@ -59,6 +59,10 @@ class Nodes:
             victim.kill()
         await self._do(f"remove {name}")
 
+    async def add(self, name: str) -> None:
+        """The node is back."""
+        await self._do(f"add {name}")
+
     async def _do(self, line: str) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -228,6 +232,7 @@ async def _outlive(site: Site, client: Client, *, newer: Path) -> None:
     assert (await until_ready(client)).build == deployed["build"] != build
     await site.nodes.remove("roles")
     took["a Ray node with roles"] = await until_works(tasks)
+    await site.nodes.add("roles")  # the next node to be lost may be the other one with roles
     await until_ready(client)
     site.nats.servers[0].kill()
     took["a nats-server"] = await until_works(tasks)
