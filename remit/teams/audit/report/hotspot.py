@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from remit.teams.audit.finding import SEVERITIES, WEIGHT, Finding, by_path
-from remit.teams.audit.judge.judgement import UNTOUCHED, defects_first, is_defect
+from remit.teams.audit.judge.judgement import UNTOUCHED, defects_first, is_defect, waits_for_program
 
 FIRST = 5
 _REASONS = 4
@@ -70,7 +70,7 @@ def _gravest(group: Sequence[Finding]) -> int:
 def _hotspot(path: str, group: Sequence[Finding]) -> Hotspot:
     told = _told(group)
     skills = sorted({finding.skill for finding in group if _counts(finding)})
-    today = sum(WEIGHT[finding.severity] for finding in group if finding.rule not in UNTOUCHED)
+    today = sum(WEIGHT[item.severity] for item in group if item.rule not in UNTOUCHED and not waits_for_program(item))
     weight = sum(WEIGHT[finding.severity] for finding in group)
     return Hotspot(
         path=path,

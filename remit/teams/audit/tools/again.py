@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from remit.teams.audit.code import excuse, excuse_data
+from remit.teams.audit.code import excuse, excuse_child, excuse_data
 from remit.teams.audit.code.excuse import Spot
 from remit.teams.audit.code.own_limits import OwnLimits
 from remit.teams.audit.code.secret import masked
@@ -182,6 +182,7 @@ MINOR: dict[str, Callable[[Spot], str]] = {
     "unknown-name": excuse_docs.unfinished,
     "unknown-import": excuse_docs.unfinished,
     "broken-snippet": excuse_docs.unfinished,
+    "missing-timeout": excuse_child.own_child,
     "dynamic-code": excuse_data.quoted,
     "unsafe-deserialisation": excuse_data.written_here,
     "undeclared-dependency": excuse_supply.brought_along,

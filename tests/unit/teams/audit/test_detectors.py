@@ -119,6 +119,12 @@ def test_a_call_that_ends_soon_does_not_stand_for_one_that_may_not() -> None:
     assert [item.line for item in waiting.sightings(source(text))] == [3]
 
 
+def test_a_child_that_works_on_files_does_not_stand_for_one_that_does_not() -> None:
+    text = 'import subprocess\nsubprocess.run(["pybabel", "update"])\nsubprocess.run(["ssh", host])\n'
+
+    assert [item.line for item in waiting.sightings(source(text))] == [3]
+
+
 @pytest.mark.parametrize(
     ("text", "seen"),
     [

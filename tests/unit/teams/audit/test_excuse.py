@@ -295,6 +295,25 @@ def test_a_program_that_tells_its_version_or_installs_needs_no_limit(tmp_path: P
 
 
 @pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('subprocess.run([sys.executable, "-m", "shop", *options])  # here', "Python"),
+        ("cmd = [sys.executable, script]\nsubprocess.run(cmd)  # here", "Python"),
+        ('subprocess.run("python3 -m shop")  # here', "Python"),
+        ('subprocess.run(["python", "manage.py", "check"])  # here', "Python"),
+        ('subprocess.run(["pybabel", "update"])  # here', "files"),
+        ('subprocess.run(["flask", "migrate"])  # here', "files"),
+        ('subprocess.run(["git", "commit", "-m", "a"])  # here', ""),
+        ('subprocess.run(["ssh", host])  # here', ""),
+    ],
+)
+def test_a_child_that_is_python_or_works_on_files_is_a_small_matter(tmp_path: Path, text: str, reason: str) -> None:
+    found = look(tmp_path, text, "missing-timeout", message="`subprocess.run` at line 1 has no timeout")
+
+    assert (reason in found.reason, found.holds, found.is_minor) == (True, True, bool(reason))
+
+
+@pytest.mark.parametrize(
     ("body", "is_minor"),
     [
         ("m = re.match(r'(\\d+)=(\"(?:\\\\\\d)*\")', a)\n    eval(m.group(2))  # here", True),

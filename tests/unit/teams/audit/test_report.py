@@ -291,6 +291,15 @@ def test_a_small_defect_goes_before_every_shape_however_heavy() -> None:
     assert second.sentence() == "minor.py: missing-timeout says so, and long-function says so"
 
 
+def test_a_child_process_without_a_timeout_leads_nothing_and_a_peer_without_one_does() -> None:
+    plain = finding("child.py", "missing-timeout", "low", skill="security")
+    child = msgspec.structs.replace(plain, message="`subprocess.run` at line 1 has no timeout")
+    peer = finding("peer.py", "missing-timeout", "low", skill="security")
+    tangled = finding("tangled.py", "complex-function", "medium")
+
+    assert [spot.path for spot in hotspots([child, peer, tangled])] == ["peer.py", "tangled.py", "child.py"]
+
+
 def test_the_list_of_what_is_kept_gives_defects_first_and_notes_with_the_shapes() -> None:
     said = (("complex-function", "high"), ("F541", "note"), ("unknown-name", "low"), ("missing-f-prefix", "medium"))
     draft = drafts.drafted(*(drafts.opinion(finding("a.py", rule, level)) for rule, level in said))  # type: ignore[arg-type]  # severities
