@@ -65,7 +65,7 @@ RULES = (
         severity="medium",
         title="Message whose names are not filled in",
         why="Whoever reads it when something fails sees the name in braces, and not what it stands for.",
-        phrase="line {line}: `{detail}` is shown as it stands, because the text is no f-string",
+        phrase="line {line}: {detail}",
     ),
     Rule(
         name="W605",

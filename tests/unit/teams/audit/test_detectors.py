@@ -212,6 +212,35 @@ def test_a_message_with_a_name_of_its_function_in_braces_was_meant_to_be_filled_
     assert found == ([line] if line else [])
 
 
+TWINS = """
+class Sync:
+    def send(self, url):
+        raise ValueError(
+            "it must be one"
+            f" but got {url.scheme!r:>5}."
+        )
+class Async:
+    async def asend(self, url):
+        raise ValueError("it must be one but got {url.scheme!r:>5}.")
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "twin"),
+    [
+        (TWINS, "; its twin at line 6 has it"),
+        (TWINS.replace("asend", "send"), "; its twin at line 6 has it"),
+        (TWINS.replace("asend", "fetch"), ""),
+        (TWINS.replace('but got {url.scheme!r:>5}.")', 'and not {url.scheme!r:>5}.")'), ""),
+    ],
+)
+def test_a_message_without_its_f_names_the_twin_that_has_it(text: str, twin: str) -> None:
+    (found,) = missing_f.sightings(source(text))
+
+    assert found.line == 10
+    assert found.detail == f"`{{url.scheme!r:>5}}` is shown as it stands, because the text is no f-string{twin}"
+
+
 def test_complexity_counts_as_linters_do_and_leaves_nested_functions_their_own() -> None:
     text = """
         def outer(a, b):
