@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from remit.teams.audit.finding import SEVERITIES, WEIGHT, Finding, by_path
-from remit.teams.audit.judge.judgement import UNTOUCHED, defects_first, is_defect, waits_for_program
+from remit.teams.audit.judge.judgement import UNTOUCHED, defects_first, is_defect, is_unused, waits_for_program
 
 FIRST = 5
 _REASONS = 4
@@ -101,7 +101,7 @@ def _counts(finding: Finding) -> bool:
 
 def _told(group: Sequence[Finding]) -> list[Finding]:
     """Choose the reasons: of every skill the gravest defect or else the worst, then of the rest, one of a rule."""
-    ordered = sorted(group, key=lambda finding: (finding.rule == "long-file", defects_first(finding)))
+    ordered = sorted(group, key=lambda item: (not is_unused(item), item.rule == "long-file", defects_first(item)))
     by_skill = {finding.skill: finding for finding in reversed(ordered)}
     chosen = [finding for finding in ordered if by_skill[finding.skill] is finding]
     for finding in ordered:
@@ -111,5 +111,7 @@ def _told(group: Sequence[Finding]) -> list[Finding]:
 
 
 def _as_told(finding: Finding) -> tuple[int, tuple[object, ...]]:
-    """Sort key: defects, then the worst, then what makes it worse."""
+    """Sort key: that nothing uses the file, defects, then the worst, then what makes it worse."""
+    if is_unused(finding):
+        return -1, ()
     return (_LAST.index(finding.rule) + 1 if finding.rule in _LAST else 0, defects_first(finding))

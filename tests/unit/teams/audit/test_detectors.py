@@ -11,6 +11,7 @@ from remit.teams.audit.code import complexity, missing_f, secret, swallowed, uns
 from remit.teams.audit.code.complexity import functions
 from remit.teams.audit.code.duplication import sightings as duplicates
 from remit.teams.audit.code.module_graph import ModuleGraph, components, unit
+from remit.teams.audit.code.untested import UNUSED
 from remit.teams.audit.code.untested import sightings as untested
 from remit.teams.audit.sighting import Sighting
 from remit.teams.audit.source import Source, UnreadableError
@@ -436,6 +437,32 @@ def test_a_module_that_no_test_imports_or_names_is_untested() -> None:
     found = untested(graph(files), frozenset(files))
 
     assert [item.path for item in found] == ["p/lost.py"]
+
+
+@pytest.mark.parametrize(
+    ("files", "declared", "is_unused"),
+    [
+        ({}, "", True),
+        ({"p/other.py": "def f():\n    from p import lost"}, "", False),
+        ({"p/other.py": "load('p.lost:main')"}, "", False),
+        ({}, "[project.scripts]\nlost = 'p.lost:main'", False),
+        ({"p/lost.py": "if __name__ == '__main__':\n    run()"}, "", False),
+        ({"p/__init__.py": ""}, "", False),
+    ],
+)
+def test_a_module_that_nothing_imports_names_runs_or_loads_by_its_folder_is_unused(
+    files: dict[str, str], declared: str, *, is_unused: bool
+) -> None:
+    tree = {
+        "p/__init__.py": "from p import used",
+        "p/used.py": "",
+        "p/lost.py": "a = 1",
+        "tests/test_a.py": "a",
+    } | files
+
+    (detail,) = [item.detail for item in untested(graph(tree), frozenset(tree), declared) if item.path == "p/lost.py"]
+
+    assert (detail == UNUSED) == is_unused
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from remit.contracts.charter import Charter
 from remit.supervisor import plan
 from remit.teams import audit
 from remit.teams.audit import team
+from remit.teams.audit.code.untested import UNUSED
 from remit.teams.audit.finding import Finding, Severity, Skill
 from remit.teams.audit.judge.judgement import action_of
 from remit.teams.audit.judge.opinion import Opinion
@@ -197,6 +198,18 @@ def test_what_to_do_is_the_verb_of_the_leading_finding(rule: str, action: Action
     leading = msgspec.structs.replace(finding("a.py", rule), measure=36)
 
     assert to_do([leading, finding("a.py", "stale-todo")], action) == said
+
+
+def test_a_module_that_nothing_uses_is_to_be_deleted_and_leads_what_is_said_of_its_file() -> None:
+    unused_module = msgspec.structs.replace(
+        finding("a.py", "untested-module", "low", skill="structure"), message=UNUSED
+    )
+    found = [finding("a.py", "long-function", "medium"), unused_module, finding("a.py", "assert-validation", "low")]
+
+    (spot,) = hotspots(found)
+
+    assert spot.reasons[0] == UNUSED
+    assert to_do([unused_module], "test first") == "delete it, or say who uses it"
 
 
 def test_what_to_do_about_several_findings_of_one_rule_says_that_there_are_several() -> None:
