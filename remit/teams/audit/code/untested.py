@@ -15,7 +15,7 @@ from remit.teams.audit.source import Source
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DEFINED = re.compile(r"^(?:async )?def ([A-Za-z]\w*)", re.MULTILINE)
 _QUOTED = re.compile(r"[\"']([A-Za-z_]\w*(?:\.\w+){1,8})[\"']")
-UNUSED = "nothing imports it, and no test names it"
+UNUSED = "nothing imports it and no test names it"
 _NEVER = frozenset({"__init__.py", "__main__.py", "conftest.py", "setup.py", "_version.py", "version.py"})
 
 
