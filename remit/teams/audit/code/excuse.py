@@ -9,7 +9,6 @@ from itertools import takewhile
 from remit.teams.audit.code.binding import bound
 from remit.teams.audit.code.duplication import TWIN
 from remit.teams.audit.code.flat import VERY_LARGE, is_dispatch, is_flat
-from remit.teams.audit.code.own_data import is_quoted, is_written_here
 from remit.teams.audit.code.own_limits import OwnLimits
 from remit.teams.audit.code.waiting import PROGRAM, ends_soon
 from remit.teams.audit.source import Function, Source, unparsed
@@ -64,6 +63,8 @@ class Spot:
     """The names that several modules give to something of their own, such as `logger`."""
     limits: Callable[[], OwnLimits]
     """What the repository's own linters ask."""
+    callers: Callable[[str], list[Source]]
+    """The files, other than tests, that may call a method of a name."""
 
     @property
     def function(self) -> Function | None:
@@ -186,20 +187,6 @@ def own_bytes(spot: Spot) -> str:
     line = spot.source.lines[spot.line - 1]
     read = re.search(r"loads\((self\.\w+)\)", line)
     if ".dumps(" in line or (read and re.search(rf"{re.escape(read[1])}\b.* = .*dumps\(", spot.source.text)):
-        return "it reads back what it wrote itself"
-    return ""
-
-
-def quoted(spot: Spot) -> str:
-    """What is executed can be nothing but a literal."""
-    if spot.function is not None and is_quoted(spot.source, spot.function, spot.line):
-        return "the text is checked to be a quoted literal before it is read"
-    return ""
-
-
-def written_here(spot: Spot) -> str:
-    """What is read lies where the same class or module wrote it."""
-    if spot.function is not None and is_written_here(spot.source, spot.function, spot.line):
         return "it reads back what it wrote itself"
     return ""
 

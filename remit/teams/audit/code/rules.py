@@ -65,7 +65,7 @@ RULES = (
         severity="medium",
         title="Message whose names are not filled in",
         why="Whoever reads it when something fails sees the name in braces, and not what it stands for.",
-        phrase="line {line}: `{detail}` is shown as it stands, because the text is no f-string",
+        phrase="line {line}: {detail}",
     ),
     Rule(
         name="W605",
@@ -97,7 +97,7 @@ RULES = (
         severity="low",
         title="Module that no test mentions",
         why="Nothing notices when it breaks.",
-        phrase="no test names it",
+        phrase="{detail}",
         certain=False,
         floor=20,
         raises=((200, "medium"),),

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import PurePosixPath
 
 from remit.teams.audit.code.complexity import seen
@@ -14,6 +15,7 @@ from remit.teams.audit.source import Source
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DEFINED = re.compile(r"^(?:async )?def ([A-Za-z]\w*)", re.MULTILINE)
 _QUOTED = re.compile(r"[\"']([A-Za-z_]\w*(?:\.\w+){1,8})[\"']")
+UNUSED = "nothing imports it and no test names it"
 _NEVER = frozenset({"__init__.py", "__main__.py", "conftest.py", "setup.py", "_version.py", "version.py"})
 
 
@@ -70,15 +72,49 @@ class Tests:
                     yield found
 
 
-def sightings(graph: ModuleGraph, shipped: frozenset[str]) -> Iterator[Sighting]:
-    """Give every shipped module of a package that no test mentions; nothing if there are no tests at all."""
-    tests = Tests(graph)
+class Users:
+    """Who imports or names the modules of a tree."""
+
+    def __init__(self, graph: ModuleGraph, declared: str) -> None:
+        self._graph, self._declared = graph, declared
+
+    def has(self, module: Module) -> bool:
+        """Say whether somebody imports a module, names it in full, runs it, or is likely to load it by its folder."""
+        path = PurePosixPath(module.source.path)
+        if module.source.path in self._imported or "__main__" in module.source.text:
+            return True
+        beside = [item for item in self._modules_beside(path) if item is not module]
+        if not any(item.source.path in self._imported for item in beside):
+            return True  # modules of which nobody imports any are loaded by their folder, as migrations are
+        texts = (item.source.text for item in self._graph.modules if item is not module)
+        return module.name in self._declared or any(module.name in text for text in texts)
+
+    def _modules_beside(self, path: PurePosixPath) -> Iterator[Module]:
+        for item in self._graph.modules:
+            other = PurePosixPath(item.source.path)
+            if other.parent == path.parent and other.name != "__init__.py":
+                yield item
+
+    @cached_property
+    def _imported(self) -> set[str]:
+        graph = self._graph
+        nodes = ((module, node) for module in graph.modules for node in module.unit.imports)
+        return {target.source.path for module, node in nodes for target in graph.imported(module, node)}
+
+
+def sightings(graph: ModuleGraph, shipped: frozenset[str], declared: str = "") -> Iterator[Sighting]:
+    """Give every shipped module of a package that no test mentions; nothing if there are no tests at all.
+
+    `declared` is the text in which the project names what others start, such as its `pyproject.toml`.
+    """
+    tests, users = Tests(graph), Users(graph, declared)
     for module in graph.modules if tests.words else ():
         path = module.source.path
         if path not in shipped or PurePosixPath(path).name in _NEVER or "." not in module.name:
             continue
         if not tests.mention(module):
-            yield seen(module.source, "untested-module", 1, measure=code_lines(module.source), detail=module.name)
+            said = "no test names it" if users.has(module) else UNUSED
+            yield seen(module.source, "untested-module", 1, measure=code_lines(module.source), detail=said)
 
 
 def _quoted(graph: ModuleGraph, test: Module) -> Iterator[str]:

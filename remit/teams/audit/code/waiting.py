@@ -1,12 +1,13 @@
 """Calls that wait without a limit: for a peer, or for another program to end."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 from remit.teams.audit.code.callee import forwards, is_constant, keyword, names_of
 from remit.teams.audit.code.complexity import seen
 from remit.teams.audit.sighting import Sighting
-from remit.teams.audit.source import Source
+from remit.teams.audit.source import Source, unparsed
 
 _VERBS = ("get", "post", "put", "patch", "delete", "head", "options", "request")
 NO_DEFAULT = {
@@ -28,6 +29,9 @@ NO_DEFAULT = {
 PROGRAM = "subprocess."
 _ALONE = 2
 """Words of a program with one option."""
+_PYTHON = re.compile(r"(?:.*/)?python[\d.]*")
+_FILE_TOOLS = frozenset({"pybabel", "alembic"})
+_MIGRATES = frozenset({"migrate", "makemigrations"})
 _HTTPX = frozenset({*(f"httpx.{verb}" for verb in _VERBS), "httpx.Client", "httpx.AsyncClient", "httpx.stream"})
 
 
@@ -40,9 +44,13 @@ def sightings(source: Source) -> Iterator[Sighting]:
         if not callee.startswith(PROGRAM):
             yield seen(source, "missing-timeout", call.lineno, detail=f"`{callee}`")
     if programs:
-        call, callee = min(programs, key=lambda item: (ends_soon(source, item[0]) != "", *_place(item[0])))
+        call, callee = min(programs, key=lambda item: (_rank(source, item[0]), *_place(item[0])))
         more = f", the first of {len(programs)} calls that run a program," if len(programs) > 1 else ""
         yield seen(source, "missing-timeout", call.lineno, detail=f"`{callee}`{more}")
+
+
+def _rank(source: Source, call: ast.Call) -> int:
+    return 2 if ends_soon(source, call) else 1 if own_program(source, call) else 0
 
 
 def _place(call: ast.Call) -> tuple[int, int]:
@@ -57,18 +65,45 @@ def ends_soon(source: Source, call: ast.Call) -> str:
     return "it installs something, which takes as long as it takes" if "install" in words[1:] else ""
 
 
+def own_program(source: Source, call: ast.Call) -> str:
+    """Say why a program that is waited for may take its time: it is Python, or works on files; empty if neither."""
+    words, program = _words(source, call), _program(source, call)
+    if program == "sys.executable" or (words and _PYTHON.fullmatch(words[0]) and _runs_module(words)):
+        return "its child is Python with code of its own choice, which ends when its work is done"
+    if words and (words[0] in _FILE_TOOLS or _MIGRATES & {*words[1:]}):
+        return "its child works on the user's files on purpose, which takes as long as it takes"
+    return ""
+
+
+def _runs_module(words: list[str]) -> bool:
+    return "-m" in words[1:] or any(word.endswith(".py") for word in words[1:])
+
+
+def _program(source: Source, call: ast.Call) -> str:
+    """Give the first part of a command as it is written; empty if it is no list."""
+    command = _command(source, call)
+    items = command.elts if isinstance(command, ast.List | ast.Tuple) else []
+    return unparsed(items[0]) if items else ""
+
+
 def _words(source: Source, call: ast.Call) -> list[str]:
     """Give the words of a command, those that are not written here as empty."""
+    command = _command(source, call)
+    if isinstance(command, ast.Constant):
+        return str(command.value).split()
+    items = command.elts if isinstance(command, ast.List | ast.Tuple) else []
+    return [str(item.value) if isinstance(item, ast.Constant) else "" for item in items]
+
+
+def _command(source: Source, call: ast.Call) -> ast.expr | None:
+    """Give the command that a call runs, or what its name was given last above the call."""
     command: ast.expr | None = call.args[0] if call.args else keyword(call, "args")
     if isinstance(command, ast.Name):
         name = command.id
         given = [node for node in source.nodes(ast.Assign) if node.lineno < call.lineno]
         named = [node for node in given if any(isinstance(item, ast.Name) and item.id == name for item in node.targets)]
-        command = max(named, key=lambda node: node.lineno).value if named else None
-    if isinstance(command, ast.Constant):
-        return str(command.value).split()
-    items = command.elts if isinstance(command, ast.List | ast.Tuple) else []
-    return [str(item.value) if isinstance(item, ast.Constant) else "" for item in items]
+        return max(named, key=lambda node: node.lineno).value if named else None
+    return command
 
 
 def _waits(call: ast.Call, callee: str) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from remit import Change, Context, Versioned
+from remit.teams.audit.code.untested import UNUSED
 from remit.teams.audit.finding import WEIGHT, Finding, Skill, by_path, worst_first
 from remit.teams.audit.memory import (
     FILES,
@@ -37,7 +38,17 @@ SHAPE = UNTOUCHED | {"high-churn", "hidden-coupling", "stale-todo", "huge-file"}
 
 def is_defect(finding: Finding) -> bool:
     """Say whether something is wrong today; a note says of nothing that it is wrong."""
-    return finding.rule not in SHAPE and WEIGHT[finding.severity] > 0
+    return finding.rule not in SHAPE and not waits_for_program(finding) and WEIGHT[finding.severity] > 0
+
+
+def is_unused(finding: Finding) -> bool:
+    """Say whether a finding is about a module that nothing imports and no test names."""
+    return finding.rule == "untested-module" and finding.message == UNUSED
+
+
+def waits_for_program(finding: Finding) -> bool:
+    """Say whether a finding is about a child process without a timeout: it may well take its time, unlike a peer."""
+    return finding.rule == "missing-timeout" and finding.message.startswith("`subprocess.")
 
 
 def defects_first(finding: Finding) -> tuple[bool, tuple[object, ...]]:

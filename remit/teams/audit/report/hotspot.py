@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from remit.teams.audit.finding import SEVERITIES, WEIGHT, Finding, by_path
-from remit.teams.audit.judge.judgement import UNTOUCHED, defects_first, is_defect
+from remit.teams.audit.judge.judgement import UNTOUCHED, defects_first, is_defect, is_unused, waits_for_program
 
 FIRST = 5
 _REASONS = 4
@@ -70,7 +70,7 @@ def _gravest(group: Sequence[Finding]) -> int:
 def _hotspot(path: str, group: Sequence[Finding]) -> Hotspot:
     told = _told(group)
     skills = sorted({finding.skill for finding in group if _counts(finding)})
-    today = sum(WEIGHT[finding.severity] for finding in group if finding.rule not in UNTOUCHED)
+    today = sum(WEIGHT[item.severity] for item in group if item.rule not in UNTOUCHED and not waits_for_program(item))
     weight = sum(WEIGHT[finding.severity] for finding in group)
     return Hotspot(
         path=path,
@@ -101,7 +101,7 @@ def _counts(finding: Finding) -> bool:
 
 def _told(group: Sequence[Finding]) -> list[Finding]:
     """Choose the reasons: of every skill the gravest defect or else the worst, then of the rest, one of a rule."""
-    ordered = sorted(group, key=lambda finding: (finding.rule == "long-file", defects_first(finding)))
+    ordered = sorted(group, key=lambda item: (not is_unused(item), item.rule == "long-file", defects_first(item)))
     by_skill = {finding.skill: finding for finding in reversed(ordered)}
     chosen = [finding for finding in ordered if by_skill[finding.skill] is finding]
     for finding in ordered:
@@ -111,5 +111,7 @@ def _told(group: Sequence[Finding]) -> list[Finding]:
 
 
 def _as_told(finding: Finding) -> tuple[int, tuple[object, ...]]:
-    """Sort key: defects, then the worst, then what makes it worse."""
+    """Sort key: that nothing uses the file, defects, then the worst, then what makes it worse."""
+    if is_unused(finding):
+        return -1, ()
     return (_LAST.index(finding.rule) + 1 if finding.rule in _LAST else 0, defects_first(finding))

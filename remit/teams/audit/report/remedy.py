@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from remit.teams.audit.finding import Finding
+from remit.teams.audit.judge.judgement import is_unused
 from remit.teams.audit.memory import PATCHED, Action
 
 _REMEDIES: Final[Mapping[str, str]] = {
@@ -56,6 +57,7 @@ _REMEDIES: Final[Mapping[str, str]] = {
     "F823": "assign the name before it is used",
 }
 _COUNTED = ("the requirement", "the function", "the snippet", "the example", "the link", "the name", "the import")
+_DELETE = "delete it, or say who uses it"
 _APPLY = "apply the patch"
 _TESTS_FIRST: Action = "test first"
 
@@ -73,6 +75,8 @@ def to_do(cited: Iterable[Finding], action: Action | None, *, is_several: bool =
     if action == PATCHED:
         return _APPLY
     leading = next(iter(cited), None)
+    if leading is not None and is_unused(leading):
+        return _DELETE
     verb = remedy(leading) if leading is not None else ""
     verb += "s" if is_several and verb.endswith(_COUNTED) else ""
     if verb and leading is not None and action == _TESTS_FIRST and leading.rule != "untested-module":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from remit.teams.audit.code import excuse
+from remit.teams.audit.code import excuse, excuse_child, excuse_data
 from remit.teams.audit.code.excuse import Spot
 from remit.teams.audit.code.own_limits import OwnLimits
 from remit.teams.audit.code.secret import masked
@@ -74,6 +74,17 @@ class Again:
         """What the repository depends on."""
         return Supply(self.root, self.files)
 
+    def callers(self, name: str) -> list[Source]:
+        """Give the files, other than tests, that call a method of a name; those that do not parse are left out."""
+        python = [path for path in self.files if path.endswith((".py", ".pyw")) and place_of(path) != "test"]
+        return [source for path in python if f".{name}(" in self._text(path) and (source := self._parsed(path))]
+
+    def _parsed(self, path: str) -> Source | None:
+        try:
+            return self.source(path)
+        except UnreadableError:
+            return None
+
     def _text(self, path: str) -> str:
         try:
             return load(self.root, path).text
@@ -114,6 +125,7 @@ def _look(repository: Again, doubt: Doubt) -> Look:
         supply=lambda: repository.supply,
         shared=lambda: repository.shared,
         limits=lambda: repository.limits,
+        callers=repository.callers,
     )
     try:
         way_out = WAYS_OUT.get(doubt.rule, nothing)(seen)
@@ -170,8 +182,9 @@ MINOR: dict[str, Callable[[Spot], str]] = {
     "unknown-name": excuse_docs.unfinished,
     "unknown-import": excuse_docs.unfinished,
     "broken-snippet": excuse_docs.unfinished,
-    "dynamic-code": excuse.quoted,
-    "unsafe-deserialisation": excuse.written_here,
+    "missing-timeout": excuse_child.own_child,
+    "dynamic-code": excuse_data.quoted,
+    "unsafe-deserialisation": excuse_data.written_here,
     "undeclared-dependency": excuse_supply.brought_along,
 }
 """What may make little of a finding that holds: nothing, or a reason."""

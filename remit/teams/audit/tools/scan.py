@@ -113,12 +113,23 @@ def scan_tree(root: Path, files: tuple[str, ...]) -> Scan:
     found = [
         *duplication.sightings(shipped),
         *ModuleGraph(shipped).cycles(),
-        *untested.sightings(ModuleGraph(units), frozenset(item.source.path for item in shipped)),
+        *untested.sightings(ModuleGraph(units), frozenset(item.source.path for item in shipped), _declared(root)),
     ]
     tested = any(place_of(item.source.path) == "test" for item in units)
     skipped = [] if tested else [Skipped(what="modules that no test mentions", cause="no tests were found")]
     blobs = {item.source.path: item.source.digest for item in units}
     return summed(found, blobs, skipped, files=len(units), lines=sum(item.source.length for item in units))
+
+
+def _declared(root: Path) -> str:
+    """Give the text of the files in which a project names the modules that others start."""
+    found: list[str] = []
+    for name in ("pyproject.toml", "setup.cfg"):
+        try:
+            found.append(load(root, name).text)
+        except UnreadableError:
+            continue  # it is not there, or the supply view says so
+    return "\n".join(found)
 
 
 def _unit(root: Path, path: str) -> "Unit | None":

@@ -11,6 +11,7 @@ from remit.teams.audit.code import complexity, missing_f, secret, swallowed, uns
 from remit.teams.audit.code.complexity import functions
 from remit.teams.audit.code.duplication import sightings as duplicates
 from remit.teams.audit.code.module_graph import ModuleGraph, components, unit
+from remit.teams.audit.code.untested import UNUSED
 from remit.teams.audit.code.untested import sightings as untested
 from remit.teams.audit.sighting import Sighting
 from remit.teams.audit.source import Source, UnreadableError
@@ -119,6 +120,12 @@ def test_a_call_that_ends_soon_does_not_stand_for_one_that_may_not() -> None:
     assert [item.line for item in waiting.sightings(source(text))] == [3]
 
 
+def test_a_child_that_works_on_files_does_not_stand_for_one_that_does_not() -> None:
+    text = 'import subprocess\nsubprocess.run(["pybabel", "update"])\nsubprocess.run(["ssh", host])\n'
+
+    assert [item.line for item in waiting.sightings(source(text))] == [3]
+
+
 @pytest.mark.parametrize(
     ("text", "seen"),
     [
@@ -204,6 +211,35 @@ def test_a_message_with_a_name_of_its_function_in_braces_was_meant_to_be_filled_
     found = [item.line for item in missing_f.sightings(source(f"def f(self, name):\n    {body}\n"))]
 
     assert found == ([line] if line else [])
+
+
+TWINS = """
+class Sync:
+    def send(self, url):
+        raise ValueError(
+            "it must be one"
+            f" but got {url.scheme!r:>5}."
+        )
+class Async:
+    async def asend(self, url):
+        raise ValueError("it must be one but got {url.scheme!r:>5}.")
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "twin"),
+    [
+        (TWINS, "; its twin at line 6 has it"),
+        (TWINS.replace("asend", "send"), "; its twin at line 6 has it"),
+        (TWINS.replace("asend", "fetch"), ""),
+        (TWINS.replace('but got {url.scheme!r:>5}.")', 'and not {url.scheme!r:>5}.")'), ""),
+    ],
+)
+def test_a_message_without_its_f_names_the_twin_that_has_it(text: str, twin: str) -> None:
+    (found,) = missing_f.sightings(source(text))
+
+    assert found.line == 10
+    assert found.detail == f"`{{url.scheme!r:>5}}` is shown as it stands, because the text is no f-string{twin}"
 
 
 def test_complexity_counts_as_linters_do_and_leaves_nested_functions_their_own() -> None:
@@ -401,6 +437,32 @@ def test_a_module_that_no_test_imports_or_names_is_untested() -> None:
     found = untested(graph(files), frozenset(files))
 
     assert [item.path for item in found] == ["p/lost.py"]
+
+
+@pytest.mark.parametrize(
+    ("files", "declared", "is_unused"),
+    [
+        ({}, "", True),
+        ({"p/other.py": "def f():\n    from p import lost"}, "", False),
+        ({"p/other.py": "load('p.lost:main')"}, "", False),
+        ({}, "[project.scripts]\nlost = 'p.lost:main'", False),
+        ({"p/lost.py": "if __name__ == '__main__':\n    run()"}, "", False),
+        ({"p/__init__.py": ""}, "", False),
+    ],
+)
+def test_a_module_that_nothing_imports_names_runs_or_loads_by_its_folder_is_unused(
+    files: dict[str, str], declared: str, *, is_unused: bool
+) -> None:
+    tree = {
+        "p/__init__.py": "from p import used",
+        "p/used.py": "",
+        "p/lost.py": "a = 1",
+        "tests/test_a.py": "a",
+    } | files
+
+    (detail,) = [item.detail for item in untested(graph(tree), frozenset(tree), declared) if item.path == "p/lost.py"]
+
+    assert (detail == UNUSED) == is_unused
 
 
 @pytest.mark.parametrize(

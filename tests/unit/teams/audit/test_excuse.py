@@ -295,6 +295,25 @@ def test_a_program_that_tells_its_version_or_installs_needs_no_limit(tmp_path: P
 
 
 @pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('subprocess.run([sys.executable, "-m", "shop", *options])  # here', "Python"),
+        ("cmd = [sys.executable, script]\nsubprocess.run(cmd)  # here", "Python"),
+        ('subprocess.run("python3 -m shop")  # here', "Python"),
+        ('subprocess.run(["python", "manage.py", "check"])  # here', "Python"),
+        ('subprocess.run(["pybabel", "update"])  # here', "files"),
+        ('subprocess.run(["flask", "migrate"])  # here', "files"),
+        ('subprocess.run(["git", "commit", "-m", "a"])  # here', ""),
+        ('subprocess.run(["ssh", host])  # here', ""),
+    ],
+)
+def test_a_child_that_is_python_or_works_on_files_is_a_small_matter(tmp_path: Path, text: str, reason: str) -> None:
+    found = look(tmp_path, text, "missing-timeout", message="`subprocess.run` at line 1 has no timeout")
+
+    assert (reason in found.reason, found.holds, found.is_minor) == (True, True, bool(reason))
+
+
+@pytest.mark.parametrize(
     ("body", "is_minor"),
     [
         ("m = re.match(r'(\\d+)=(\"(?:\\\\\\d)*\")', a)\n    eval(m.group(2))  # here", True),
@@ -305,7 +324,14 @@ def test_a_program_that_tells_its_version_or_installs_needs_no_limit(tmp_path: P
         ("m = re.match(r'(\"\\w+\"|\\w+)', a)\n    eval(m.group(1))  # here", False),
         ("m = re.match(r'(?P<z>.*)(\"\\w+\")', a)\n    eval(m.group(1))  # here", False),
         ("assert a[0] in '\"' and a[-1] == '\"'\n    eval(a)  # here", True),
-        ("assert a[0] in '\"'\n    eval(a)  # here", False),
+        ("assert a[0] in '\"'\n    eval(a)  # here", True),
+        ("assert a[0] in ('\"', \"'\"), a\n    eval(a)  # here", True),
+        ("assert a.startswith(('\"', \"'\"))\n    eval(a)  # here", True),
+        ("assert b and a.startswith('\"')\n    eval(a)  # here", True),
+        ("assert b or a.startswith('\"')\n    eval(a)  # here", False),
+        ("assert a.startswith(('\"', 'b'))\n    eval(a)  # here", False),
+        ("assert b.startswith('\"')\n    eval(a)  # here", False),
+        ("eval(a)  # here\n    assert a[0] in '\"'", False),
         ("assert b[0] in '\"' and b[-1] == '\"'\n    eval(a)  # here", False),
     ],
 )
@@ -335,3 +361,44 @@ def test_reading_back_what_the_same_class_wrote_is_a_small_matter(tmp_path: Path
     found = look(tmp_path, text, "unsafe-deserialisation")
 
     assert (found.holds, found.is_minor) == (True, is_minor)
+
+
+PAIR = (
+    "import pickle\nclass A:\n    def dump(self, file):\n        pickle.dump(self.a, file)\n"
+    "    def load(self, file):\n        self.a = pickle.load(file)\n"
+    "    def loads(self, text):\n        self.a = pickle.loads(text)  # here\n"
+)
+PACKAGED = "import json, pkgutil\ndef f(a):\n    b = pkgutil.get_data('p', 'd')\n    json.loads(b)\n    a.loads(b)\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "caller", "is_minor"),
+    [
+        (PAIR, PACKAGED, True),
+        (PAIR, "from importlib import resources as r\na.loads(r.files('p').joinpath('d').read_bytes())\n", True),
+        (PAIR, f"{PACKAGED}def g(a, b):\n    a.loads(b)\n", False),
+        (PAIR, PACKAGED.replace("pkgutil.get_data", "fetch"), False),
+        (PAIR, "", False),
+        (PAIR.replace("pickle.dump", "json.dump"), PACKAGED, False),
+    ],
+)
+def test_bytes_that_only_the_package_itself_passes_are_a_small_matter(
+    tmp_path: Path, *, text: str, caller: str, is_minor: bool
+) -> None:
+    (tmp_path / "b.py").write_text(caller)
+    line = text.split("\n").index("        self.a = pickle.loads(text)  # here") + 1
+    (tmp_path / "a.py").write_text(text)
+    doubt = Doubt(
+        fingerprint="f",
+        rule="unsafe-deserialisation",
+        path="a.py",
+        line=line,
+        symbol="",
+        snippet="self.a = pickle.loads(text)  # here",
+        message="",
+    )
+
+    (found,) = again.looks(tmp_path, ["a.py", "b.py"], [doubt])
+
+    assert (found.holds, found.is_minor) == (True, is_minor)
+    assert ("its own data" in found.reason) == is_minor

@@ -13,6 +13,7 @@ from remit.contracts.charter import Charter
 from remit.supervisor import plan
 from remit.teams import audit
 from remit.teams.audit import team
+from remit.teams.audit.code.untested import UNUSED
 from remit.teams.audit.finding import Finding, Severity, Skill
 from remit.teams.audit.judge.judgement import action_of
 from remit.teams.audit.judge.opinion import Opinion
@@ -199,6 +200,18 @@ def test_what_to_do_is_the_verb_of_the_leading_finding(rule: str, action: Action
     assert to_do([leading, finding("a.py", "stale-todo")], action) == said
 
 
+def test_a_module_that_nothing_uses_is_to_be_deleted_and_leads_what_is_said_of_its_file() -> None:
+    unused_module = msgspec.structs.replace(
+        finding("a.py", "untested-module", "low", skill="structure"), message=UNUSED
+    )
+    found = [finding("a.py", "long-function", "medium"), unused_module, finding("a.py", "assert-validation", "low")]
+
+    (spot,) = hotspots(found)
+
+    assert spot.reasons[0] == UNUSED
+    assert to_do([unused_module], "test first") == "delete it, or say who uses it"
+
+
 def test_what_to_do_about_several_findings_of_one_rule_says_that_there_are_several() -> None:
     found = [drafts.opinion(unused(name, line)) for line, name in enumerate("abc", 1)]
 
@@ -289,6 +302,15 @@ def test_a_small_defect_goes_before_every_shape_however_heavy() -> None:
 
     assert [first.path, second.path, third.path] == ["message.py", "minor.py", "tangled.py"]
     assert second.sentence() == "minor.py: missing-timeout says so, and long-function says so"
+
+
+def test_a_child_process_without_a_timeout_leads_nothing_and_a_peer_without_one_does() -> None:
+    plain = finding("child.py", "missing-timeout", "low", skill="security")
+    child = msgspec.structs.replace(plain, message="`subprocess.run` at line 1 has no timeout")
+    peer = finding("peer.py", "missing-timeout", "low", skill="security")
+    tangled = finding("tangled.py", "complex-function", "medium")
+
+    assert [spot.path for spot in hotspots([child, peer, tangled])] == ["peer.py", "tangled.py", "child.py"]
 
 
 def test_the_list_of_what_is_kept_gives_defects_first_and_notes_with_the_shapes() -> None:
