@@ -123,7 +123,8 @@ class Bus:
             raise UsageError("this is no address of NATS", expected="nats://HOST:PORT", got=repr(url))
         random.shuffle(urls)  # not everybody to the same one
         for _ in urls[1:]:
-            with suppress(BusUnavailableError):
+            # One that has just started may not know the accounts of the others yet.
+            with suppress(BusUnavailableError, CredentialsRefusedError):
                 return await cls(name, inbox=inbox, on_closed=on_closed).opened(urls, credentials)
             urls = [*urls[1:], urls[0]]
         return await cls(name, inbox=inbox, on_closed=on_closed).opened(urls, credentials)
