@@ -14,8 +14,9 @@ help: ## Lists what can be asked for
 demo: $(ENVIRONMENT) ## Audits a real package, or REPO=path
 	@.ci/demo "$(REPO)"
 
-test: $(ENVIRONMENT) ## Runs every test, a file at a time on WORKERS cores; ARGS goes to pytest
-	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+test: $(ENVIRONMENT) ## Runs every test, those of one process on WORKERS cores; ARGS goes to pytest
+	@$(BIN)/pytest tests/unit tests/property --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/pytest tests/integration tests/simulation tests/acceptance $(ARGS) # each starts processes of its own
 
 check: format-check lint types layers test ## Is what CI runs
 

@@ -9,13 +9,14 @@ import socket
 import subprocess
 from typing import TYPE_CHECKING, Final
 
-from remit.bus import permission, stream, subject
+from remit.bus import permission, stream, subject, topology
 from remit.bus.connection import Bus
 from remit.bus.embedded import binary
 from remit.bus.identity import Authority
+from remit.contracts.errors import BusRefusedError, BusUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from remit.bus.permission import Permissions
@@ -136,6 +137,16 @@ async def nats_cluster(folder: Path, *, sync_interval: str = "always") -> AsyncI
         yield cluster
     finally:
         cluster.stop()
+
+
+async def ensured(bus: Bus, roles: Sequence[str] = ()) -> None:
+    """Every stream is there, thrice; asked for again while the servers are busy with one another."""
+    async with asyncio.timeout(START_S * 2):
+        while True:
+            with contextlib.suppress(BusUnavailableError, BusRefusedError):
+                await topology.ensure(bus, roles, profile="cluster")
+                return
+            await asyncio.sleep(0.1)
 
 
 async def _is_whole(bus: Bus) -> bool:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from remit.bus import permission, stream, stream_copy, subject, topology
+from remit.bus import permission, stream, stream_copy, subject
 from remit.bus.journal import Fence, Journal
 from remit.contracts.errors import RetryableError
-from tests.integration.nats_cluster import NatsCluster, nats_cluster
+from tests.integration.nats_cluster import NatsCluster, ensured, nats_cluster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ async def cluster(tmp_path: Path) -> AsyncIterator[NatsCluster]:
         nats_cluster(tmp_path) as cluster,
         cluster.connected("topology", permission.topology_permissions()) as bus,
     ):
-        await topology.ensure(bus, ["clerk"], profile="cluster")
+        await ensured(bus, ["clerk"])
         yield cluster
 
 

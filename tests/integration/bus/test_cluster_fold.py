@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remit.bus import permission, stream, subject, topology
+from remit.bus import permission, stream, subject
 from remit.bus.journal import Journal
-from tests.integration.nats_cluster import NatsCluster, nats_cluster
+from tests.integration.nats_cluster import NatsCluster, ensured, nats_cluster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ async def cluster(tmp_path: Path) -> AsyncIterator[NatsCluster]:
         nats_cluster(tmp_path, sync_interval="") as cluster,
         cluster.connected("topology", permission.topology_permissions()) as bus,
     ):
-        await topology.ensure(bus, [], profile="cluster")
+        await ensured(bus)
         yield cluster
 
 

@@ -13,7 +13,7 @@ from remit.bus.connection import Bus
 from remit.bus.embedded import EmbeddedServer
 from remit.bus.profile import Weakness
 from remit.contracts.errors import BusUnavailableError, ServerTooWeakError
-from tests.integration.nats_cluster import NatsCluster, nats_cluster
+from tests.integration.nats_cluster import NatsCluster, ensured, nats_cluster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -127,5 +127,5 @@ async def test_a_cluster_without_one_of_its_servers_is_not_three_copies(
 @contextlib.asynccontextmanager
 async def _both(cluster: NatsCluster) -> AsyncIterator[tuple[Bus, Bus]]:
     async with cluster.connected("topology", TOPOLOGY) as bus, cluster.connected("monitor", MONITOR) as monitor:
-        await topology.ensure(bus, [], profile="cluster")
+        await ensured(bus)
         yield bus, monitor

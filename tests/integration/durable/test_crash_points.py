@@ -49,7 +49,7 @@ async def test_a_run_outlives_the_death_of_one_process_at_any_instant(kind: Kind
     resumed = sorted(result.resumed_s for result in reached if result.resumed_s is not None)
     print(_told(kind, len(points), reached, resumed))  # noqa: T201  # what is to be shown
     assert {str(result.point): result.wrong for result in results if result.wrong} == {}
-    assert len(reached) >= 0.95 * len(points), [str(item.point) for item in results if not item.was_reached]
+    assert len(reached) >= _enough(0.95, points), [str(item.point) for item in results if not item.was_reached]
     assert _quantile(resumed, 0.95 if ALL else 0.5) <= RESUME_S[kind], resumed  # of a few, 95% is the slowest
 
 
@@ -68,7 +68,7 @@ async def test_the_same_holds_where_every_write_is_synced_and_appends_are_gather
 
     reached = [result for result in results if result.was_reached]
     assert {str(result.point): result.wrong for result in results if result.wrong} == {}
-    assert len(reached) >= 0.9 * len(points), [str(item.point) for item in results if not item.was_reached]
+    assert len(reached) >= _enough(0.9, points), [str(item.point) for item in results if not item.was_reached]
 
 
 @pytest.mark.timeout(900)
@@ -98,6 +98,11 @@ async def _at_every(
             return await one(str(index), point)
 
     return await asyncio.gather(*(in_turn(index, point) for index, point in enumerate(points)))
+
+
+def _enough(share: float, points: Sequence[object]) -> float:
+    """Give how many points are to be reached: of few, one may lie where this pass did not come by."""
+    return min(share * len(points), len(points) - 1)
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
