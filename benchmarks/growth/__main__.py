@@ -34,7 +34,8 @@ from remit.bus.subject import JOURNAL, RESULTS, SNAPSHOT
 from remit.client import Client
 from remit.contracts.message import raw
 from remit.contracts.task import TaskRequest
-from remit.embedded import NAMESPACE, Embedded
+from remit.embedded import Embedded
+from remit.local_ray import NAMESPACE
 from remit.supervisor.recovery import recover
 from remit.supervisor.versions import Versions
 
