@@ -187,7 +187,10 @@ def _supervisor_spec(loaded: Loaded, target: Target, prepared: _Prepared) -> Sup
 
 
 def _generation(loaded: Loaded, target: Target, prepared: _Prepared) -> str:
-    """Name all that a deployment is made of: the same name is the same deployment, and nothing is to be done."""
+    """Name all that a deployment is made of: the same name is the same deployment, and nothing is to be done.
+
+    Older builds are no part of it: those that this one serves it was given when it started, and they only become fewer.
+    """
     parts = [
         loaded.spec().build,
         target.url,
@@ -196,8 +199,7 @@ def _generation(loaded: Loaded, target: Target, prepared: _Prepared) -> str:
         str(target.creds),
         target.gateways,
         prepared.weaker,
-        sorted(prepared.settlement.older.items()),
-        sorted((ref, blob.digest) for ref, blob in prepared.code.items()),
+        prepared.code[loaded.ref].digest if loaded.ref in prepared.code else "",
         metadata.version("remit"),
     ]
     return digest_of(parts).removeprefix("sha256:")[:12]

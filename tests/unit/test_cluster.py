@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remit import groundwork, identity_export, places, ray_cluster
+from remit import cluster, groundwork, identity_export, loader, places, ray_cluster
+from remit.builds import Settlement
 from remit.bus import topology
 from remit.bus.identity import Authority, Credentials, Issuer
 from remit.cli import deploy
 from remit.cli.down import Duration
 from remit.cli.main import main
+from remit.contracts.blob import BlobRef
 from remit.contracts.errors import ClusterLostError, EnvironmentFaultError, UsageError
+from tests.acceptance.conftest import TEAMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,3 +153,17 @@ def test_paths_of_keys_mean_the_same_on_another_node_and_in_another_folder(
     said = deploy.command.make_context("deploy", given).params
 
     assert (said["secrets"], said["creds"]) == (tmp_path / "secrets", tmp_path / "one.creds")
+
+
+def test_a_deployment_stays_the_same_when_the_last_run_of_an_older_build_is_over() -> None:
+    loaded = loader.load(str(TEAMS / "chaos" / "team.py"))
+    target = cluster.Target(name="a", url="nats://x", ray_address="x:1")
+    own, older = (BlobRef(digest=f"sha256:{name}", size_bytes=1) for name in ("own", "older"))
+    code = {loaded.ref: own}
+
+    def generation(settlement: Settlement, code: dict[str, BlobRef]) -> str:
+        return cluster._generation(loaded, target, cluster._Prepared(settlement, code, ()))
+
+    before = generation(Settlement(older={"sha256:b": "b/team.py"}), {**code, "b/team.py": older})
+    assert generation(Settlement(), code) == before
+    assert generation(Settlement(), {loaded.ref: older}) != before
