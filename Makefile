@@ -6,6 +6,7 @@ unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 
 BIN := .venv/bin
 WORKERS ?= 2
+QUIET := tests/unit tests/property tests/samples
 ENVIRONMENT := .venv/.bootstrapped
 
 help: ## Lists what can be asked for
@@ -15,8 +16,8 @@ demo: $(ENVIRONMENT) ## Audits a real package, or REPO=path
 	@.ci/demo "$(REPO)"
 
 test: $(ENVIRONMENT) ## Runs every test, those of one process on WORKERS cores; ARGS goes to pytest
-	@$(BIN)/pytest tests/unit tests/property --numprocesses $(WORKERS) --dist loadfile $(ARGS)
-	@$(BIN)/pytest tests/integration tests/simulation tests/acceptance $(ARGS) # each starts processes of its own
+	@$(BIN)/pytest $(QUIET) --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/pytest tests $(QUIET:%=--ignore=%) $(ARGS) # each starts processes of its own
 
 check: format-check lint types layers test ## Is what CI runs
 
